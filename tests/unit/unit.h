@@ -1,0 +1,11 @@
+/* unit.h: cmocka with what it needs before it, and without its macro fail(), which would
+ * hide ours (error.h). Every unit test includes this first. */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#undef fail
