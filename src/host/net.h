@@ -1,0 +1,77 @@
+/* net.h: a container's network, whole: none and bridge.
+ *
+ * One `struct net` is a run's network in the network namespace of the caller (the
+ * instance's): one bridge with a subnet of its own, one nftables table with fixed rules
+ * over a map of host ports, addresses and ports written down under <run_dir>/net.
+ * `host` mode needs nothing from here but host_ports_check().
+ *
+ * Life of a container in bridge mode: net_attach() → run → net_detach(). Both may be
+ * repeated; attach of an attached container gives the same answer.
+ *
+ * Owns: namespaces, veths, addresses, ports, rules and sysctls, all of them found again
+ * from disk and kernel. net_purge() leaves nothing.
+ * Threads: any (locked inside); blocks for a few milliseconds.
+ * Fails: E_CONFLICT a port is taken (the text names it), E_FULL addresses or ports are
+ * used up, E_DENIED not root, E_UNSUPPORTED the kernel lacks what is needed. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+struct net;
+
+struct net_config {
+    const char *run_dir;
+    const char *run;       /* id of this run, as in cgroup.h */
+    const char *subnet;    /* "10.88.0.0/20" or NULL: a free one is chosen and kept */
+    uint16_t port_low, port_high; /* dynamic host ports; 0, 0: 49153-65535 */
+};
+
+/* Makes what is missing (bridge, table, sysctls, the way past a FORWARD policy of drop). */
+int net_open(const struct net_config *config, struct net **ret, struct error *err);
+void net_free(struct net *net);
+/* Bridge, subnet, gateway as text. */
+const char *net_bridge_name(const struct net *net);
+const char *net_subnet(const struct net *net);
+const char *net_gateway(const struct net *net);
+/* Again the part of net_open() that others on the machine may have undone (dockerd sets
+ * FORWARD to drop, somebody flushed rules): cheap enough for once a minute. */
+int net_mend(struct net *net, struct error *err);
+
+enum net_mode { NET_NONE, NET_BRIDGE };
+
+struct net_port {
+    uint16_t container_port;
+    uint16_t host_port; /* 0: dynamic; filled by net_attach() */
+    bool udp;
+};
+
+#define NET_PATH_SIZE 256
+struct net_attachment {
+    char netns_path[NET_PATH_SIZE]; /* for container_spec.net_path */
+    char address[16];               /* "10.88.0.5"; "" for NET_NONE */
+    char mac[18];
+    int prefix_len;
+    char host_interface[16]; /* for counters, see link_stats() */
+};
+
+/* `id` is the container's id. ports may be NULL when there are none. */
+int net_attach(struct net *net, const char *id, enum net_mode mode,
+               struct net_port *ports, size_t port_count, struct net_attachment *ret,
+               struct error *err);
+int net_detach(struct net *net, const char *id, struct error *err);
+/* Ids with anything attached; to clean up after a crash. */
+int net_each(struct net *net, void (*each)(void *arg, const char *id), void *arg,
+             struct error *err);
+/* Everything of this run, also without net_open(): containers must be gone. */
+int net_purge(const struct net_config *config, struct error *err);
+
+struct net_stats {
+    uint64_t rx_bytes, tx_bytes, rx_packets, tx_packets, rx_dropped, tx_dropped,
+        rx_errors, tx_errors; /* as the container sees them */
+};
+int net_container_stats(struct net *net, const char *id, struct net_stats *ret,
+                        struct error *err);
