@@ -139,8 +139,8 @@ static int remove_entries(int fd, dev_t dev, const char *shown, struct error *er
             r = fail_errno(err, errno, "remove '%s/%s'", shown, e->d_name);
             break;
         }
-        int sub = openat(dirfd(d), e->d_name,
-                         O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        int sub =
+            openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         struct stat st;
         if (sub < 0 || fstat(sub, &st) < 0) {
             r = fail_errno(err, errno, "open '%s/%s'", shown, e->d_name);

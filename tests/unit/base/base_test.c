@@ -77,8 +77,8 @@ static void numbers_are_read_strictly(void **state)
 {
     int64_t v = 5;
     assert_true(str_to_i64("-12", -20, 20, &v) && v == -12);
-    static const char *const bad[] = {"", " 1", "1 ", "+1", "0x1", "1e3", "-", "21",
-                                      "99999999999999999999"};
+    static const char *const bad[] = {
+        "", " 1", "1 ", "+1", "0x1", "1e3", "-", "21", "99999999999999999999"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_false(str_to_i64(bad[i], -20, 20, &v));
     assert_int_equal(v, -12);
@@ -87,8 +87,9 @@ static void numbers_are_read_strictly(void **state)
 static void utf8_follows_rfc3629(void **state)
 {
     assert_true(utf8_valid("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 10));
-    static const char *const bad[] = {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
-                                      "\x80", "\xc3", "\xe2\x82", "\xf8\x88\x80\x80\x80"};
+    static const char *const bad[] = {
+        "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",    "\x80",
+        "\xc3",     "\xe2\x82",     "\xf8\x88\x80\x80\x80"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_false(utf8_valid(bad[i], strlen(bad[i])));
     assert_int_equal(utf8_length("a\xc3\xa9\xe2\x82\xac"), 3);
@@ -161,7 +162,7 @@ static void list_entries_leave_once(void **state)
     list_remove(&items[1].link);
     list_remove(&items[1].link);
     int sum = 0, count = 0;
-    list_for_each_safe(it, &head) {
+    list_for_each_safe (it, &head) {
         sum += list_entry(it, struct item, link)->n;
         list_remove(it);
         count++;
