@@ -1,0 +1,32 @@
+#include "call.h"
+
+#include <assert.h>
+#include <stdarg.h>
+
+#include "core_private.h"
+
+int call_fault(struct call *call, const struct wire_fault *fault, const char *fmt, ...)
+{
+    if (call->fault)
+        return -1;
+    va_list ap;
+    va_start(ap, fmt);
+    call->fault = fault;
+    call->fault_text = arena_vprintf(&call->arena, fmt, ap);
+    va_end(ap);
+    return -1;
+}
+
+void call_run(struct core *core, struct core_task *task)
+{
+    struct call *call = list_entry(task, struct call, task);
+    call->core = core;
+    if (call->authenticate && call->authenticate(call) < 0)
+        return;
+    const struct wire_shape *output = call->operation->wire->output;
+    call->out = arena_alloc(&call->arena, output ? output->size : 1);
+    int r = call->operation->run(call, call->in, call->out);
+    assert((r < 0) == (call->fault != NULL));
+    /* A refused operation must not have changed anything. */
+    assert(r == 0 || list_empty(&core->dirty));
+}

@@ -1,0 +1,57 @@
+/* call.h: one API call on its way through the core.
+ *
+ * The shell embeds `struct call` in its own request, fills the first half, and hands
+ * call.task to core_execute(). call_run() authenticates (through the shell's hook),
+ * runs the handler and leaves either `out` or a fault; the shell's deliver callback
+ * encodes it.
+ *
+ * Owns: its arena, released by the shell after delivery.
+ * Threads: shell, then state thread, then commit thread; never two at once.
+ * Fails: a call never fails as a function; a fault is a result. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "arena.h"
+#include "core.h"
+#include "operation.h"
+#include "wire.h"
+
+/* Who calls. Texts lie in the call's arena. */
+struct identity {
+    const char *account_id; /* 12 digits */
+    const char *arn;        /* arn:aws:iam::…:root */
+    const char *user_id;
+    const char *access_key;
+};
+
+#define CALL_REQUEST_ID_SIZE 37 /* uuid + NUL */
+
+struct call {
+    /* filled by the shell */
+    struct core_task task;
+    struct arena arena;
+    const struct operation *operation;
+    const char *region;
+    const void *in;
+    /* The shell's own check of the signature; fills `who`. 0, or <0 after call_fault(). */
+    int (*authenticate)(struct call *);
+    char request_id[CALL_REQUEST_ID_SIZE];
+
+    /* filled on the state thread */
+    struct core *core;
+    struct identity who;
+    void *out;
+    const struct wire_fault *fault; /* NULL: success */
+    const char *fault_text;
+};
+
+/* To be used as call.task.run. */
+void call_run(struct core *core, struct core_task *task);
+
+/* Sets the call's fault and returns -1, for `return call_fault(…)`. The first one stays. */
+int call_fault(struct call *call, const struct wire_fault *fault, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Formats into the call's arena. */
+#define call_printf(call, ...) arena_printf(&(call)->arena, __VA_ARGS__)

@@ -1,0 +1,49 @@
+/* ecs.h: Amazon ECS as the rest of the server sees it.
+ *
+ * Owns: clusters, task definitions, services, tasks and container instances, all in the
+ * core's tables. Threads: state thread only. Fails: as noted. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "arena.h"
+#include "core.h"
+#include "ecs_api.h"
+#include "gantry_api.h"
+#include "operation.h"
+
+/* Adds the tables and the service's state to the core; before core_load(). */
+void ecs_attach(struct core *core, const struct ecs_settings *settings);
+
+struct ecs_settings {
+    int64_t stopped_task_retention_ms; /* 0: AWS's one hour */
+    int64_t disconnect_grace_ms;       /* stream lost for so long: agentConnected false */
+    const char *poll_endpoint;         /* DiscoverPollEndpoint's answer */
+    void (*on_event)(struct core *core, const char *kind, const char *detail_json);
+};
+
+/* ---- hosts: what fleet carries to agents and back ---- */
+
+/* Fleet's side. Called within a task; messages leave when the change is durable. */
+struct ecs_host_ops {
+    /* The desired state of one task on this instance changed (or it is new). */
+    void (*task_changed)(void *ctx, struct core *core, const char *instance_arn,
+                         const struct gantry_host_task *task);
+    /* The task is over and recorded: the host may forget it. */
+    void (*task_forgotten)(void *ctx, struct core *core, const char *instance_arn,
+                           const char *task_arn);
+    /* The instance was deregistered: its stream is to be closed. */
+    void (*instance_gone)(void *ctx, struct core *core, const char *instance_arn);
+};
+void ecs_set_host_ops(struct core *core, const struct ecs_host_ops *ops, void *ctx);
+
+/* A stream to this instance's agent was opened or lost. E_NOTFOUND when no such active
+ * instance exists in the caller's account. */
+int ecs_host_connected(struct core *core, const char *instance_arn, bool connected,
+                       struct error *err);
+/* All tasks that should be on the instance, for the first message of a stream. */
+void ecs_host_tasks(struct core *core, const char *instance_arn, struct arena *a,
+                    struct gantry_host_task_list *ret);
+
+/* Generated: one row an offered operation. */
+extern const struct operation ecs_operations[];

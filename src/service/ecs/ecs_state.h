@@ -1,0 +1,207 @@
+/* ecs_state.h: ECS's objects in memory and how they hang together.
+ *
+ *   cluster ─┬─ instances ── tasks placed on it
+ *            ├─ services ─── tasks of the service (by deployment)
+ *            └─ tasks        all of them
+ *
+ * Each object is one stored record (api/gantry) plus links and counters that are rebuilt
+ * when the server starts. Counters are kept where a task changes status
+ * (task_set_status()), never by scanning.
+ *
+ * Owns: see object.h. Threads: state thread. Fails: lookups return NULL or set the call's
+ * fault, as their comments say. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arn.h"
+#include "call.h"
+#include "core.h"
+#include "ecs.h"
+#include "ecs_api.h"
+#include "gantry_api.h"
+#include "object.h"
+#include "place.h"
+#include "wake.h"
+
+struct ecs {
+    struct ecs_settings settings;
+    struct table *clusters, *families, *taskdefs, *instances, *services, *tasks, *tokens;
+    const struct ecs_host_ops *host_ops;
+    void *host_ctx;
+    struct wake token_expiry;
+};
+
+struct cluster {
+    struct object o;
+    struct gantry_cluster_record *rec;
+    const char *account, *region, *name; /* parts of the key, in names */
+    struct arena names;
+    struct list instances, services, tasks;
+    int32_t instance_count; /* ACTIVE and DRAINING */
+    int32_t running, pending, active_services, draining_services;
+    struct place_cluster *place; /* instances as the scheduler sees them */
+};
+
+struct family {
+    struct object o;
+    struct gantry_family_record *rec;
+};
+
+struct taskdef {
+    struct object o;
+    struct gantry_task_definition_record *rec;
+    int32_t users; /* tasks that are not STOPPED, and deployments, that name it */
+};
+
+struct instance {
+    struct object o;
+    struct gantry_instance_record *rec;
+    struct cluster *cluster;
+    struct list link;  /* cluster->instances */
+    struct list tasks; /* task.instance_link */
+    int32_t running, pending;
+    bool connected;     /* a stream is open now */
+    struct wake wake;   /* disconnect grace */
+    struct place_instance *place;
+};
+
+struct service {
+    struct object o;
+    struct gantry_service_record *rec;
+    struct cluster *cluster;
+    struct list link;  /* cluster->services */
+    struct list tasks; /* task.service_link: all that are not STOPPED */
+    struct wake wake;  /* the controller */
+};
+
+/* lastStatus of a task; the names are ECS's. */
+enum task_status {
+    TASK_PROVISIONING,
+    TASK_PENDING,
+    TASK_ACTIVATING,
+    TASK_RUNNING,
+    TASK_DEACTIVATING,
+    TASK_STOPPING,
+    TASK_DEPROVISIONING,
+    TASK_STOPPED,
+    TASK_STATUS_COUNT,
+};
+
+struct task {
+    struct object o;
+    struct gantry_task_record *rec;
+    struct cluster *cluster;
+    struct instance *instance; /* NULL when not placed, or after STOPPED */
+    struct service *service;   /* NULL for a standalone task, or after STOPPED */
+    struct taskdef *taskdef;   /* NULL after STOPPED */
+    struct list link, instance_link, service_link;
+    enum task_status status;
+    bool stopping; /* desiredStatus STOPPED */
+    struct wake expiry;
+};
+
+struct ecs *ecs_of(const struct core *core);
+
+/* ---- names and references (names.c) ---- */
+
+const char *ecs_arn(struct arena *a, const char *region, const char *account,
+                    const char *resource_fmt, ...) __attribute__((format(printf, 4, 5)));
+bool ecs_name_valid(const char *name); /* 1-255 of A-Za-z0-9_- */
+/* The last path segment of an ARN or name: "task/c/id" and "id" give "id". */
+const char *ecs_last_segment(const char *reference);
+
+/* NULL, name or ARN; faults ClusterNotFoundException. `need_active`: INACTIVE ones too. */
+struct cluster *cluster_find(struct call *c, const char *reference); /* NULL, no fault */
+struct cluster *cluster_require(struct call *c, const char *reference);
+const char *cluster_arn_for(struct call *c, const char *reference);
+struct cluster *cluster_create(struct core *core, const char *account, const char *region,
+                               const char *name);
+struct instance *instance_find(struct core *core, struct cluster *cl, const char *reference);
+struct instance *instance_by_arn(struct core *core, const char *arn);
+struct service *service_find(struct core *core, struct cluster *cl, const char *reference);
+struct task *task_find(struct core *core, struct cluster *cl, const char *reference);
+/* family, family:revision or ARN; the newest ACTIVE revision when none is named. */
+struct taskdef *taskdef_find(struct call *c, const char *reference);
+struct taskdef *taskdef_by_arn(struct core *core, const char *arn);
+/* The network mode's default is bridge. */
+const struct ecs_task_definition *taskdef_of(const struct taskdef *td);
+
+/* Is the caller's account and region the ones of an object's key? Lookups only ever
+ * build keys from the call's own account, so a foreign ARN is simply not found. */
+const char *ecs_key(struct arena *a, const char *kind, const char *account,
+                    const char *region, const char *rest);
+
+/* ---- paging (names.c) ---- */
+
+/* maxResults within 1..max, `fallback` when unset; faults InvalidParameterException. */
+int ecs_page_size(struct call *c, struct opt_int max_results, int32_t fallback,
+                  int32_t max, size_t *ret);
+/* The key after which the page starts: `prefix` itself without a token. */
+int ecs_page_start(struct call *c, const char *token, const char *prefix,
+                   const char **ret_after);
+
+/* ---- tags (tags.c) ---- */
+
+int tags_check(struct call *c, const struct ecs_tag_list *tags);
+/* Adds or replaces. */
+void tags_merge(struct arena *a, struct ecs_tag_list *into, const struct ecs_tag_list *from);
+void tags_set(struct arena *a, struct ecs_tag_list *into, const char *key,
+              const char *value);
+
+/* ---- clusters (cluster.c) ---- */
+
+bool cluster_active(const struct cluster *cl);
+
+/* ---- tasks (task.c): the life cycle ---- */
+
+struct task_request {
+    struct cluster *cluster;
+    struct taskdef *taskdef;
+    struct instance *instance;
+    const struct ecs_task_override *overrides; /* NULL: none */
+    const struct place_resources *need;
+    const char *group, *started_by, *launch_type;
+    struct service *service;   /* NULL: standalone */
+    const char *deployment_id; /* of the service */
+    const struct ecs_tag_list *tags;
+    bool enable_execute_command;
+};
+/* Makes the task, takes its resources and tells its host. */
+struct task *task_create(struct core *core, const struct task_request *request);
+/* desiredStatus STOPPED with a code and a reason; nothing when it is stopping already. */
+void task_stop(struct core *core, struct task *t, const char *stop_code,
+               const char *reason);
+/* The host has it so: RUNNING or STOPPED. */
+void task_report_running(struct core *core, struct task *t);
+void task_report_stopped(struct core *core, struct task *t, const char *reason);
+/* The host is gone for good: tasks end without its word. */
+void task_lost(struct core *core, struct task *t, const char *stop_code,
+               const char *reason);
+void task_changed(struct core *core, struct task *t); /* version + save + event */
+int task_loaded(struct core *core, struct object *o, struct error *err);
+const char *task_status_name(enum task_status s);
+bool task_status_parse(const char *name, enum task_status *ret);
+/* What goes to its host. */
+void task_host_view(struct core *core, const struct task *t, struct arena *a,
+                    struct gantry_host_task *ret);
+void task_resources(const struct task *t, struct arena *a, struct place_resources *ret);
+
+/* ---- services (service_controller.c) ---- */
+
+void service_controller(struct core *core, struct wake *w);
+void service_event(struct core *core, struct service *s, const char *text);
+/* A task of the service changed status. `launch_failed`: it stopped before RUNNING. */
+void service_task_changed(struct core *core, struct service *s, const struct task *t,
+                          bool launch_failed);
+struct gantry_deployment_record *service_deployment_record(struct service *s,
+                                                           const char *id);
+
+/* ---- instances (instance.c) ---- */
+
+void instance_wake(struct core *core, struct wake *w);
+int instance_loaded(struct core *core, struct object *o, struct error *err);
+/* Tells the scheduler's index what changed (status, connection, attributes). */
+void instance_reindex(struct core *core, struct instance *i);
