@@ -4,17 +4,17 @@
  *   <dir>/blobs/sha512/ab/<128 hex>
  *   <dir>/uploads/<uuid>               growing; its size is the upload's offset
  *
- * A finished blob appears in one step (rename) after its bytes are on the disk, so a crash
- * at any point leaves no half blob. Uploads survive a crash of the process: their hash is
- * computed again from the file. Memory is bounded: a blob is never held in it.
+ * A finished blob appears in one step (rename) after its bytes are on the disk, so a
+ * crash at any point leaves no half blob. Uploads survive a crash of the process: their
+ * hash is computed again from the file. Memory is bounded: a blob is never held in it.
  *
  * Owns: the directory's two folders. Who may see a blob is not known here.
  * Threads: any. An upload has one holder at a time (blob_upload_acquire). Calls block on
  * the disk: an append for the length of a write, finish for an fsync, acquire after a
  * restart for re-hashing what is there.
- * Fails: E_CORRUPT the bytes do not have the digest that was promised; E_FULL disk; E_LIMIT
- * too many uploads; E_NOTFOUND; E_CONFLICT wrong offset; E_AGAIN another holds the upload;
- * E_INVALID digest syntax. */
+ * Fails: E_CORRUPT the bytes do not have the digest that was promised; E_FULL disk;
+ * E_LIMIT too many uploads; E_NOTFOUND; E_CONFLICT wrong offset; E_AGAIN another holds
+ * the upload; E_INVALID digest syntax. */
 #pragma once
 
 #include <stdbool.h>
@@ -34,7 +34,8 @@ struct blob_digest {
 
 #define BLOB_DIGEST_SIZE 136 /* text with its NUL */
 
-/* Strict: lower-case hex of the right length. E_INVALID; E_UNSUPPORTED for other algorithms. */
+/* Strict: lower-case hex of the right length. E_INVALID; E_UNSUPPORTED for other
+ * algorithms. */
 int blob_digest_parse(const char *text, struct blob_digest *ret, struct error *err);
 void blob_digest_format(const struct blob_digest *d, char ret[static BLOB_DIGEST_SIZE]);
 bool blob_digest_equal(const struct blob_digest *a, const struct blob_digest *b);
@@ -45,8 +46,9 @@ void blob_digest_of(enum blob_algorithm algorithm, const void *data, size_t len,
 struct blob_hash;
 struct blob_hash *blob_hash_new(enum blob_algorithm algorithm);
 void blob_hash_update(struct blob_hash *h, const void *data, size_t len);
-void blob_hash_peek(const struct blob_hash *h, struct blob_digest *ret); /* goes on after */
-void blob_hash_free(struct blob_hash *h);                                /* NULL allowed */
+void blob_hash_peek(const struct blob_hash *h,
+                    struct blob_digest *ret); /* goes on after */
+void blob_hash_free(struct blob_hash *h);     /* NULL allowed */
 
 /* ---- the store ---- */
 
@@ -54,7 +56,8 @@ struct blob_store;
 
 /* Makes the folders (0700) when missing; takes up uploads left by an earlier process. */
 int blob_store_open(const char *dir, struct blob_store **ret, struct error *err);
-void blob_store_close(struct blob_store *s); /* every upload released before; NULL allowed */
+void blob_store_close(
+    struct blob_store *s); /* every upload released before; NULL allowed */
 
 /* E_NOTFOUND. ret_fd O_RDONLY, the caller's; either may be NULL. */
 int blob_open(struct blob_store *s, const struct blob_digest *d, int *ret_fd,
@@ -66,7 +69,8 @@ int blob_put(struct blob_store *s, const void *data, size_t len,
 /* Reads everything again; E_CORRUPT when it is not what its name says. Slow. */
 int blob_verify(struct blob_store *s, const struct blob_digest *d, struct error *err);
 int blob_delete(struct blob_store *s, const struct blob_digest *d, struct error *err);
-/* The path of a blob, for overlay and unpackers; no check that it exists. Caller frees. */
+/* The path of a blob, for overlay and unpackers; no check that it exists. Caller frees.
+ */
 char *blob_path(struct blob_store *s, const struct blob_digest *d);
 
 /* Calls for every blob, in no order; a negative return ends it. Blobs that come or go
@@ -84,8 +88,9 @@ int blob_free_bytes(struct blob_store *s, uint64_t *ret, struct error *err);
 
 struct blob_upload;
 
-int blob_upload_create(struct blob_store *s, enum blob_algorithm algorithm, int64_t now_ms,
-                       char ret_id[static BLOB_UPLOAD_ID_SIZE], struct error *err);
+int blob_upload_create(struct blob_store *s, enum blob_algorithm algorithm,
+                       int64_t now_ms, char ret_id[static BLOB_UPLOAD_ID_SIZE],
+                       struct error *err);
 
 /* Takes hold of the upload. E_NOTFOUND; E_AGAIN when somebody holds it. */
 int blob_upload_acquire(struct blob_store *s, const char *id, struct blob_upload **ret,
@@ -93,12 +98,12 @@ int blob_upload_acquire(struct blob_store *s, const char *id, struct blob_upload
 uint64_t blob_upload_size(const struct blob_upload *u);
 /* Appends at the end; E_CONFLICT when offset is not the size. After E_FULL or E_IO the
  * upload has its size of before and may be tried again. */
-int blob_upload_append(struct blob_upload *u, uint64_t offset, const void *data, size_t len,
-                       struct error *err);
+int blob_upload_append(struct blob_upload *u, uint64_t offset, const void *data,
+                       size_t len, struct error *err);
 void blob_upload_release(struct blob_upload *u, int64_t now_ms); /* NULL allowed */
 
-/* Ends the upload and gives up the hold. The blob is durable and visible when it returns 0.
- * E_CORRUPT: the digest differs; upload and data are deleted. After E_FULL or E_IO the
+/* Ends the upload and gives up the hold. The blob is durable and visible when it returns
+ * 0. E_CORRUPT: the digest differs; upload and data are deleted. After E_FULL or E_IO the
  * upload is still there (released). */
 int blob_upload_finish(struct blob_upload *u, const struct blob_digest *expected,
                        struct error *err);
@@ -107,6 +112,6 @@ void blob_upload_cancel(struct blob_upload *u); /* deletes; gives up the hold */
 /* Size without taking hold: also while another appends. E_NOTFOUND. */
 int blob_upload_query(struct blob_store *s, const char *id, uint64_t *ret_size,
                       struct error *err);
-/* Deletes the uploads that nobody holds and that were not touched since before_ms; returns
- * how many. */
+/* Deletes the uploads that nobody holds and that were not touched since before_ms;
+ * returns how many. */
 int blob_upload_expire(struct blob_store *s, int64_t before_ms);

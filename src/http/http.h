@@ -2,17 +2,17 @@
  *
  * A few I/O threads (libmicrohttpd, epoll) parse requests and call the handler:
  *
- *   begin(req)      the headers are here. Choose, now or later and from any thread, one of
- *                     http_accept_body()    collect the body in memory, then complete()
+ *   begin(req)      the headers are here. Choose, now or later and from any thread, one
+ * of http_accept_body()    collect the body in memory, then complete()
  *                     http_accept_stream()  give each piece to a sink, then complete()
  *                     http_reply…()         answer at once
- *                   Until then the client's body waits in its socket (100 Continue is sent
- *                   after the choice), so that an upload is refused before it is sent.
- *   complete(req)   the body ended (or there was none). Answer, now or later, from any thread.
- *   aborted(req)    instead of complete(): the peer vanished or broke the protocol in
- *                   mid-body, or the server stops. Nothing can be answered any more.
- *   released(req)   the last word on every request that saw begin(): free what req->ctx
- *                   holds. Comes after the answer went out or could not go out.
+ *                   Until then the client's body waits in its socket (100 Continue is
+ * sent after the choice), so that an upload is refused before it is sent. complete(req)
+ * the body ended (or there was none). Answer, now or later, from any thread. aborted(req)
+ * instead of complete(): the peer vanished or broke the protocol in mid-body, or the
+ * server stops. Nothing can be answered any more. released(req)   the last word on every
+ * request that saw begin(): free what req->ctx holds. Comes after the answer went out or
+ * could not go out.
  *
  * The promise of the handler: exactly one http_reply…() for every request, except after
  * aborted(). The promise of the server: the request stays valid until the handler replied
@@ -41,20 +41,20 @@ struct http_header {
 };
 
 struct http_request {
-    struct arena arena;      /* for the handler: until released() */
-    const char *method;      /* "GET", as sent */
-    const char *path;        /* raw, undecoded, up to '?' */
-    const char *query;       /* raw, after '?'; NULL when there was none */
-    const char *version;     /* "HTTP/1.1" */
-    const char *peer;        /* "127.0.0.1:40123", "[::1]:40123", "unix" */
+    struct arena arena;                /* for the handler: until released() */
+    const char *method;                /* "GET", as sent */
+    const char *path;                  /* raw, undecoded, up to '?' */
+    const char *query;                 /* raw, after '?'; NULL when there was none */
+    const char *version;               /* "HTTP/1.1" */
+    const char *peer;                  /* "127.0.0.1:40123", "[::1]:40123", "unix" */
     const struct http_header *headers; /* in the order of arrival, repeats kept */
     size_t header_count;
-    int64_t content_length;  /* -1: chunked; 0: no body */
-    const void *body;        /* after http_accept_body(), in complete(); NUL-terminated */
-    size_t body_len;         /* bytes of the body so far, whoever takes them */
-    bool is_head;            /* replies carry their length but no body */
-    void *server_ctx;        /* http_config.ctx */
-    void *ctx;               /* the handler's own */
+    int64_t content_length; /* -1: chunked; 0: no body */
+    const void *body;       /* after http_accept_body(), in complete(); NUL-terminated */
+    size_t body_len;        /* bytes of the body so far, whoever takes them */
+    bool is_head;           /* replies carry their length but no body */
+    void *server_ctx;       /* http_config.ctx */
+    void *ctx;              /* the handler's own */
 };
 
 /* First value of the header, any case of name; NULL when absent. */
@@ -73,24 +73,27 @@ struct http_handler {
 
 /* 0 takes the default. */
 struct http_limits {
-    unsigned connections;      /* 8192; more wait in the listen backlog */
-    unsigned idle_seconds;     /* 60: keep-alive, and any transfer that stands still */
-    unsigned threads;          /* 2 */
-    size_t header_bytes;       /* 65536 for request line and headers: 431 above */
-    unsigned header_count;     /* 200: 431 above */
-    uint64_t buffered_bytes;   /* 256 MiB of collected bodies in the whole server: 503 above */
+    unsigned connections;  /* 8192; more wait in the listen backlog */
+    unsigned idle_seconds; /* 60: keep-alive, and any transfer that stands still */
+    unsigned threads;      /* 2 */
+    size_t header_bytes;   /* 65536 for request line and headers: 431 above */
+    unsigned header_count; /* 200: 431 above */
+    uint64_t
+        buffered_bytes; /* 256 MiB of collected bodies in the whole server: 503 above */
     size_t stream_queue_bytes; /* 64 MiB waiting in one stream: E_FULL above */
 };
 
 struct http_config {
-    const char *listen; /* "127.0.0.1:4566", "[::1]:0", "0.0.0.0:80", "unix:/run/x.sock" */
+    const char
+        *listen; /* "127.0.0.1:4566", "[::1]:0", "0.0.0.0:80", "unix:/run/x.sock" */
     struct http_limits limits;
     struct http_handler handler;
     void *ctx;
 };
 
-/* Listens and starts the threads. Port 0 takes a free one. E_INVALID: listen can't be read;
- * E_CONFLICT: somebody else has the address; E_DENIED: the port needs privileges. */
+/* Listens and starts the threads. Port 0 takes a free one. E_INVALID: listen can't be
+ * read; E_CONFLICT: somebody else has the address; E_DENIED: the port needs privileges.
+ */
 int http_server_start(const struct http_config *config, struct http_server **ret,
                       struct error *err);
 unsigned http_server_port(const struct http_server *s);       /* 0 for unix */
@@ -103,16 +106,18 @@ void http_server_stop(struct http_server *s, unsigned drain_ms);
 
 /* ---- choosing what happens to the body: once, in or after begin() ---- */
 
-/* Collects up to max_bytes; 413 is answered above, without complete() but with aborted(). */
+/* Collects up to max_bytes; 413 is answered above, without complete() but with aborted().
+ */
 void http_accept_body(struct http_request *req, size_t max_bytes);
-/* Hands each piece to the sink on the I/O thread: memory stays bounded, and a sink that is
- * slow slows the peer. 413 and aborted() above max_bytes (0: no limit). */
+/* Hands each piece to the sink on the I/O thread: memory stays bounded, and a sink that
+ * is slow slows the peer. 413 and aborted() above max_bytes (0: no limit). */
 void http_accept_stream(struct http_request *req, uint64_t max_bytes, http_sink *sink,
                         void *ctx);
 bool http_sink_failed(const struct http_request *req);
 
 /* ---- answering: once. `headers` ends with a {NULL} name, or is NULL; it is copied.
- *      Content-Length, Date, Connection and Transfer-Encoding are added by the server. ---- */
+ *      Content-Length, Date, Connection and Transfer-Encoding are added by the server.
+ * ---- */
 
 enum http_memory {
     HTTP_COPY,  /* the body is copied now */
@@ -125,19 +130,20 @@ void http_reply(struct http_request *req, int status, const struct http_header *
 /* Status and text/plain. */
 void http_reply_text(struct http_request *req, int status, const char *text);
 /* The bytes offset … offset+length-1 of the file, by sendfile(2). Takes the fd. */
-void http_reply_file(struct http_request *req, int status, const struct http_header *headers,
-                     int fd, uint64_t offset, uint64_t length);
+void http_reply_file(struct http_request *req, int status,
+                     const struct http_header *headers, int fd, uint64_t offset,
+                     uint64_t length);
 /* For HEAD: the Content-Length that GET would have, without the bytes at hand. */
-void http_reply_head(struct http_request *req, int status, const struct http_header *headers,
-                     uint64_t content_length);
+void http_reply_head(struct http_request *req, int status,
+                     const struct http_header *headers, uint64_t content_length);
 
 /* ---- an answer that goes on for hours ---- */
 
 /* Sends status and headers at once and keeps the connection open (chunked). The stream
  * belongs to the caller until http_stream_close(). on_closed(ctx) is called at most once,
- * on a thread of the server, when the stream ended otherwise: peer gone, queue full, server
- * stopped. It never runs after http_stream_close() returned (which waits for it, unless it
- * is called from inside). May be NULL. */
+ * on a thread of the server, when the stream ended otherwise: peer gone, queue full,
+ * server stopped. It never runs after http_stream_close() returned (which waits for it,
+ * unless it is called from inside). May be NULL. */
 struct http_stream *http_reply_stream(struct http_request *req, int status,
                                       const struct http_header *headers,
                                       void (*on_closed)(void *ctx), void *ctx);

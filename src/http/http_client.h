@@ -56,10 +56,10 @@ struct http_client_request {
     unsigned connect_timeout_ms; /* 0: 10 s */
     unsigned timeout_ms;         /* the whole call; 0: none */
     unsigned idle_timeout_ms;    /* no byte for so long; 0: 60 s; rounded up to seconds */
-    unsigned max_redirects;      /* 0: a redirect is an answer like any other. When they are
-                                  * followed, Authorization is not sent to another host. */
-    size_t max_body_bytes;       /* for a collected body; 0: 16 MiB */
-    struct http_cancel *cancel;  /* may be NULL */
+    unsigned max_redirects; /* 0: a redirect is an answer like any other. When they are
+                             * followed, Authorization is not sent to another host. */
+    size_t max_body_bytes;  /* for a collected body; 0: 16 MiB */
+    struct http_cancel *cancel; /* may be NULL */
 };
 
 struct http_client_response {
@@ -79,7 +79,10 @@ struct http_client_response {
     void *ctx;
 };
 
-#define HTTP_CLIENT_RESPONSE_INIT {.status = 0}
+#define HTTP_CLIENT_RESPONSE_INIT \
+    {                             \
+        .status = 0               \
+    }
 
 int http_client_do(struct http_client *c, const struct http_client_request *req,
                    struct http_client_response *resp, struct error *err);
@@ -88,9 +91,9 @@ void http_client_response_fini(struct http_client_response *resp);
 
 /* A long-lived answer, line by line: calls `line` (without the newline, NUL-terminated)
  * until the peer ends the answer (0), the callback returns negative (that code), the call
- * is cancelled, or nothing at all came for req->idle_timeout_ms (E_TIMEOUT). An answer that
- * is not 2xx ends it with E_PROTOCOL and its text; its status is in *ret_status (may be
- * NULL). Lines longer than max_line end it with E_LIMIT. */
+ * is cancelled, or nothing at all came for req->idle_timeout_ms (E_TIMEOUT). An answer
+ * that is not 2xx ends it with E_PROTOCOL and its text; its status is in *ret_status (may
+ * be NULL). Lines longer than max_line end it with E_LIMIT. */
 typedef int http_client_line(void *ctx, const char *line, size_t len, struct error *err);
 int http_client_lines(struct http_client *c, const struct http_client_request *req,
                       size_t max_line, http_client_line *line, void *ctx, int *ret_status,

@@ -40,11 +40,13 @@ struct store_batch {
 
 void store_batch_init(struct store_batch *b, struct arena *a);
 /* Copies key and value into the arena. Later changes of the same key win. */
-void store_batch_put(struct store_batch *b, const char *key, const void *value, size_t len);
+void store_batch_put(struct store_batch *b, const char *key, const void *value,
+                     size_t len);
 /* As above without copying: both must stay until the commit returned. */
 void store_batch_put_ref(struct store_batch *b, const char *key, const void *value,
                          size_t len);
-void store_batch_remove(struct store_batch *b, const char *key); /* absent key: no error */
+void store_batch_remove(struct store_batch *b,
+                        const char *key); /* absent key: no error */
 
 /* ---- a store ---- */
 
@@ -79,8 +81,9 @@ struct store { /* every backend's struct begins like this */
     const struct store_ops *ops;
 };
 
-/* Opens or creates `<dir>/state.db` (SQLite); makes the directory (0700) when missing. The
- * check at open is cheap: it reads the header and schema version and not every page. */
+/* Opens or creates `<dir>/state.db` (SQLite); makes the directory (0700) when missing.
+ * The check at open is cheap: it reads the header and schema version and not every page.
+ */
 int store_sqlite_open(const char *dir, struct store **ret, struct error *err);
 
 /* Reads every page and every index (PRAGMA integrity_check): minutes on a large store, so
@@ -94,9 +97,9 @@ int store_load_all(struct store *s, const char *prefix, store_visit *visit, void
 int store_commit(struct store *s, const struct store_batch *b, struct error *err);
 
 /* Is there room for need_bytes more and the reserve that a store keeps for itself
- * (STORE_RESERVE: log, checkpoint, deletes)? 0 or -E_FULL. Any thread; one statvfs(2). The
- * core asks this before it accepts what will be written, so that a full disk refuses new
- * work instead of failing what was accepted. */
+ * (STORE_RESERVE: log, checkpoint, deletes)? 0 or -E_FULL. Any thread; one statvfs(2).
+ * The core asks this before it accepts what will be written, so that a full disk refuses
+ * new work instead of failing what was accepted. */
 #define STORE_RESERVE (16ULL * 1024 * 1024)
 int store_room(struct store *s, uint64_t need_bytes, struct error *err);
 
@@ -112,5 +115,6 @@ void store_memory_fail(struct store *s, unsigned nth, enum error_code code);
 void store_memory_set_free(struct store *s, uint64_t bytes);
 /* Number of commits that succeeded. */
 uint64_t store_memory_commits(const struct store *s);
-/* Opens a second store with the content of the first: a restart, as the disk would show it. */
+/* Opens a second store with the content of the first: a restart, as the disk would show
+ * it. */
 struct store *store_memory_clone(const struct store *s);
