@@ -110,6 +110,16 @@ struct double_list {
     size_t n;
     bool set;
 };
+struct bool_list {
+    bool *v;
+    size_t n;
+    bool set;
+};
+struct blob_list {
+    struct wire_blob *v;
+    size_t n;
+    bool set;
+};
 struct enum_list {
     int *v;
     size_t n;
@@ -199,11 +209,19 @@ enum wire_protocol {
     WIRE_CBOR,
 };
 
-/* A service's error: generated one for each exception of the model. */
+/* A service's error: generated one for each exception of the model. `shape` describes the
+ * members that the error carries besides its message (ConflictException: resourceIds). */
 struct wire_fault {
-    const char *code; /* "ClusterNotFoundException" */
+    const char *code; /* "ClusterNotFoundException"; query: the model's error code */
     int status;       /* HTTP */
     bool sender;      /* the caller's mistake (query: <Type>Sender</Type>) */
+    const struct wire_shape *shape; /* NULL for faults that no model has */
+};
+
+/* How a service words WIRE_BAD_VALUE. */
+enum wire_words {
+    WIRE_WORDS_CORAL, /* 1 validation error detected: Value 'x' at 'm' failed to … */
+    WIRE_WORDS_ECR,   /* Invalid parameter at 'm' failed to satisfy constraint: '…' */
 };
 
 struct wire_service;
@@ -213,6 +231,7 @@ struct wire_operation {
     const char *method, *uri; /* "POST", "/"; labels as {Name} or {Name+} */
     const struct wire_shape *input, *output; /* NULL when the model has none */
     const char *output_wrapper;              /* query: resultWrapper */
+    int status;                              /* of a success: 200 unless the model says */
     const struct wire_service *service;
     uint32_t index; /* position in service->operations */
 };
@@ -224,11 +243,15 @@ struct wire_service {
     const char *target_prefix; /* JSON: before the dot of X-Amz-Target */
     const char *xml_namespace;
     enum wire_protocol protocol;
-    bool speaks_cbor; /* may also be called with RPC v2 CBOR */
+    bool speaks_cbor;      /* may also be called with RPC v2 CBOR */
+    bool speaks_query;     /* may (also) be called with query */
+    bool query_compatible; /* JSON and CBOR errors carry x-amzn-query-error */
     const struct wire_operation *operations;
     uint32_t operation_count;
     const char *const *not_offered; /* names of the model that we do not offer, NULL-ended */
-    const struct wire_fault *validation; /* for missing members, lengths, ranges, enums */
+    const struct wire_fault *validation; /* for missing members, lengths, ranges, enums;
+                                            NULL: the protocol's own */
+    enum wire_words words;
 };
 
 /* ---- why a body was refused ---- */
@@ -243,7 +266,9 @@ enum wire_error_kind {
 
 struct wire_error {
     enum wire_error_kind kind;
-    char text[ERROR_TEXT_SIZE]; /* as the service would say it */
+    char text[ERROR_TEXT_SIZE]; /* as most services would say it */
+    /* Of the first bad value, for services with words of their own: where, and which rule. */
+    char member[160], constraint[384];
 };
 
 #define WIRE_MAX_DEPTH 64
@@ -274,8 +299,10 @@ int wire_enum_value(const struct wire_shape *shape, const char *name); /* 0: unk
 
 /* ---- lists ---- */
 
-/* Grows a generated list by one zeroed element of `size` bytes and returns it; the list
- * becomes set. Amortised: capacity is the next power of two of n, never stored. */
+/* Grows a generated list (or map) by one zeroed element of `size` bytes and returns it; the
+ * list becomes set. Amortised: capacity is the next power of two of n, never stored. So a
+ * list that is pushed to must have been made here, by a codec or by wire_copy(): one that
+ * points at other memory (a static array, a slice) is only for reading and encoding. */
 void *wire_list_push(struct arena *a, struct wire_list *list, size_t size);
 #define LIST_PUSH(arena, list)                                                           \
     ((__typeof__((list)->v))wire_list_push((arena), (struct wire_list *)(void *)(list),  \
