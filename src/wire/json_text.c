@@ -138,8 +138,8 @@ static int unescape(struct json_text *t, const char *end, char *out, size_t *ret
 
 static int read_string(struct json_text *t, bool copy, const char **ret, size_t *ret_len)
 {
-    const char *end;
-    bool escapes;
+    const char *end = t->p;
+    bool escapes = false;
     int r = json_take(t, '"');
     if (r == 0)
         r = string_extent(t, &end, &escapes);
