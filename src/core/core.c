@@ -33,10 +33,10 @@ void core_free(struct core *core)
 {
     if (!core)
         return;
+    tables_free(core);
     for (unsigned i = 0; i < core->service_count; i++)
         if (core->services[i].free_state)
             core->services[i].free_state(core->services[i].state);
-    tables_free(core);
     if (core->batch)
         batch_free(core->batch);
     arena_free(&core->scratch);

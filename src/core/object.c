@@ -177,19 +177,23 @@ int tables_load(struct core *core, struct store *store, struct error *err)
     return 0;
 }
 
-static void table_free(struct table *t)
+static void table_free(struct core *core, struct table *t)
 {
     struct object *o, *next;
     RB_FOREACH_SAFE(o, object_tree, &t->objects, next) {
+        if (t->type->unlink)
+            t->type->unlink(core, o);
         object_release(o);
     }
     free(t);
 }
 
+/* Backwards: what was loaded last links to what was loaded before. */
 void tables_free(struct core *core)
 {
-    list_for_each_safe(it, &core->tables) {
-        list_remove(it);
-        table_free(list_entry(it, struct table, link));
+    while (!list_empty(&core->tables)) {
+        struct table *t = list_entry(core->tables.prev, struct table, link);
+        list_remove(&t->link);
+        table_free(core, t);
     }
 }

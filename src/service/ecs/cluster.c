@@ -23,6 +23,7 @@ int cluster_loaded(struct core *core, struct object *o, struct error *err)
     list_init(&cl->instances);
     list_init(&cl->services);
     list_init(&cl->tasks);
+    list_init(&cl->waiting);
     cl->place = place_cluster_new();
     return 0;
 }

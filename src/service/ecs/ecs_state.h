@@ -24,6 +24,7 @@
 #include "gantry_api.h"
 #include "object.h"
 #include "place.h"
+#include "taskdef_rules.h"
 #include "wake.h"
 
 struct ecs {
@@ -31,7 +32,6 @@ struct ecs {
     struct table *clusters, *families, *taskdefs, *instances, *services, *tasks, *tokens;
     const struct ecs_host_ops *host_ops;
     void *host_ctx;
-    struct wake token_expiry;
 };
 
 struct cluster {
@@ -40,6 +40,7 @@ struct cluster {
     const char *account, *region, *name; /* parts of the key, in names */
     struct arena names;
     struct list instances, services, tasks;
+    struct list waiting; /* service.waiting: tasks that no instance could take */
     int32_t instance_count; /* ACTIVE and DRAINING */
     int32_t running, pending, active_services, draining_services;
     struct place_cluster *place; /* instances as the scheduler sees them */
@@ -72,8 +73,9 @@ struct service {
     struct object o;
     struct gantry_service_record *rec;
     struct cluster *cluster;
-    struct list link;  /* cluster->services */
-    struct list tasks; /* task.service_link: all that are not STOPPED */
+    struct list link;    /* cluster->services */
+    struct list tasks;   /* task.service_link: all that are not STOPPED */
+    struct list waiting; /* cluster->waiting */
     struct wake wake;  /* the controller */
 };
 
@@ -100,6 +102,13 @@ struct task {
     struct list link, instance_link, service_link;
     enum task_status status;
     bool stopping; /* desiredStatus STOPPED */
+    struct wake expiry;
+};
+
+/* A clientToken of RunTask. */
+struct token {
+    struct object o;
+    struct gantry_token_record *rec;
     struct wake expiry;
 };
 
@@ -154,6 +163,14 @@ void tags_set(struct arena *a, struct ecs_tag_list *into, const char *key,
 /* ---- clusters (cluster.c) ---- */
 
 bool cluster_active(const struct cluster *cl);
+int cluster_loaded(struct core *core, struct object *o, struct error *err);
+void cluster_unlink(struct core *core, struct object *o);
+
+/* ---- task definitions (taskdef.c) ---- */
+
+/* One user less: a revision that waits to be deleted goes with the last. */
+void taskdef_release(struct core *core, struct taskdef *td);
+int ecs_taskdef_fault(struct call *c, const struct ecs_taskdef_error *why);
 
 /* ---- tasks (task.c): the life cycle ---- */
 
@@ -162,7 +179,6 @@ struct task_request {
     struct taskdef *taskdef;
     struct instance *instance;
     const struct ecs_task_override *overrides; /* NULL: none */
-    const struct place_resources *need;
     const char *group, *started_by, *launch_type;
     struct service *service;   /* NULL: standalone */
     const char *deployment_id; /* of the service */
@@ -172,13 +188,13 @@ struct task_request {
 /* Makes the task, takes its resources and tells its host. */
 struct task *task_create(struct core *core, const struct task_request *request);
 /* desiredStatus STOPPED with a code and a reason; nothing when it is stopping already. */
-void task_stop(struct core *core, struct task *t, const char *stop_code,
+void task_stop(struct core *core, struct task *t, enum ecs_task_stop_code code,
                const char *reason);
 /* The host has it so: RUNNING or STOPPED. */
 void task_report_running(struct core *core, struct task *t);
 void task_report_stopped(struct core *core, struct task *t, const char *reason);
 /* The host is gone for good: tasks end without its word. */
-void task_lost(struct core *core, struct task *t, const char *stop_code,
+void task_lost(struct core *core, struct task *t, enum ecs_task_stop_code code,
                const char *reason);
 void task_changed(struct core *core, struct task *t); /* version + save + event */
 int task_loaded(struct core *core, struct object *o, struct error *err);
@@ -187,17 +203,54 @@ bool task_status_parse(const char *name, enum task_status *ret);
 /* What goes to its host. */
 void task_host_view(struct core *core, const struct task *t, struct arena *a,
                     struct gantry_host_task *ret);
-void task_resources(const struct task *t, struct arena *a, struct place_resources *ret);
+void task_unlink(struct core *core, struct object *o);
+
+/* A copy for a reply (task_read.c). */
+void task_view(struct arena *a, const struct task *t, bool tags, struct ecs_task *ret);
+
+/* ---- starting tasks (run_task.c) ---- */
+
+/* SHA-256 of the parameters as JSON, in hexadecimal: were two calls the same? */
+void parameter_hash(const struct wire_shape *shape, const void *in, char ret[65]);
+int token_loaded(struct core *core, struct object *o, struct error *err);
+void token_unlink(struct core *core, struct object *o);
+struct place_random core_place_random(struct core *core);
+
+/* Launch type, capacity providers and network mode that fit together and are offered. */
+int launch_check(struct call *c, const struct ecs_task_definition *def, int launch_type,
+                 const struct ecs_network_configuration *net, size_t strategy_items);
+
+struct compiled_constraints {
+    struct query *query[PLACE_MAX_CONSTRAINTS];
+    size_t n;
+};
+/* Run-time constraints and those of the task definition. With c NULL (a controller, which
+ * has checked them before) a bad one is just -1. */
+int constraints_compile(struct call *c, struct core *core,
+                        const struct ecs_placement_constraint_list *l,
+                        const struct ecs_task_definition *def, struct place_need *need,
+                        struct compiled_constraints *ret);
+void constraints_free(struct compiled_constraints *cc);
+int strategies_read(struct call *c, const struct ecs_placement_strategy_list *l,
+                    struct place_strategy ret[PLACE_MAX_STRATEGIES], size_t *ret_n);
 
 /* ---- services (service_controller.c) ---- */
 
 void service_controller(struct core *core, struct wake *w);
+/* Adds to the service's events, newest first, at most 100. */
 void service_event(struct core *core, struct service *s, const char *text);
 /* A task of the service changed status. `launch_failed`: it stopped before RUNNING. */
 void service_task_changed(struct core *core, struct service *s, const struct task *t,
                           bool launch_failed);
-struct gantry_deployment_record *service_deployment_record(struct service *s,
-                                                           const char *id);
+/* A new PRIMARY deployment of the service's present settings. */
+void service_deploy(struct core *core, struct service *s, const char *taskdef_arn);
+/* The service was updated: failures are forgotten, the controller looks again. */
+void service_updated(struct core *core, struct service *s);
+int service_loaded(struct core *core, struct object *o, struct error *err);
+void service_unlink(struct core *core, struct object *o);
+void service_link(struct service *s, struct cluster *cl);
+/* Something of the cluster's instances changed for the better: place what waits. */
+void services_place_again(struct core *core, struct cluster *cl);
 
 /* ---- instances (instance.c) ---- */
 
@@ -205,3 +258,8 @@ void instance_wake(struct core *core, struct wake *w);
 int instance_loaded(struct core *core, struct object *o, struct error *err);
 /* Tells the scheduler's index what changed (status, connection, attributes). */
 void instance_reindex(struct core *core, struct instance *i);
+void instance_unlink(struct core *core, struct object *o);
+bool instance_active(const struct instance *i);
+bool instance_draining(const struct instance *i);
+/* A task let go of its resources. */
+void instance_room(struct core *core, struct instance *i);

@@ -1,0 +1,98 @@
+#include "ecs.h"
+
+#include <stdlib.h>
+
+#include "ecs_state.h"
+
+static const char ecs_service_key;
+
+struct ecs *ecs_of(const struct core *core)
+{
+    return core_service(core, &ecs_service_key);
+}
+
+/* In the order in which they load: what others name comes first. */
+static const struct table_type cluster_table = {
+    .prefix = "/ecs/cluster/",
+    .shape = &gantry_cluster_record_shape,
+    .object_size = sizeof(struct cluster),
+    .record_offset = offsetof(struct cluster, rec),
+    .loaded = cluster_loaded,
+    .unlink = cluster_unlink,
+};
+static const struct table_type family_table = {
+    .prefix = "/ecs/family/",
+    .shape = &gantry_family_record_shape,
+    .object_size = sizeof(struct family),
+    .record_offset = offsetof(struct family, rec),
+};
+static const struct table_type taskdef_table = {
+    .prefix = "/ecs/taskdef/",
+    .shape = &gantry_task_definition_record_shape,
+    .object_size = sizeof(struct taskdef),
+    .record_offset = offsetof(struct taskdef, rec),
+};
+static const struct table_type instance_table = {
+    .prefix = "/ecs/instance/",
+    .shape = &gantry_instance_record_shape,
+    .object_size = sizeof(struct instance),
+    .record_offset = offsetof(struct instance, rec),
+    .loaded = instance_loaded,
+    .unlink = instance_unlink,
+};
+static const struct table_type service_table = {
+    .prefix = "/ecs/service/",
+    .shape = &gantry_service_record_shape,
+    .object_size = sizeof(struct service),
+    .record_offset = offsetof(struct service, rec),
+    .loaded = service_loaded,
+    .unlink = service_unlink,
+};
+static const struct table_type task_table = {
+    .prefix = "/ecs/task/",
+    .shape = &gantry_task_record_shape,
+    .object_size = sizeof(struct task),
+    .record_offset = offsetof(struct task, rec),
+    .loaded = task_loaded,
+    .unlink = task_unlink,
+};
+static const struct table_type token_table = {
+    .prefix = "/ecs/token/",
+    .shape = &gantry_token_record_shape,
+    .object_size = sizeof(struct token),
+    .record_offset = offsetof(struct token, rec),
+    .loaded = token_loaded,
+    .unlink = token_unlink,
+};
+
+static void ecs_detach(void *state)
+{
+    struct ecs *ecs = state;
+    free((char *)(uintptr_t)ecs->settings.poll_endpoint);
+    free(ecs);
+}
+
+void ecs_attach(struct core *core, const struct ecs_settings *settings)
+{
+    struct ecs *ecs = xcalloc(1, sizeof(*ecs));
+    ecs->settings = *settings;
+    if (!ecs->settings.stopped_task_retention_ms)
+        ecs->settings.stopped_task_retention_ms = 60 * 60 * 1000;
+    if (!ecs->settings.disconnect_grace_ms)
+        ecs->settings.disconnect_grace_ms = 60 * 1000;
+    ecs->settings.poll_endpoint = xstrdup(settings->poll_endpoint);
+    core_set_service(core, &ecs_service_key, ecs, ecs_detach);
+    ecs->clusters = table_add(core, &cluster_table);
+    ecs->families = table_add(core, &family_table);
+    ecs->taskdefs = table_add(core, &taskdef_table);
+    ecs->instances = table_add(core, &instance_table);
+    ecs->services = table_add(core, &service_table);
+    ecs->tasks = table_add(core, &task_table);
+    ecs->tokens = table_add(core, &token_table);
+}
+
+void ecs_set_host_ops(struct core *core, const struct ecs_host_ops *ops, void *ctx)
+{
+    ecs_of(core)->host_ops = ops;
+    ecs_of(core)->host_ctx = ctx;
+}

@@ -1,0 +1,477 @@
+/* Container instances: registered by their agents, indexed for the scheduler. */
+#include <string.h>
+
+#include "ecs_state.h"
+#include "page.h"
+
+bool instance_active(const struct instance *i)
+{
+    return streq(i->rec->instance->status, "ACTIVE");
+}
+
+bool instance_draining(const struct instance *i)
+{
+    return streq(i->rec->instance->status, "DRAINING");
+}
+
+static const struct ecs_resource *resource_named(const struct ecs_resource_list *l,
+                                                 const char *name)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (streq(l->v[i].name, name))
+            return &l->v[i];
+    return NULL;
+}
+
+static int64_t resource_amount(const struct ecs_resource_list *l, const char *name)
+{
+    const struct ecs_resource *r = resource_named(l, name);
+    return !r ? 0 : r->long_value.v ? r->long_value.v : r->integer_value.v;
+}
+
+static void resource_ports(const struct ecs_resource_list *l, const char *name,
+                           struct port_set *ret)
+{
+    const struct ecs_resource *r = resource_named(l, name);
+    int64_t port;
+    for (size_t i = 0; r && i < r->string_set_value.n; i++)
+        if (str_to_i64(r->string_set_value.v[i], 1, 65535, &port))
+            port_set_add(ret, (uint16_t)port);
+}
+
+void instance_reindex(struct core *core, struct instance *i)
+{
+    const struct ecs_container_instance *ci = i->rec->instance;
+    struct arena *a = core_scratch(core);
+    struct place_attribute *attributes =
+        arena_new_array(a, struct place_attribute, ci->attributes.n);
+    for (size_t n = 0; n < ci->attributes.n; n++)
+        attributes[n] = (struct place_attribute){ci->attributes.v[n].name,
+                                                 ci->attributes.v[n].value};
+    struct place_instance_info info = {
+        .id = ecs_last_segment(ci->container_instance_arn),
+        .owner = i,
+        .active = instance_active(i),
+        .draining = instance_draining(i),
+        .agent_connected = ci->agent_connected.v,
+        .agent_version = ci->version_info ? ci->version_info->agent_version : NULL,
+        .ec2_instance_id = ci->ec2_instance_id,
+        .registered_at_ms = ci->registered_at.v,
+        .total = {.cpu = resource_amount(&ci->registered_resources, "CPU"),
+                  .memory_mib = resource_amount(&ci->registered_resources, "MEMORY")},
+        .attributes = attributes,
+        .attribute_count = ci->attributes.n,
+    };
+    resource_ports(&ci->registered_resources, "PORTS", &info.total.tcp);
+    resource_ports(&ci->registered_resources, "PORTS_UDP", &info.total.udp);
+    i->place = place_instance_put(i->cluster->place, &info);
+    place_resources_free(&info.total);
+}
+
+static void instance_changed(struct core *core, struct instance *i)
+{
+    i->rec->instance->version = SET_LONG(i->rec->instance->version.v + 1);
+    object_save(core, &i->o);
+    instance_reindex(core, i);
+}
+
+void instance_room(struct core *core, struct instance *i)
+{
+    services_place_again(core, i->cluster);
+}
+
+static void instance_link(struct instance *i, struct cluster *cl)
+{
+    i->cluster = cl;
+    list_init(&i->tasks);
+    list_append(&cl->instances, &i->link);
+    wake_init(&i->wake, instance_wake);
+    cl->instance_count++;
+}
+
+int instance_loaded(struct core *core, struct object *o, struct error *err)
+{
+    struct instance *i = (struct instance *)o;
+    struct arn arn;
+    struct arena *a = core_scratch(core);
+    if (!i->rec->instance ||
+        !arn_parse(a, i->rec->instance->container_instance_arn, &arn))
+        return fail(err, E_CORRUPT, "container instance without an ARN");
+    char *name = strchr(arn.resource, '/');
+    char *slash = name ? strchr(name + 1, '/') : NULL;
+    if (!slash)
+        return fail(err, E_CORRUPT, "container instance without a cluster");
+    *slash = '\0';
+    struct cluster *cl =
+        table_find(ecs_of(core)->clusters,
+                   ecs_key(a, "cluster", arn.account, arn.region, name + 1));
+    if (!cl)
+        return fail(err, E_CORRUPT, "cluster '%s' is missing", name + 1);
+    instance_link(i, cl);
+    /* Its agent has to come back first; it has the grace of a lost stream for that. */
+    if (i->rec->instance->agent_connected.v) {
+        i->rec->disconnected_at = SET_TIME(core_now_ms(core));
+        wake_at(core, &i->wake,
+                core_now_ms(core) + ecs_of(core)->settings.disconnect_grace_ms);
+    }
+    instance_reindex(core, i);
+    return 0;
+}
+
+void instance_unlink(struct core *core, struct object *o)
+{
+    struct instance *i = (struct instance *)o;
+    wake_cancel(core, &i->wake);
+    list_remove(&i->link);
+    if (i->place)
+        place_instance_remove(i->cluster->place, i->place);
+    i->cluster->instance_count--;
+}
+
+/* ---- the stream of its agent ---- */
+
+void instance_wake(struct core *core, struct wake *w)
+{
+    struct instance *i = list_entry(w, struct instance, wake);
+    if (i->connected || !i->rec->instance->agent_connected.v)
+        return;
+    i->rec->instance->agent_connected = SET_BOOL(false);
+    instance_changed(core, i);
+}
+
+int ecs_host_connected(struct core *core, const char *instance_arn, bool connected,
+                       struct error *err)
+{
+    struct instance *i = instance_by_arn(core, instance_arn);
+    if (!i)
+        return fail(err, E_NOTFOUND, "no container instance '%s'", instance_arn);
+    i->connected = connected;
+    if (connected) {
+        wake_cancel(core, &i->wake);
+        if (!i->rec->instance->agent_connected.v) {
+            i->rec->instance->agent_connected = SET_BOOL(true);
+            instance_changed(core, i);
+        }
+        services_place_again(core, i->cluster);
+    } else {
+        wake_at(core, &i->wake,
+                core_now_ms(core) + ecs_of(core)->settings.disconnect_grace_ms);
+    }
+    return 0;
+}
+
+void ecs_host_tasks(struct core *core, const char *instance_arn, struct arena *a,
+                    struct gantry_host_task_list *ret)
+{
+    struct instance *i = instance_by_arn(core, instance_arn);
+    ret->set = true;
+    if (!i)
+        return;
+    list_for_each(it, &i->tasks) {
+        struct task *t = list_entry(it, struct task, instance_link);
+        struct gantry_host_task *slot = LIST_PUSH(a, ret);
+        task_host_view(core, t, a, slot);
+    }
+}
+
+/* ---- what a reply shows ---- */
+
+static void set_amount(struct arena *a, struct ecs_resource_list *l, const char *name,
+                       int64_t amount)
+{
+    (void)a;
+    for (size_t n = 0; n < l->n; n++)
+        if (streq(l->v[n].name, name))
+            l->v[n].integer_value = SET_INT((int32_t)amount);
+}
+
+static void add_ports(struct arena *a, struct ecs_resource_list *l, const char *name,
+                      const struct port_set *used)
+{
+    for (size_t n = 0; n < l->n; n++)
+        for (uint32_t p = 0; streq(l->v[n].name, name) && p < used->n; p++)
+            *LIST_PUSH(a, &l->v[n].string_set_value) = arena_printf(a, "%u", used->v[p]);
+}
+
+static void instance_view(struct arena *a, const struct instance *i, bool tags,
+                          struct ecs_container_instance *ret)
+{
+    wire_copy_into(a, &ecs_container_instance_shape, i->rec->instance, ret);
+    ret->running_tasks_count = SET_INT(i->running);
+    ret->pending_tasks_count = SET_INT(i->pending);
+    ret->attachments.set = true;
+    if (!tags)
+        ret->tags.n = 0;
+    ret->tags.set = true;
+    ret->remaining_resources = (struct ecs_resource_list){.set = true};
+    for (size_t n = 0; n < ret->registered_resources.n; n++)
+        wire_copy_into(a, &ecs_resource_shape, &ret->registered_resources.v[n],
+                       LIST_PUSH(a, &ret->remaining_resources));
+    const struct place_resources *total = place_instance_total(i->place);
+    const struct place_resources *used = place_instance_used(i->place);
+    set_amount(a, &ret->remaining_resources, "CPU", total->cpu - used->cpu);
+    set_amount(a, &ret->remaining_resources, "MEMORY",
+               total->memory_mib - used->memory_mib);
+    add_ports(a, &ret->remaining_resources, "PORTS", &used->tcp);
+    add_ports(a, &ret->remaining_resources, "PORTS_UDP", &used->udp);
+}
+
+/* ---- registration ---- */
+
+static int resources_check(struct call *c, const struct ecs_resource_list *l)
+{
+    if (resource_amount(l, "CPU") <= 0 || resource_amount(l, "MEMORY") <= 0)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "totalResources must hold CPU and MEMORY.");
+    return 0;
+}
+
+static const char *type_of(const struct ecs_attribute_list *l)
+{
+    for (size_t n = 0; n < l->n; n++)
+        if (streq(l->v[n].name, "ecs.instance-type"))
+            return l->v[n].value;
+    return NULL;
+}
+
+static struct instance *instance_create(struct call *c, struct cluster *cl)
+{
+    char id[33];
+    core_random_hex(c->core, id, 32);
+    const char *rest = call_printf(c, "%s/%s", cl->name, id);
+    struct instance *i =
+        object_new(c->core, ecs_of(c->core)->instances,
+                   ecs_key(&c->arena, "instance", cl->account, cl->region, rest));
+    struct ecs_container_instance *ci = arena_new(&i->o.arena, struct ecs_container_instance);
+    ci->container_instance_arn =
+        ecs_arn(&i->o.arena, cl->region, cl->account, "container-instance/%s/%s",
+                cl->name, id);
+    ci->status = "ACTIVE";
+    ci->registered_at = SET_TIME(core_now_ms(c->core));
+    ci->agent_connected = SET_BOOL(false);
+    i->rec->instance = ci;
+    instance_link(i, cl);
+    return i;
+}
+
+static void instance_fill(struct instance *i,
+                          const struct ecs_register_container_instance_request *in)
+{
+    struct arena *a = &i->o.arena;
+    struct ecs_register_container_instance_request *copy =
+        wire_copy(a, &ecs_register_container_instance_request_shape, in);
+    struct ecs_container_instance *ci = i->rec->instance;
+    ci->registered_resources = copy->total_resources;
+    ci->version_info = copy->version_info;
+    ci->attributes = copy->attributes;
+    if (copy->tags.n)
+        ci->tags = copy->tags;
+}
+
+int ecs_register_container_instance(
+    struct call *c, const struct ecs_register_container_instance_request *in,
+    struct ecs_register_container_instance_response *out)
+{
+    if (resources_check(c, &in->total_resources) < 0 || tags_check(c, &in->tags) < 0)
+        return -1;
+    const char *name = in->cluster ? ecs_last_segment(in->cluster) : "default";
+    struct cluster *cl = cluster_find(c, in->cluster);
+    /* As on AWS, the first instance makes the default cluster. */
+    bool make = (!cl || !cluster_active(cl)) && streq(name, "default");
+    if (!make && !(cl = cluster_require(c, in->cluster)))
+        return -1;
+    struct instance *i = NULL;
+    if (in->container_instance_arn && cl)
+        i = instance_find(c->core, cl, in->container_instance_arn);
+    if (i) {
+        const char *was = type_of(&i->rec->instance->attributes);
+        const char *is = type_of(&in->attributes);
+        if (was && is && !streq(was, is))
+            return call_fault(c, &ecs_client_exception,
+                              "Container instance type changes are not supported.");
+    }
+    if (make)
+        cl = cluster_create(c->core, c->who.account_id, c->region, name);
+    if (!i)
+        i = instance_create(c, cl);
+    instance_fill(i, in);
+    instance_changed(c->core, i);
+    out->container_instance = arena_new(&c->arena, struct ecs_container_instance);
+    instance_view(&c->arena, i, true, out->container_instance);
+    return 0;
+}
+
+int ecs_deregister_container_instance(
+    struct call *c, const struct ecs_deregister_container_instance_request *in,
+    struct ecs_deregister_container_instance_response *out)
+{
+    struct cluster *cl = cluster_require(c, in->cluster);
+    if (!cl)
+        return -1;
+    struct instance *i = instance_find(c->core, cl, in->container_instance);
+    if (!i)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "The referenced container instance was not found.");
+    if (!list_empty(&i->tasks) && !in->force.v)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Found running tasks on the instance.");
+    out->container_instance = arena_new(&c->arena, struct ecs_container_instance);
+    i->rec->instance->status = "INACTIVE";
+    i->rec->instance->agent_connected = SET_BOOL(false);
+    instance_view(&c->arena, i, true, out->container_instance);
+    /* Stop the scheduler from looking here before the services replace their tasks. */
+    instance_reindex(c->core, i);
+    list_for_each_safe(it, &i->tasks) {
+        struct task *t = list_entry(it, struct task, instance_link);
+        task_lost(c->core, t, ECS_TASK_STOP_CODE_UNSET,
+                  "Container instance deregistration forced by user");
+    }
+    struct ecs *ecs = ecs_of(c->core);
+    if (ecs->host_ops)
+        ecs->host_ops->instance_gone(ecs->host_ctx, c->core,
+                                     i->rec->instance->container_instance_arn);
+    object_delete(c->core, &i->o);
+    return 0;
+}
+
+/* ---- reading ---- */
+
+int ecs_describe_container_instances(
+    struct call *c, const struct ecs_describe_container_instances_request *in,
+    struct ecs_describe_container_instances_response *out)
+{
+    struct cluster *cl = cluster_require(c, in->cluster);
+    if (!cl)
+        return -1;
+    if (in->container_instances.n == 0)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Container Instances cannot be empty.");
+    if (in->container_instances.n > 100)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Container instances cannot have more than 100 elements.");
+    bool tags = false;
+    for (size_t n = 0; n < in->include.n; n++)
+        tags |= in->include.v[n] == ECS_CONTAINER_INSTANCE_FIELD_TAGS;
+    out->container_instances.set = out->failures.set = true;
+    for (size_t n = 0; n < in->container_instances.n; n++) {
+        const char *reference = in->container_instances.v[n];
+        struct instance *i = instance_find(c->core, cl, reference);
+        if (i) {
+            instance_view(&c->arena, i, tags,
+                          LIST_PUSH(&c->arena, &out->container_instances));
+            continue;
+        }
+        struct ecs_failure *f = LIST_PUSH(&c->arena, &out->failures);
+        f->arn = arn_looks_like(reference)
+                     ? reference
+                     : ecs_arn(&c->arena, cl->region, cl->account,
+                               "container-instance/%s/%s", cl->name,
+                               ecs_last_segment(reference));
+        f->reason = "MISSING";
+    }
+    return 0;
+}
+
+int ecs_list_container_instances(struct call *c,
+                                 const struct ecs_list_container_instances_request *in,
+                                 struct ecs_list_container_instances_response *out)
+{
+    struct cluster *cl = cluster_require(c, in->cluster);
+    size_t limit;
+    const char *at;
+    if (!cl)
+        return -1;
+    struct table *table = ecs_of(c->core)->instances;
+    const char *prefix = ecs_key(&c->arena, "instance", cl->account, cl->region,
+                                 call_printf(c, "%s/", cl->name));
+    if (ecs_page_size(c, in->max_results, 100, 100, &limit) < 0 ||
+        ecs_page_start(c, in->next_token, prefix, &at) < 0)
+        return -1;
+    struct query *filter = NULL;
+    struct error err;
+    if (!str_empty(in->filter) && query_compile(in->filter, &filter, &err) < 0)
+        return call_fault(c, &ecs_invalid_parameter_exception, "%s", err.text);
+    const char *status = wire_enum_name(&ecs_container_instance_status_shape,
+                                        (int)in->status);
+    out->container_instance_arns.set = true;
+    struct instance *i;
+    while ((i = table_next(table, prefix, at))) {
+        struct query_subject subject;
+        place_instance_subject(i->place, &subject);
+        if ((!status || streq(i->rec->instance->status, status)) &&
+            (!filter || query_matches(filter, &subject))) {
+            if (out->container_instance_arns.n == limit) {
+                out->next_token = page_token(&c->arena, at);
+                break;
+            }
+            *LIST_PUSH(&c->arena, &out->container_instance_arns) =
+                i->rec->instance->container_instance_arn;
+        }
+        at = i->o.key;
+    }
+    query_free(filter);
+    return 0;
+}
+
+/* ---- draining ---- */
+
+/* Services with tasks here have to replace them, or may keep them again. */
+static void wake_services_on(struct core *core, struct instance *i)
+{
+    list_for_each(it, &i->tasks) {
+        struct task *t = list_entry(it, struct task, instance_link);
+        if (t->service)
+            wake_now(core, &t->service->wake);
+    }
+}
+
+static void update_failure(struct call *c,
+                           struct ecs_update_container_instances_state_response *out,
+                           const char *arn, const char *reason)
+{
+    struct ecs_failure *f = LIST_PUSH(&c->arena, &out->failures);
+    f->arn = arn;
+    f->reason = reason;
+}
+
+int ecs_update_container_instances_state(
+    struct call *c, const struct ecs_update_container_instances_state_request *in,
+    struct ecs_update_container_instances_state_response *out)
+{
+    struct cluster *cl = cluster_require(c, in->cluster);
+    if (!cl)
+        return -1;
+    const char *to = wire_enum_name(&ecs_container_instance_status_shape, (int)in->status);
+    if (!streq(to, "ACTIVE") && !streq(to, "DRAINING"))
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Container instance status should be one of [ACTIVE, DRAINING]");
+    if (in->container_instances.n > 10)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Container instances cannot have more than 10 elements.");
+    out->container_instances.set = out->failures.set = true;
+    for (size_t n = 0; n < in->container_instances.n; n++) {
+        struct instance *i = instance_find(c->core, cl, in->container_instances.v[n]);
+        if (!i) {
+            update_failure(c, out, in->container_instances.v[n], "MISSING");
+            continue;
+        }
+        if (!streq(i->rec->instance->status, to)) {
+            i->rec->instance->status = arena_strdup(&i->o.arena, to);
+            instance_changed(c->core, i);
+            wake_services_on(c->core, i);
+            services_place_again(c->core, cl);
+        }
+        instance_view(&c->arena, i, false,
+                      LIST_PUSH(&c->arena, &out->container_instances));
+    }
+    return 0;
+}
+
+int ecs_discover_poll_endpoint(struct call *c,
+                               const struct ecs_discover_poll_endpoint_request *in,
+                               struct ecs_discover_poll_endpoint_response *out)
+{
+    out->endpoint = ecs_of(c->core)->settings.poll_endpoint;
+    out->telemetry_endpoint = out->endpoint;
+    return 0;
+}

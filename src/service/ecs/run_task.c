@@ -1,0 +1,435 @@
+/* RunTask, StartTask, StopTask. */
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include "ecs_state.h"
+
+/* ---- clientToken: the same call twice makes its tasks once ---- */
+
+#define TOKEN_LIFE_MS (24 * 60 * 60 * 1000LL)
+
+void parameter_hash(const struct wire_shape *shape, const void *in, char ret[65])
+{
+    AUTO_STR text = STR_INIT;
+    unsigned char digest[32];
+    wire_json_encode(&text, shape, in);
+    EVP_Digest(text.data, text.len, digest, NULL, EVP_sha256(), NULL);
+    hex_encode(digest, sizeof(digest), ret);
+}
+
+static void token_expire(struct core *core, struct wake *w)
+{
+    struct token *t = list_entry(w, struct token, expiry);
+    object_delete(core, &t->o);
+}
+
+int token_loaded(struct core *core, struct object *o, struct error *err)
+{
+    struct token *t = (struct token *)o;
+    wake_init(&t->expiry, token_expire);
+    wake_at(core, &t->expiry, t->rec->expires_at.v);
+    return 0;
+}
+
+void token_unlink(struct core *core, struct object *o)
+{
+    wake_cancel(core, &((struct token *)o)->expiry);
+}
+
+static const char *token_key(struct call *c, const struct cluster *cl, const char *token)
+{
+    char hex[2 * 64 + 1];
+    hex_encode(token, strlen(token), hex);
+    return ecs_key(&c->arena, "token", cl->account, cl->region,
+                   call_printf(c, "%s/%s", cl->name, hex));
+}
+
+static int token_check(struct call *c, const char *token)
+{
+    size_t n = strlen(token);
+    for (size_t i = 0; i < n; i++)
+        if (token[i] < 33 || token[i] > 126)
+            n = 65;
+    if (n == 0 || n > 64)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "clientToken must be 1 to 64 printable ASCII characters long.");
+    return 0;
+}
+
+static void token_remember(struct call *c, const struct cluster *cl, const char *token,
+                           const char *hash, const struct ecs_task_list *tasks)
+{
+    struct token *t =
+        object_new(c->core, ecs_of(c->core)->tokens, token_key(c, cl, token));
+    t->rec->parameter_hash = arena_strdup(&t->o.arena, hash);
+    t->rec->expires_at = SET_TIME(core_now_ms(c->core) + TOKEN_LIFE_MS);
+    for (size_t i = 0; i < tasks->n; i++)
+        *LIST_PUSH(&t->o.arena, &t->rec->task_arns) =
+            arena_strdup(&t->o.arena, tasks->v[i].task_arn);
+    token_loaded(c->core, &t->o, NULL);
+    object_save(c->core, &t->o);
+}
+
+/* 1: answered from the token. */
+static int token_replay(struct call *c, struct cluster *cl, const char *token,
+                        const char *hash, struct ecs_task_list *ret)
+{
+    const struct token *t = table_find(ecs_of(c->core)->tokens, token_key(c, cl, token));
+    if (!t)
+        return 0;
+    if (!streq(t->rec->parameter_hash, hash)) {
+        AUTO_STR arns = STR_INIT;
+        for (size_t i = 0; i < t->rec->task_arns.n; i++)
+            str_addf(&arns, "%s%s", i ? ", " : "", t->rec->task_arns.v[i]);
+        return call_fault(c, &ecs_conflict_exception,
+                          "The clientToken was used with other parameters before, for: %s",
+                          str_text(&arns));
+    }
+    for (size_t i = 0; i < t->rec->task_arns.n; i++) {
+        struct task *task = task_find(c->core, cl, t->rec->task_arns.v[i]);
+        if (task)
+            task_view(&c->arena, task, true, LIST_PUSH(&c->arena, ret));
+    }
+    return 1;
+}
+
+/* ---- what both ways of starting check ---- */
+
+struct start {
+    struct cluster *cluster;
+    struct taskdef *taskdef;
+    const struct ecs_task_override *overrides;
+    struct place_need need;
+    const char *group, *started_by;
+    struct ecs_tag_list tags;
+    bool exec;
+};
+
+static int group_check(struct call *c, const char *group)
+{
+    if (group && (utf8_length(group) > 255 || !*group))
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Task group must be 1 to 255 characters long.");
+    if (group && str_starts(group, "service:"))
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Task group names must not begin with 'service:'.");
+    return 0;
+}
+
+static int override_check(struct call *c, const struct ecs_task_override *o)
+{
+    if (!o)
+        return 0;
+    AUTO_STR text = STR_INIT;
+    wire_json_encode(&text, &ecs_task_override_shape, o);
+    if (text.len > 8192)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Container Overrides length must be at most 8192");
+    return 0;
+}
+
+/* This server attaches no network interfaces and speaks to no Fargate capacity. */
+int launch_check(struct call *c, const struct ecs_task_definition *def, int launch_type,
+                 const struct ecs_network_configuration *net, size_t strategy_items)
+{
+    if (launch_type && strategy_items)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Specifying both a launch type and capacity provider strategy is "
+                          "not supported. Remove one and try again.");
+    if (strategy_items)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "The specified capacity provider strategy cannot contain a "
+                          "capacity provider that is not associated with the cluster. "
+                          "Associate the capacity provider with the cluster and try "
+                          "again.");
+    bool awsvpc = def->network_mode == ECS_NETWORK_MODE_AWSVPC;
+    if (awsvpc && !net)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Network Configuration must be provided when networkMode "
+                          "'awsvpc' is specified.");
+    if (!awsvpc && net)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Network Configuration is not valid for the given networkMode of "
+                          "this task definition.");
+    if (launch_type == ECS_LAUNCH_TYPE_FARGATE)
+        return call_fault(c, &ecs_unsupported_feature_exception,
+                          "The FARGATE launch type is not offered by this gantry.");
+    if (launch_type == ECS_LAUNCH_TYPE_MANAGED_INSTANCES)
+        return call_fault(c, &ecs_unsupported_feature_exception,
+                          "The MANAGED_INSTANCES launch type is not offered by this "
+                          "gantry.");
+    if (awsvpc)
+        return call_fault(c, &ecs_unsupported_feature_exception,
+                          "Network mode awsvpc is not offered by this gantry: it has no "
+                          "VPC. Use bridge, host or none.");
+    return 0;
+}
+
+static int start_prepare(struct call *c, const char *cluster, const char *taskdef,
+                         const struct ecs_tag_list *tags, int propagate, bool managed,
+                         struct start *s)
+{
+    s->cluster = cluster_require(c, cluster);
+    if (!s->cluster)
+        return -1;
+    s->taskdef = taskdef_find(c, taskdef);
+    if (!s->taskdef)
+        return call_fault(c, &ecs_client_exception, "TaskDefinition not found.");
+    const struct ecs_task_definition *def = taskdef_of(s->taskdef);
+    if (def->status != ECS_TASK_DEFINITION_STATUS_ACTIVE)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "TaskDefinition is inactive");
+    if (propagate == ECS_PROPAGATE_TAGS_SERVICE)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "SERVICE is not a valid propagateTags value for a standalone "
+                          "task.");
+    if (tags_check(c, tags) < 0 || group_check(c, s->group) < 0 ||
+        override_check(c, s->overrides) < 0)
+        return -1;
+    struct ecs_taskdef_error why;
+    if (ecs_taskdef_need(&c->arena, def, s->overrides, &s->need, &why) < 0)
+        return ecs_taskdef_fault(c, &why);
+    if (propagate == ECS_PROPAGATE_TAGS_TASK_DEFINITION)
+        tags_merge(&c->arena, &s->tags, &s->taskdef->rec->tags);
+    tags_merge(&c->arena, &s->tags, tags);
+    if (managed)
+        tags_set(&c->arena, &s->tags, "aws:ecs:clusterName", s->cluster->name);
+    if (!s->group)
+        s->group = call_printf(c, "family:%s", def->family);
+    return 0;
+}
+
+static struct task *start_on(struct call *c, const struct start *s, struct instance *i)
+{
+    struct task_request q = {
+        .cluster = s->cluster,
+        .taskdef = s->taskdef,
+        .instance = i,
+        .overrides = s->overrides,
+        .group = s->group,
+        .started_by = s->started_by,
+        .tags = &s->tags,
+        .enable_execute_command = s->exec,
+    };
+    return task_create(c->core, &q);
+}
+
+/* ---- placement ---- */
+
+static uint64_t random_next(void *ctx)
+{
+    return core_random_below(ctx, UINT64_MAX);
+}
+
+struct place_random core_place_random(struct core *core)
+{
+    return (struct place_random){.next = random_next, .ctx = core};
+}
+
+int constraints_compile(struct call *c, struct core *core,
+                        const struct ecs_placement_constraint_list *l,
+                        const struct ecs_task_definition *def, struct place_need *need,
+                        struct compiled_constraints *ret)
+{
+    struct error err;
+    size_t total = l->n + (def ? def->placement_constraints.n : 0);
+    if (total > PLACE_MAX_CONSTRAINTS)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Maximum number of placement constraints is 10.");
+    for (size_t i = 0; i < total; i++) {
+        bool run = i < l->n;
+        int type = run ? (int)l->v[i].type : ECS_PLACEMENT_CONSTRAINT_TYPE_MEMBER_OF;
+        const char *expr = run ? l->v[i].expression
+                               : def->placement_constraints.v[i - l->n].expression;
+        if (type == ECS_PLACEMENT_CONSTRAINT_TYPE_DISTINCT_INSTANCE) {
+            if (expr)
+                return c ? call_fault(c, &ecs_invalid_parameter_exception,
+                                      "distinctInstance expression should not be "
+                                      "specified")
+                         : -1;
+            need->distinct_instance = true;
+            continue;
+        }
+        struct query *q;
+        if (query_compile(expr ? expr : "", &q, &err) < 0)
+            return c ? call_fault(c, &ecs_invalid_parameter_exception, "%s", err.text)
+                     : -1;
+        ret->query[ret->n++] = q;
+    }
+    need->member_of = (const struct query *const *)ret->query;
+    need->member_of_count = ret->n;
+    return 0;
+}
+
+void constraints_free(struct compiled_constraints *cc)
+{
+    for (size_t i = 0; i < cc->n; i++)
+        query_free(cc->query[i]);
+    cc->n = 0;
+}
+
+int strategies_read(struct call *c, const struct ecs_placement_strategy_list *l,
+                    struct place_strategy ret[PLACE_MAX_STRATEGIES], size_t *ret_n)
+{
+    struct error err;
+    if (l->n > PLACE_MAX_STRATEGIES)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Maximum number of strategies is 5");
+    for (size_t i = 0; i < l->n; i++) {
+        const char *type =
+            wire_enum_name(&ecs_placement_strategy_type_shape, (int)l->v[i].type);
+        if (place_strategy_parse(type, l->v[i].field, &ret[i], &err) < 0)
+            return c ? call_fault(c, &ecs_invalid_parameter_exception, "%s", err.text)
+                     : -1;
+    }
+    *ret_n = l->n;
+    return 0;
+}
+
+static void explain(struct call *c, const struct start *s, struct ecs_failure_list *ret)
+{
+    struct place_rejection why[100];
+    size_t n = place_explain(s->cluster->place, &s->need, s->group, why, 100);
+    for (size_t i = 0; i < n; i++) {
+        const struct instance *in = place_instance_owner(why[i].instance);
+        struct ecs_failure *f = LIST_PUSH(&c->arena, ret);
+        f->arn = in->rec->instance->container_instance_arn;
+        f->reason = place_reason_text(why[i].reason);
+    }
+}
+
+static int run_task_placed(struct call *c, const struct ecs_run_task_request *in,
+                           struct start *s, struct ecs_run_task_response *out)
+{
+    struct place_strategy strategy[PLACE_MAX_STRATEGIES];
+    size_t strategies;
+    if (strategies_read(c, &in->placement_strategy, strategy, &strategies) < 0)
+        return -1;
+    int32_t count = in->count.set ? in->count.v : 1;
+    struct place_random random = core_place_random(c->core);
+    out->tasks.set = out->failures.set = true;
+    for (int32_t n = 0; n < count; n++) {
+        struct place_instance *chosen;
+        if (place_choose(s->cluster->place, &s->need, s->group, strategy, strategies,
+                         &random, &chosen) < 0) {
+            explain(c, s, &out->failures);
+            break;
+        }
+        struct task *t = start_on(c, s, place_instance_owner(chosen));
+        task_view(&c->arena, t, true, LIST_PUSH(&c->arena, &out->tasks));
+    }
+    return 0;
+}
+
+int ecs_run_task(struct call *c, const struct ecs_run_task_request *in,
+                 struct ecs_run_task_response *out)
+{
+    struct start s = {
+        .overrides = in->overrides,
+        .group = in->group,
+        .started_by = in->started_by,
+        .exec = in->enable_execute_command.v,
+    };
+    if (in->count.set && (in->count.v < 1 || in->count.v > 10))
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Count must be between 1 and 10");
+    if (in->started_by && utf8_length(in->started_by) > 128)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "startedBy must be at most 128 characters long.");
+    if (start_prepare(c, in->cluster, in->task_definition, &in->tags,
+                      (int)in->propagate_tags, in->enable_ecs_managed_tags.v, &s) < 0)
+        return -1;
+    const struct ecs_task_definition *def = taskdef_of(s.taskdef);
+    if (launch_check(c, def, (int)in->launch_type, in->network_configuration,
+                     in->capacity_provider_strategy.n) < 0)
+        return -1;
+    char hash[65] = "";
+    if (in->client_token) {
+        if (token_check(c, in->client_token) < 0)
+            return -1;
+        parameter_hash(&ecs_run_task_request_shape, in, hash);
+        int r = token_replay(c, s.cluster, in->client_token, hash, &out->tasks);
+        if (r != 0) {
+            out->tasks.set = out->failures.set = true;
+            return r < 0 ? r : 0;
+        }
+    }
+    if (s.cluster->instance_count == 0)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "No Container Instances were found in your cluster.");
+    struct compiled_constraints constraints = {0};
+    int r = constraints_compile(c, c->core, &in->placement_constraints, def, &s.need,
+                                &constraints);
+    if (r == 0)
+        r = run_task_placed(c, in, &s, out);
+    constraints_free(&constraints);
+    if (r == 0 && in->client_token && out->tasks.n)
+        token_remember(c, s.cluster, in->client_token, hash, &out->tasks);
+    return r;
+}
+
+int ecs_start_task(struct call *c, const struct ecs_start_task_request *in,
+                   struct ecs_start_task_response *out)
+{
+    struct start s = {
+        .overrides = in->overrides,
+        .group = in->group,
+        .started_by = in->started_by,
+        .exec = in->enable_execute_command.v,
+    };
+    if (in->started_by && utf8_length(in->started_by) > 36)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "startedBy must be at most 36 characters long.");
+    if (in->container_instances.n == 0)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Container Instances cannot be empty.");
+    if (in->container_instances.n > 10)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Container instances cannot have more than 10 elements.");
+    if (start_prepare(c, in->cluster, in->task_definition, &in->tags,
+                      (int)in->propagate_tags, in->enable_ecs_managed_tags.v, &s) < 0 ||
+        launch_check(c, taskdef_of(s.taskdef), 0, in->network_configuration, 0) < 0)
+        return -1;
+    out->tasks.set = out->failures.set = true;
+    for (size_t n = 0; n < in->container_instances.n; n++) {
+        const char *reference = in->container_instances.v[n];
+        struct instance *i = instance_find(c->core, s.cluster, reference);
+        enum place_reason reason =
+            i ? place_check(s.cluster->place, i->place, &s.need, s.group) : PLACE_OK;
+        if (i && reason == PLACE_OK) {
+            struct task *t = start_on(c, &s, i);
+            task_view(&c->arena, t, true, LIST_PUSH(&c->arena, &out->tasks));
+            continue;
+        }
+        struct ecs_failure *f = LIST_PUSH(&c->arena, &out->failures);
+        f->arn = i ? i->rec->instance->container_instance_arn
+                   : arn_looks_like(reference)
+                         ? reference
+                         : ecs_arn(&c->arena, c->region, c->who.account_id,
+                                   "container-instance/%s/%s", s.cluster->name, reference);
+        f->reason = !i ? "MISSING"
+                    : reason == PLACE_INACTIVE ? "INACTIVE" : place_reason_text(reason);
+    }
+    return 0;
+}
+
+int ecs_stop_task(struct call *c, const struct ecs_stop_task_request *in,
+                  struct ecs_stop_task_response *out)
+{
+    struct cluster *cl = cluster_require(c, in->cluster);
+    if (!cl)
+        return -1;
+    struct task *t = task_find(c->core, cl, in->task);
+    if (!t)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "The referenced task was not found.");
+    if (in->reason && utf8_length(in->reason) > 1024)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "reason must be at most 1024 characters long.");
+    task_stop(c->core, t, ECS_TASK_STOP_CODE_USER_INITIATED,
+              in->reason ? in->reason : "Task stopped by user");
+    out->task = arena_new(&c->arena, struct ecs_task);
+    task_view(&c->arena, t, true, out->task);
+    return 0;
+}

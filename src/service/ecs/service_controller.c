@@ -1,0 +1,631 @@
+/* The service controller: from desired and observed to actions.
+ *
+ * The decision itself is deployment_plan(), a pure function. This file shows it the
+ * service as it is, carries out what it says, and writes down what it must remember. It
+ * runs when something of the service changed (wake_now) or when the plan asked for it. */
+#include <assert.h>
+#include <string.h>
+
+#include "deployment.h"
+#include "ecs_state.h"
+
+#define MAX_EVENTS 100
+
+/* ---- what the scheduler remembers, as it is stored ---- */
+
+static int64_t time_or_0(struct opt_time t)
+{
+    return t.set ? t.v : 0;
+}
+
+static struct opt_time time_if_set(int64_t ms)
+{
+    return (struct opt_time){.set = ms != 0, .v = ms};
+}
+
+static void memory_read(const struct service *s, struct deployment_memory *ret)
+{
+    const struct gantry_deployment_memory *m = s->rec->memory;
+    *ret = (struct deployment_memory){0};
+    if (!m)
+        return;
+    *ret = (struct deployment_memory){
+        .start_rounds = (uint32_t)m->start_rounds.v,
+        .retry_at_ms = time_or_0(m->retry_at),
+        .place_at_ms = time_or_0(m->place_at),
+        .steady_at_ms = time_or_0(m->steady_at),
+        .stuck_at_ms = time_or_0(m->stuck_at),
+        .impaired_at_ms = time_or_0(m->impaired_at),
+        .blocked_at_ms = time_or_0(m->blocked_at),
+    };
+}
+
+static void memory_write(struct core *core, struct service *s,
+                         const struct deployment_memory *was,
+                         const struct deployment_memory *m)
+{
+    if (memcmp(was, m, sizeof(*m)) == 0)
+        return;
+    if (!s->rec->memory)
+        s->rec->memory = arena_new(&s->o.arena, struct gantry_deployment_memory);
+    *s->rec->memory = (struct gantry_deployment_memory){
+        .start_rounds = {.set = m->start_rounds != 0, .v = (int32_t)m->start_rounds},
+        .retry_at = time_if_set(m->retry_at_ms),
+        .place_at = time_if_set(m->place_at_ms),
+        .steady_at = time_if_set(m->steady_at_ms),
+        .stuck_at = time_if_set(m->stuck_at_ms),
+        .impaired_at = time_if_set(m->impaired_at_ms),
+        .blocked_at = time_if_set(m->blocked_at_ms),
+    };
+    object_save(core, &s->o);
+}
+
+/* ---- deployments: the API's view and our counts lie side by side, same index ---- */
+
+static void deployment_read(const struct service *s, size_t index, struct deployment *ret)
+{
+    const struct ecs_deployment *d = &s->rec->service->deployments.v[index];
+    const struct gantry_deployment_record *r = &s->rec->deployments.v[index];
+    *ret = (struct deployment){
+        .id = d->id,
+        .task_definition = d->task_definition,
+        .created_at_ms = d->created_at.v,
+        .primary = streq(d->status, "PRIMARY"),
+        .rollout = d->rollout_state == ECS_DEPLOYMENT_ROLLOUT_STATE_COMPLETED
+                       ? ROLLOUT_COMPLETED
+                   : d->rollout_state == ECS_DEPLOYMENT_ROLLOUT_STATE_FAILED
+                       ? ROLLOUT_FAILED
+                       : ROLLOUT_IN_PROGRESS,
+        .failed_tasks = (uint32_t)d->failed_tasks.v,
+        .breaker_failures = (uint32_t)r->breaker_failures.v,
+        .reached_running = r->reached_running.v,
+    };
+}
+
+static void deployment_write(struct core *core, struct service *s, size_t index,
+                             const struct deployment *d)
+{
+    s->rec->service->deployments.v[index].failed_tasks = SET_INT((int32_t)d->failed_tasks);
+    struct gantry_deployment_record *r = &s->rec->deployments.v[index];
+    r->breaker_failures = SET_INT((int32_t)d->breaker_failures);
+    r->reached_running = SET_BOOL(d->reached_running);
+    object_save(core, &s->o);
+}
+
+static ptrdiff_t deployment_index(const struct service *s, const char *id)
+{
+    for (size_t i = 0; i < s->rec->deployments.n; i++)
+        if (streq(s->rec->deployments.v[i].id, id))
+            return (ptrdiff_t)i;
+    return -1;
+}
+
+static void deployment_drop(struct core *core, struct service *s, size_t index)
+{
+    struct ecs_deployment_list *d = &s->rec->service->deployments;
+    struct gantry_deployment_record_list *r = &s->rec->deployments;
+    struct taskdef *td = taskdef_by_arn(core, d->v[index].task_definition);
+    memmove(&d->v[index], &d->v[index + 1], (d->n - index - 1) * sizeof(*d->v));
+    memmove(&r->v[index], &r->v[index + 1], (r->n - index - 1) * sizeof(*r->v));
+    d->n--;
+    r->n--;
+    if (td)
+        taskdef_release(core, td);
+    object_save(core, &s->o);
+}
+
+void service_deploy(struct core *core, struct service *s, const char *taskdef_arn)
+{
+    struct arena *a = &s->o.arena;
+    struct ecs_service *rec = s->rec->service;
+    char digits[20];
+    core_random_digits(core, digits, 19);
+    for (size_t i = 0; i < rec->deployments.n; i++)
+        rec->deployments.v[i].status = "ACTIVE";
+    LIST_PUSH(a, &s->rec->deployments);
+    LIST_PUSH(a, &rec->deployments);
+    /* Newest first. */
+    memmove(&rec->deployments.v[1], &rec->deployments.v[0],
+            (rec->deployments.n - 1) * sizeof(rec->deployments.v[0]));
+    memmove(&s->rec->deployments.v[1], &s->rec->deployments.v[0],
+            (s->rec->deployments.n - 1) * sizeof(s->rec->deployments.v[0]));
+    struct ecs_deployment *d = &rec->deployments.v[0];
+    struct opt_time now = SET_TIME(core_now_ms(core));
+    AUTO_STR reason = STR_INIT;
+    const char *id = arena_printf(a, "ecs-svc/%s", digits);
+    rollout_reason_in_progress(&reason, id);
+    *d = (struct ecs_deployment){
+        .id = id,
+        .status = "PRIMARY",
+        .task_definition = arena_strdup(a, taskdef_arn),
+        .created_at = now,
+        .updated_at = now,
+        .launch_type = rec->launch_type,
+        .rollout_state = ECS_DEPLOYMENT_ROLLOUT_STATE_IN_PROGRESS,
+        .rollout_state_reason = arena_strdup(a, str_text(&reason)),
+    };
+    s->rec->deployments.v[0] = (struct gantry_deployment_record){.id = id};
+    rec->task_definition = d->task_definition;
+    struct taskdef *td = taskdef_by_arn(core, taskdef_arn);
+    if (td)
+        td->users++;
+    object_save(core, &s->o);
+}
+
+/* ---- events ---- */
+
+void service_event(struct core *core, struct service *s, const char *text)
+{
+    struct arena *a = &s->o.arena;
+    struct ecs_service_event_list *l = &s->rec->service->events;
+    char hex[33];
+    core_random_hex(core, hex, 32);
+    if (l->n < MAX_EVENTS)
+        LIST_PUSH(a, l);
+    memmove(&l->v[1], &l->v[0], (l->n - 1) * sizeof(l->v[0]));
+    l->v[0] = (struct ecs_service_event){
+        .id = arena_printf(a, "%.8s-%.4s-%.4s-%.4s-%s", hex, hex + 8, hex + 12, hex + 16,
+                           hex + 20),
+        .created_at = SET_TIME(core_now_ms(core)),
+        .message = arena_strdup(a, text),
+    };
+    object_save(core, &s->o);
+}
+
+/* The same complaint is told once until its cause is gone, or again after six hours. */
+static void complain(struct core *core, struct service *s, const char *text)
+{
+    int64_t now = core_now_ms(core);
+    if (streq(s->rec->last_complaint, text) &&
+        now - s->rec->last_complaint_at.v < DEPLOYMENT_REPEAT_MS)
+        return;
+    s->rec->last_complaint = arena_strdup(&s->o.arena, text);
+    s->rec->last_complaint_at = SET_TIME(now);
+    service_event(core, s, text);
+}
+
+/* ---- starting tasks ---- */
+
+static void start_tags(struct core *core, const struct service *s,
+                       const struct taskdef *td, struct ecs_tag_list *ret)
+{
+    struct arena *a = core_scratch(core);
+    const struct ecs_service *rec = s->rec->service;
+    if (rec->propagate_tags == ECS_PROPAGATE_TAGS_TASK_DEFINITION)
+        tags_merge(a, ret, &td->rec->tags);
+    if (rec->propagate_tags == ECS_PROPAGATE_TAGS_SERVICE)
+        tags_merge(a, ret, &rec->tags);
+    if (rec->enable_ecs_managed_tags.v) {
+        tags_set(a, ret, "aws:ecs:clusterName", s->cluster->name);
+        tags_set(a, ret, "aws:ecs:serviceName", rec->service_name);
+    }
+}
+
+static void unplaced(struct core *core, struct service *s, const struct place_need *need,
+                     const char *group)
+{
+    struct place_rejection why;
+    AUTO_STR text = STR_INIT;
+    if (place_closest(s->cluster->place, need, group, &why))
+        service_event_unplaced(&text, s->rec->service->service_name,
+                               place_instance_id(why.instance),
+                               place_reason_text(why.reason));
+    else
+        service_event_unplaced(&text, s->rec->service->service_name, NULL, NULL);
+    complain(core, s, str_text(&text));
+    if (list_empty(&s->waiting))
+        list_append(&s->cluster->waiting, &s->waiting);
+}
+
+struct starting {
+    struct service *service;
+    struct taskdef *taskdef;
+    struct place_need need;
+    struct compiled_constraints constraints;
+    struct place_strategy strategy[PLACE_MAX_STRATEGIES];
+    size_t strategies;
+    const char *group, *deployment_id;
+    struct ecs_tag_list tags;
+};
+
+static int starting_prepare(struct core *core, struct service *s, const char *taskdef_arn,
+                            struct starting *ret)
+{
+    struct ecs_taskdef_error why;
+    const struct ecs_service *rec = s->rec->service;
+    *ret = (struct starting){.service = s, .taskdef = taskdef_by_arn(core, taskdef_arn)};
+    if (!ret->taskdef)
+        return -1;
+    const struct ecs_task_definition *def = taskdef_of(ret->taskdef);
+    ret->group = arena_printf(core_scratch(core), "service:%s", rec->service_name);
+    start_tags(core, s, ret->taskdef, &ret->tags);
+    if (ecs_taskdef_need(core_scratch(core), def, NULL, &ret->need, &why) < 0 ||
+        constraints_compile(NULL, core, &rec->placement_constraints, def, &ret->need,
+                            &ret->constraints) < 0)
+        return -1;
+    return strategies_read(NULL, &rec->placement_strategy, ret->strategy,
+                           &ret->strategies);
+}
+
+/* False when an instance for it is not to be had. */
+static bool start_one(struct core *core, struct starting *st, struct str *ids,
+                      size_t *count)
+{
+    struct place_random random = core_place_random(core);
+    struct place_instance *chosen;
+    if (place_choose(st->service->cluster->place, &st->need, st->group, st->strategy,
+                     st->strategies, &random, &chosen) < 0)
+        return false;
+    struct task_request q = {
+        .cluster = st->service->cluster,
+        .taskdef = st->taskdef,
+        .instance = place_instance_owner(chosen),
+        .group = st->group,
+        .started_by = st->deployment_id,
+        .service = st->service,
+        .deployment_id = st->deployment_id,
+        .tags = &st->tags,
+        .enable_execute_command = st->service->rec->service->enable_execute_command.v,
+    };
+    struct task *t = task_create(core, &q);
+    const char *id = ecs_last_segment(t->rec->task->task_arn);
+    str_addn(ids, &id, sizeof(id));
+    (*count)++;
+    return true;
+}
+
+static void start_tasks(struct core *core, struct service *s, size_t index, uint32_t count,
+                        struct deployment_memory *memory)
+{
+    struct starting st;
+    const struct ecs_deployment *d = &s->rec->service->deployments.v[index];
+    AUTO_STR ids = STR_INIT; /* an array of const char * */
+    size_t started = 0;
+    bool ready = starting_prepare(core, s, d->task_definition, &st) == 0;
+    st.deployment_id = d->id;
+    uint32_t n = 0;
+    while (ready && n < count && start_one(core, &st, &ids, &started))
+        n++;
+    if (ready && n < count)
+        unplaced(core, s, &st.need, st.group);
+    else
+        s->rec->last_complaint = NULL;
+    if (n < count)
+        deployment_note(memory, NULL, NEWS_PLACEMENT_FAILED, core_now_ms(core));
+    if (started > 0) {
+        AUTO_STR text = STR_INIT;
+        service_event_started(&text, s->rec->service->service_name,
+                              (const char *const *)(void *)ids.data, started);
+        service_event(core, s, str_text(&text));
+    }
+    constraints_free(&st.constraints);
+}
+
+/* ---- the picture for the plan ---- */
+
+static uint8_t phase_of(const struct task *t)
+{
+    switch (t->status) {
+    case TASK_PROVISIONING:
+    case TASK_PENDING:
+    case TASK_ACTIVATING:
+        return PHASE_STARTING;
+    case TASK_RUNNING:
+        return PHASE_RUNNING;
+    case TASK_STOPPED:
+        return PHASE_GONE;
+    default:
+        return PHASE_ENDING;
+    }
+}
+
+struct picture {
+    struct deployment_service service;
+    struct deployment *deployments;
+    struct deployment_task *tasks;
+    struct task **owners;
+};
+
+static size_t list_length(const struct list *head)
+{
+    size_t n = 0;
+    list_for_each(it, head) n++;
+    return n;
+}
+
+static void picture_tasks(struct core *core, struct service *s, struct picture *p)
+{
+    struct arena *a = core_scratch(core);
+    size_t max = list_length(&s->tasks), n = 0;
+    p->tasks = arena_new_array(a, struct deployment_task, max);
+    list_for_each(it, &s->tasks) {
+        struct task *t = list_entry(it, struct task, service_link);
+        ptrdiff_t index = deployment_index(s, t->rec->deployment_id);
+        /* A task outlives its deployment only while it stops: it takes no part. */
+        if (index < 0)
+            continue;
+        p->tasks[n++] = (struct deployment_task){
+            .id = ecs_last_segment(t->rec->task->task_arn),
+            .owner = t,
+            .deployment = (uint32_t)index,
+            .phase = phase_of(t),
+            .health = CHECK_NONE,
+            .target = CHECK_NONE,
+            .stop_wanted = t->stopping,
+            .draining = t->instance && instance_draining(t->instance),
+            .started_at_ms = time_or_0(t->rec->task->started_at),
+        };
+    }
+    p->service.tasks = p->tasks;
+    p->service.task_count = n;
+}
+
+/* The order of leaving is only worth its sort when somebody may have to leave. */
+static void picture_ranks(struct core *core, struct service *s, struct picture *p)
+{
+    struct arena *a = core_scratch(core);
+    size_t n = p->service.task_count;
+    if (n <= p->service.desired && p->service.deployment_count == 1)
+        return;
+    struct place_victim *v = arena_new_array(a, struct place_victim, n);
+    for (size_t i = 0; i < n; i++) {
+        struct task *t = p->tasks[i].owner;
+        v[i] = (struct place_victim){.instance = t->instance ? t->instance->place : NULL,
+                                     .owner = &p->tasks[i]};
+        str_to_i64(t->rec->task->cpu, 0, INT64_MAX, &v[i].cpu);
+        str_to_i64(t->rec->task->memory, 0, INT64_MAX, &v[i].memory_mib);
+    }
+    struct place_strategy strategy[PLACE_MAX_STRATEGIES];
+    size_t strategies = 0;
+    if (strategies_read(NULL, &s->rec->service->placement_strategy, strategy,
+                        &strategies) < 0)
+        strategies = 0;
+    struct place_random random = core_place_random(core);
+    const char *group = arena_printf(a, "service:%s", s->rec->service->service_name);
+    place_rank_victims(s->cluster->place, group, strategy, strategies, &random, v, n);
+    for (size_t i = 0; i < n; i++)
+        ((struct deployment_task *)v[i].owner)->rank = (uint32_t)i;
+}
+
+static void picture_make(struct core *core, struct service *s, struct picture *p)
+{
+    const struct ecs_service *rec = s->rec->service;
+    const struct ecs_deployment_configuration *conf = rec->deployment_configuration;
+    const struct ecs_deployment_circuit_breaker *breaker = conf->deployment_circuit_breaker;
+    size_t n = rec->deployments.n;
+    p->deployments = arena_new_array(core_scratch(core), struct deployment, n);
+    for (size_t i = 0; i < n; i++)
+        deployment_read(s, i, &p->deployments[i]);
+    p->service = (struct deployment_service){
+        .name = rec->service_name,
+        .desired = (uint32_t)rec->desired_count.v,
+        .minimum_healthy_percent = (uint32_t)conf->minimum_healthy_percent.v,
+        .maximum_percent = (uint32_t)conf->maximum_percent.v,
+        .health_grace_ms = rec->health_check_grace_period_seconds.v * 1000LL,
+        .breaker = breaker && breaker->enable.v,
+        .breaker_rollback = breaker && breaker->rollback.v,
+        .draining = !streq(rec->status, "ACTIVE"),
+        .deployments = p->deployments,
+        .deployment_count = n,
+    };
+    picture_tasks(core, s, p);
+    picture_ranks(core, s, p);
+}
+
+/* ---- carrying out ---- */
+
+static void rollout_over(struct core *core, struct service *s, size_t index,
+                         enum ecs_deployment_rollout_state state, const char *reason)
+{
+    struct ecs_deployment *d = &s->rec->service->deployments.v[index];
+    d->rollout_state = state;
+    d->rollout_state_reason = arena_strdup(&s->o.arena, reason);
+    d->updated_at = SET_TIME(core_now_ms(core));
+    object_save(core, &s->o);
+}
+
+/* Back to the newest deployment that completed; it gets a new id, as on ECS. */
+static void roll_back(struct core *core, struct service *s, size_t failed)
+{
+    struct ecs_service *rec = s->rec->service;
+    for (size_t i = failed + 1; i < rec->deployments.n; i++) {
+        if (rec->deployments.v[i].rollout_state != ECS_DEPLOYMENT_ROLLOUT_STATE_COMPLETED)
+            continue;
+        service_deploy(core, s, rec->deployments.v[i].task_definition);
+        AUTO_STR text = STR_INIT;
+        service_event_rolling_back(&text, rec->service_name, rec->deployments.v[0].id);
+        service_event(core, s, str_text(&text));
+        str_clear(&text);
+        rollout_reason_rolling_back(&text, rec->deployments.v[0].id);
+        rollout_over(core, s, failed + 1, ECS_DEPLOYMENT_ROLLOUT_STATE_FAILED,
+                     str_text(&text));
+        return;
+    }
+}
+
+/* Deployment ids stay the same while indexes move, so act on starts and ends first and
+ * drop deployments last. */
+static void carry_out(struct core *core, struct service *s, struct picture *p,
+                      const struct deployment_plan *plan, struct deployment_memory *memory)
+{
+    ptrdiff_t back = -1;
+    AUTO_STR ids = STR_INIT;
+    size_t stopped = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct deployment_action *act = &plan->actions[i];
+        switch (act->kind) {
+        case DEPLOYMENT_START:
+            start_tasks(core, s, act->deployment, act->count, memory);
+            break;
+        case DEPLOYMENT_STOP:
+            task_stop(core, p->tasks[act->task].owner,
+                      ECS_TASK_STOP_CODE_SERVICE_SCHEDULER_INITIATED, act->text);
+            str_addn(&ids, &p->tasks[act->task].id, sizeof(char *));
+            stopped++;
+            break;
+        case DEPLOYMENT_COMPLETE:
+            rollout_over(core, s, act->deployment, ECS_DEPLOYMENT_ROLLOUT_STATE_COMPLETED,
+                         act->text);
+            break;
+        case DEPLOYMENT_FAIL:
+            rollout_over(core, s, act->deployment, ECS_DEPLOYMENT_ROLLOUT_STATE_FAILED,
+                         act->text);
+            break;
+        case DEPLOYMENT_EVENT:
+            service_event(core, s, act->text);
+            break;
+        case DEPLOYMENT_ROLLBACK:
+            back = (ptrdiff_t)act->deployment;
+            break;
+        case DEPLOYMENT_REMOVE:
+            break;
+        }
+    }
+    if (stopped > 0) {
+        AUTO_STR text = STR_INIT;
+        service_event_stopped(&text, s->rec->service->service_name,
+                              (const char *const *)(void *)ids.data, stopped);
+        service_event(core, s, str_text(&text));
+    }
+    for (size_t i = plan->count; i-- > 0;)
+        if (plan->actions[i].kind == DEPLOYMENT_REMOVE)
+            deployment_drop(core, s, plan->actions[i].deployment);
+    if (back >= 0)
+        roll_back(core, s, (size_t)back);
+}
+
+/* A deleted service is INACTIVE when nothing of it is left that has not been told to
+ * stop. Its last deployment goes with it. */
+static bool finish_draining(struct core *core, struct service *s)
+{
+    if (!streq(s->rec->service->status, "DRAINING"))
+        return false;
+    list_for_each(it, &s->tasks) {
+        if (!list_entry(it, struct task, service_link)->stopping)
+            return false;
+    }
+    while (s->rec->service->deployments.n > 0)
+        deployment_drop(core, s, s->rec->service->deployments.n - 1);
+    s->rec->service->status = "INACTIVE";
+    s->cluster->draining_services--;
+    wake_cancel(core, &s->wake);
+    list_remove(&s->waiting);
+    object_save(core, &s->o);
+    return true;
+}
+
+void service_controller(struct core *core, struct wake *w)
+{
+    struct service *s = list_entry(w, struct service, wake);
+    if (streq(s->rec->service->status, "INACTIVE") || finish_draining(core, s))
+        return;
+    struct picture p;
+    struct deployment_plan plan;
+    struct deployment_memory was, memory;
+    picture_make(core, s, &p);
+    memory_read(s, &was);
+    memory = was;
+    deployment_plan(&p.service, core_now_ms(core), &memory, core_scratch(core), &plan);
+    carry_out(core, s, &p, &plan, &memory);
+    memory_write(core, s, &was, &memory);
+    if (plan.wake_at_ms)
+        wake_at(core, &s->wake, plan.wake_at_ms);
+    finish_draining(core, s);
+}
+
+/* ---- news ---- */
+
+static void note(struct core *core, struct service *s, ptrdiff_t index,
+                 enum deployment_news news)
+{
+    struct deployment_memory was, memory;
+    struct deployment d = {0};
+    memory_read(s, &was);
+    memory = was;
+    if (index >= 0)
+        deployment_read(s, (size_t)index, &d);
+    deployment_note(&memory, index >= 0 ? &d : NULL, news, core_now_ms(core));
+    if (index >= 0)
+        deployment_write(core, s, (size_t)index, &d);
+    memory_write(core, s, &was, &memory);
+}
+
+void service_task_changed(struct core *core, struct service *s, const struct task *t,
+                          bool launch_failed)
+{
+    ptrdiff_t index = deployment_index(s, t->rec->deployment_id);
+    if (launch_failed)
+        note(core, s, index, NEWS_TASK_START_FAILED);
+    else if (t->status == TASK_RUNNING)
+        note(core, s, index, NEWS_TASK_RUNNING);
+    wake_now(core, &s->wake);
+}
+
+void service_updated(struct core *core, struct service *s)
+{
+    note(core, s, -1, NEWS_UPDATED);
+    s->rec->last_complaint = NULL;
+    object_save(core, &s->o);
+    wake_now(core, &s->wake);
+}
+
+void services_place_again(struct core *core, struct cluster *cl)
+{
+    list_for_each_safe(it, &cl->waiting) {
+        struct service *s = list_entry(it, struct service, waiting);
+        list_remove(&s->waiting);
+        note(core, s, -1, NEWS_CAPACITY);
+        wake_now(core, &s->wake);
+    }
+}
+
+/* ---- after a restart ---- */
+
+int service_loaded(struct core *core, struct object *o, struct error *err)
+{
+    struct service *s = (struct service *)o;
+    struct arn arn;
+    struct arena *a = core_scratch(core);
+    struct ecs_service *rec = s->rec->service;
+    if (!rec || !arn_parse(a, rec->cluster_arn, &arn))
+        return fail(err, E_CORRUPT, "service without a cluster");
+    s->cluster = table_find(
+        ecs_of(core)->clusters,
+        ecs_key(a, "cluster", arn.account, arn.region, ecs_last_segment(arn.resource)));
+    if (!s->cluster)
+        return fail(err, E_CORRUPT, "cluster '%s' is missing", rec->cluster_arn);
+    if (rec->deployments.n != s->rec->deployments.n)
+        return fail(err, E_CORRUPT, "service with %zu deployments and %zu records",
+                    rec->deployments.n, s->rec->deployments.n);
+    service_link(s, s->cluster);
+    for (size_t i = 0; i < rec->deployments.n; i++) {
+        struct taskdef *td = taskdef_by_arn(core, rec->deployments.v[i].task_definition);
+        if (!td)
+            return fail(err, E_CORRUPT, "task definition '%s' is missing",
+                        rec->deployments.v[i].task_definition);
+        td->users++;
+    }
+    s->cluster->active_services += streq(rec->status, "ACTIVE");
+    s->cluster->draining_services += streq(rec->status, "DRAINING");
+    /* Tasks load after services; the controller runs when all are there. */
+    if (!streq(rec->status, "INACTIVE"))
+        wake_now(core, &s->wake);
+    return 0;
+}
+
+void service_link(struct service *s, struct cluster *cl)
+{
+    s->cluster = cl;
+    list_init(&s->tasks);
+    list_init(&s->waiting);
+    wake_init(&s->wake, service_controller);
+    list_append(&cl->services, &s->link);
+}
+
+void service_unlink(struct core *core, struct object *o)
+{
+    struct service *s = (struct service *)o;
+    wake_cancel(core, &s->wake);
+    list_remove(&s->link);
+    list_remove(&s->waiting);
+}

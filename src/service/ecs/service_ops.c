@@ -1,0 +1,488 @@
+/* CreateService, UpdateService, DeleteService, DescribeServices, ListServices. */
+#include <string.h>
+
+#include "ecs_state.h"
+#include "page.h"
+
+#define MAX_DESIRED 5000
+
+/* ---- what a reply shows ---- */
+
+static struct ecs_deployment *view_deployment(struct ecs_service *v, const char *id)
+{
+    for (size_t i = 0; i < v->deployments.n; i++)
+        if (streq(v->deployments.v[i].id, id))
+            return &v->deployments.v[i];
+    return NULL;
+}
+
+static void count_task(const struct task *t, struct ecs_service *v)
+{
+    struct ecs_deployment *d = view_deployment(v, t->rec->deployment_id);
+    bool running = t->status == TASK_RUNNING;
+    bool pending = t->status <= TASK_ACTIVATING;
+    v->running_count.v += running;
+    v->pending_count.v += pending;
+    if (d) {
+        d->running_count.v += running;
+        d->pending_count.v += pending;
+    }
+}
+
+static void service_view(struct arena *a, const struct service *s, bool tags,
+                         struct ecs_service *ret)
+{
+    wire_copy_into(a, &ecs_service_shape, s->rec->service, ret);
+    ret->running_count = ret->pending_count = SET_INT(0);
+    for (size_t i = 0; i < ret->deployments.n; i++) {
+        ret->deployments.v[i].running_count = SET_INT(0);
+        ret->deployments.v[i].pending_count = SET_INT(0);
+    }
+    list_for_each(it, &s->tasks) {
+        count_task(list_entry(it, struct task, service_link), ret);
+    }
+    for (size_t i = 0; i < ret->deployments.n; i++) {
+        struct ecs_deployment *d = &ret->deployments.v[i];
+        d->desired_count = i == 0 ? ret->desired_count
+                                  : SET_INT(d->running_count.v + d->pending_count.v);
+    }
+    ret->load_balancers.set = ret->service_registries.set = true;
+    ret->deployments.set = ret->events.set = true;
+    ret->placement_constraints.set = ret->placement_strategy.set = true;
+    if (!tags)
+        ret->tags = (struct ecs_tag_list){0};
+}
+
+/* ---- checks that creation and update share ---- */
+
+static int percent_check(struct call *c, const struct ecs_deployment_configuration *d)
+{
+    int32_t min = d->minimum_healthy_percent.v, max = d->maximum_percent.v;
+    if (min < 0 || min > 100)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "minimumHealthyPercent must be at most 100");
+    if (max < 100)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "maximumPercent must be at least 100");
+    if (min == 100 && max == 100)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Both maximumPercent and minimumHealthyPercent cannot be 100 as "
+                          "this will block deployments");
+    return 0;
+}
+
+static int configuration_check(struct call *c,
+                               const struct ecs_deployment_configuration *d)
+{
+    if (d->strategy && d->strategy != ECS_DEPLOYMENT_STRATEGY_ROLLING)
+        return call_fault(c, &ecs_unsupported_feature_exception,
+                          "Deployment strategy %s is not offered by this gantry; use "
+                          "ROLLING.",
+                          wire_enum_name(&ecs_deployment_strategy_shape,
+                                         (int)d->strategy));
+    if (d->lifecycle_hooks.n)
+        return call_fault(c, &ecs_unsupported_feature_exception,
+                          "Lifecycle hooks are not offered by this gantry.");
+    if (d->alarms && d->alarms->enable.v)
+        return call_fault(c, &ecs_unsupported_feature_exception,
+                          "Deployment alarms are not offered by this gantry.");
+    return percent_check(c, d);
+}
+
+/* What is given replaces, what is left out stays. */
+static struct ecs_deployment_configuration *
+configuration_merge(struct arena *a, const struct ecs_deployment_configuration *old,
+                    const struct ecs_deployment_configuration *given)
+{
+    struct ecs_deployment_configuration *d =
+        old ? wire_copy(a, &ecs_deployment_configuration_shape, old)
+            : arena_new(a, struct ecs_deployment_configuration);
+    if (given && given->minimum_healthy_percent.set)
+        d->minimum_healthy_percent = given->minimum_healthy_percent;
+    if (given && given->maximum_percent.set)
+        d->maximum_percent = given->maximum_percent;
+    if (given && given->deployment_circuit_breaker)
+        d->deployment_circuit_breaker =
+            wire_copy(a, &ecs_deployment_circuit_breaker_shape,
+                      given->deployment_circuit_breaker);
+    if (given && given->strategy)
+        d->strategy = given->strategy;
+    if (given && given->lifecycle_hooks.n)
+        d->lifecycle_hooks = given->lifecycle_hooks;
+    if (given && given->alarms)
+        d->alarms = given->alarms;
+    if (!d->minimum_healthy_percent.set)
+        d->minimum_healthy_percent = SET_INT(100);
+    if (!d->maximum_percent.set)
+        d->maximum_percent = SET_INT(200);
+    if (!d->strategy)
+        d->strategy = ECS_DEPLOYMENT_STRATEGY_ROLLING;
+    if (!d->deployment_circuit_breaker) {
+        d->deployment_circuit_breaker =
+            arena_new(a, struct ecs_deployment_circuit_breaker);
+        d->deployment_circuit_breaker->enable = SET_BOOL(false);
+        d->deployment_circuit_breaker->rollback = SET_BOOL(false);
+    }
+    return d;
+}
+
+static int placement_check(struct call *c,
+                           const struct ecs_placement_constraint_list *constraints,
+                           const struct ecs_placement_strategy_list *strategies)
+{
+    struct place_strategy strategy[PLACE_MAX_STRATEGIES];
+    size_t n;
+    struct place_need need = {0};
+    struct compiled_constraints compiled = {0};
+    int r = constraints_compile(c, c->core, constraints, NULL, &need, &compiled);
+    constraints_free(&compiled);
+    return r < 0 ? r : strategies_read(c, strategies, strategy, &n);
+}
+
+static int desired_check(struct call *c, int32_t desired)
+{
+    if (desired < 0 || desired > MAX_DESIRED)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "desiredCount must be between 0 and %d.", MAX_DESIRED);
+    return 0;
+}
+
+static struct taskdef *active_taskdef(struct call *c, const char *reference)
+{
+    struct taskdef *td = taskdef_find(c, reference);
+    if (!td)
+        call_fault(c, &ecs_client_exception, "TaskDefinition not found.");
+    else if (taskdef_of(td)->status != ECS_TASK_DEFINITION_STATUS_ACTIVE)
+        call_fault(c, &ecs_client_exception, "TaskDefinition is inactive");
+    else
+        return td;
+    return NULL;
+}
+
+static int not_offered(struct call *c, const char *what)
+{
+    return call_fault(c, &ecs_unsupported_feature_exception,
+                      "%s are not offered by this gantry.", what);
+}
+
+/* ---- CreateService ---- */
+
+static int create_offered(struct call *c, const struct ecs_create_service_request *in)
+{
+    if (in->scheduling_strategy == ECS_SCHEDULING_STRATEGY_DAEMON)
+        return not_offered(c, "Services with scheduling strategy DAEMON");
+    if (in->deployment_controller &&
+        in->deployment_controller->type != ECS_DEPLOYMENT_CONTROLLER_TYPE_ECS)
+        return not_offered(c, "Deployment controllers other than ECS");
+    if (in->load_balancers.n)
+        return not_offered(c, "Load balancers");
+    if (in->service_registries.n)
+        return not_offered(c, "Service registries");
+    if (in->service_connect_configuration && in->service_connect_configuration->enabled.v)
+        return not_offered(c, "Service Connect namespaces");
+    if (in->volume_configurations.n)
+        return not_offered(c, "Volumes configured at launch");
+    if (in->vpc_lattice_configurations.n)
+        return not_offered(c, "VPC Lattice target groups");
+    if (in->platform_version)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "The platform version must be null when specifying an EC2 launch "
+                          "type.");
+    return 0;
+}
+
+static int create_check(struct call *c, const struct ecs_create_service_request *in)
+{
+    if (!ecs_name_valid(in->service_name))
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Service name must be 1 to 255 letters, numbers, hyphens and "
+                          "underscores long.");
+    if (!in->task_definition)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "TaskDefinition can not be blank.");
+    if (!in->desired_count.set)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "DesiredCount cannot be null or empty.");
+    if (create_offered(c, in) < 0 || desired_check(c, in->desired_count.v) < 0 ||
+        tags_check(c, &in->tags) < 0)
+        return -1;
+    const struct ecs_deployment_configuration *conf =
+        configuration_merge(&c->arena, NULL, in->deployment_configuration);
+    return configuration_check(c, conf) < 0
+               ? -1
+               : placement_check(c, &in->placement_constraints, &in->placement_strategy);
+}
+
+/* 1: the service is there with the same parameters. */
+static int existing_check(struct call *c, const struct service *s, const char *hash)
+{
+    if (!s || streq(s->rec->service->status, "INACTIVE"))
+        return 0;
+    if (streq(s->rec->service->status, "DRAINING"))
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Unable to Start a service that is still Draining.");
+    if (!streq(s->rec->parameter_hash, hash))
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Creation of service was not idempotent.");
+    return 1;
+}
+
+static void service_fill(struct call *c, struct service *s, const struct cluster *cl,
+                         const struct ecs_create_service_request *request)
+{
+    struct arena *a = &s->o.arena;
+    const struct ecs_create_service_request *in =
+        wire_copy(a, &ecs_create_service_request_shape, request);
+    struct ecs_service *rec = arena_new(a, struct ecs_service);
+    s->rec->service = rec;
+    rec->service_arn =
+        ecs_arn(a, cl->region, cl->account, "service/%s/%s", cl->name, in->service_name);
+    rec->service_name = in->service_name;
+    rec->cluster_arn = arena_strdup(a, cl->rec->cluster->cluster_arn);
+    rec->status = "ACTIVE";
+    rec->desired_count = in->desired_count;
+    rec->launch_type = in->launch_type ? in->launch_type : ECS_LAUNCH_TYPE_EC2;
+    rec->deployment_configuration =
+        configuration_merge(a, NULL, in->deployment_configuration);
+    rec->created_at = SET_TIME(core_now_ms(c->core));
+    rec->created_by = arena_strdup(a, c->who.arn);
+    rec->role_arn = in->role;
+    rec->placement_constraints = in->placement_constraints;
+    rec->placement_strategy = in->placement_strategy;
+    rec->health_check_grace_period_seconds = in->health_check_grace_period_seconds;
+    rec->scheduling_strategy = ECS_SCHEDULING_STRATEGY_REPLICA;
+    rec->tags = in->tags;
+    rec->enable_ecs_managed_tags = in->enable_ecs_managed_tags;
+    rec->propagate_tags =
+        in->propagate_tags ? in->propagate_tags : ECS_PROPAGATE_TAGS_NONE;
+    rec->enable_execute_command = in->enable_execute_command;
+    rec->availability_zone_rebalancing = in->availability_zone_rebalancing
+                                             ? in->availability_zone_rebalancing
+                                             : ECS_AVAILABILITY_ZONE_REBALANCING_ENABLED;
+}
+
+int ecs_create_service(struct call *c, const struct ecs_create_service_request *in,
+                       struct ecs_create_service_response *out)
+{
+    struct cluster *cl = cluster_require(c, in->cluster);
+    if (!cl || create_check(c, in) < 0)
+        return -1;
+    struct taskdef *td = active_taskdef(c, in->task_definition);
+    if (!td || launch_check(c, taskdef_of(td), (int)in->launch_type,
+                            in->network_configuration,
+                            in->capacity_provider_strategy.n) < 0)
+        return -1;
+    struct ecs_create_service_request hashed = *in;
+    hashed.client_token = NULL;
+    char hash[65];
+    parameter_hash(&ecs_create_service_request_shape, &hashed, hash);
+    struct service *s = service_find(c->core, cl, in->service_name);
+    int r = existing_check(c, s, hash);
+    if (r < 0)
+        return r;
+    if (r == 0) {
+        if (s)
+            object_delete(c->core, &s->o); /* INACTIVE: its name is free again */
+        const char *rest = call_printf(c, "%s/%s", cl->name, in->service_name);
+        s = object_new(c->core, ecs_of(c->core)->services,
+                       ecs_key(&c->arena, "service", cl->account, cl->region, rest));
+        service_link(s, cl);
+        cl->active_services++;
+        service_fill(c, s, cl, in);
+        s->rec->parameter_hash = arena_strdup(&s->o.arena, hash);
+        service_deploy(c->core, s, taskdef_of(td)->task_definition_arn);
+        wake_now(c->core, &s->wake);
+    }
+    out->service = arena_new(&c->arena, struct ecs_service);
+    service_view(&c->arena, s, true, out->service);
+    return 0;
+}
+
+/* ---- UpdateService ---- */
+
+static int service_require(struct call *c, const char *cluster, const char *reference,
+                           struct service **ret)
+{
+    struct cluster *cl = cluster_require(c, cluster);
+    if (!cl)
+        return -1;
+    *ret = service_find(c->core, cl, reference);
+    if (!*ret)
+        return call_fault(c, &ecs_service_not_found_exception, "Service not found.");
+    return 0;
+}
+
+static int update_offered(struct call *c, const struct ecs_update_service_request *in)
+{
+    if (in->load_balancers.n)
+        return not_offered(c, "Load balancers");
+    if (in->service_registries.n)
+        return not_offered(c, "Service registries");
+    if (in->service_connect_configuration && in->service_connect_configuration->enabled.v)
+        return not_offered(c, "Service Connect namespaces");
+    if (in->volume_configurations.n)
+        return not_offered(c, "Volumes configured at launch");
+    if (in->vpc_lattice_configurations.n)
+        return not_offered(c, "VPC Lattice target groups");
+    if (in->platform_version)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "The platform version must be null when specifying an EC2 launch "
+                          "type.");
+    return 0;
+}
+
+/* Settings that start no deployment. */
+static void update_settings(struct service *s, const struct ecs_update_service_request *in)
+{
+    struct arena *a = &s->o.arena;
+    struct ecs_service *rec = s->rec->service;
+    const struct ecs_update_service_request *own =
+        wire_copy(a, &ecs_update_service_request_shape, in);
+    if (own->desired_count.set)
+        rec->desired_count = own->desired_count;
+    if (own->placement_constraints.set)
+        rec->placement_constraints = own->placement_constraints;
+    if (own->placement_strategy.set)
+        rec->placement_strategy = own->placement_strategy;
+    if (own->health_check_grace_period_seconds.set)
+        rec->health_check_grace_period_seconds = own->health_check_grace_period_seconds;
+    if (own->enable_execute_command.set)
+        rec->enable_execute_command = own->enable_execute_command;
+    if (own->enable_ecs_managed_tags.set)
+        rec->enable_ecs_managed_tags = own->enable_ecs_managed_tags;
+    if (own->propagate_tags)
+        rec->propagate_tags = own->propagate_tags;
+    if (own->availability_zone_rebalancing)
+        rec->availability_zone_rebalancing = own->availability_zone_rebalancing;
+    rec->deployment_configuration = configuration_merge(a, rec->deployment_configuration,
+                                                        own->deployment_configuration);
+}
+
+int ecs_update_service(struct call *c, const struct ecs_update_service_request *in,
+                       struct ecs_update_service_response *out)
+{
+    struct service *s;
+    if (service_require(c, in->cluster, in->service, &s) < 0 || update_offered(c, in) < 0)
+        return -1;
+    if (!streq(s->rec->service->status, "ACTIVE"))
+        return call_fault(c, &ecs_service_not_active_exception, "Service was not ACTIVE.");
+    if (in->desired_count.set && desired_check(c, in->desired_count.v) < 0)
+        return -1;
+    const char *taskdef = s->rec->service->task_definition;
+    struct taskdef *td =
+        in->task_definition ? active_taskdef(c, in->task_definition)
+                            : taskdef_by_arn(c->core, taskdef);
+    if (!td || (in->task_definition &&
+                launch_check(c, taskdef_of(td), (int)s->rec->service->launch_type,
+                             in->network_configuration,
+                             in->capacity_provider_strategy.n) < 0))
+        return -1;
+    const struct ecs_deployment_configuration *conf =
+        configuration_merge(&c->arena, s->rec->service->deployment_configuration,
+                            in->deployment_configuration);
+    if (configuration_check(c, conf) < 0 ||
+        placement_check(c, &in->placement_constraints, &in->placement_strategy) < 0)
+        return -1;
+    update_settings(s, in);
+    const char *wanted = taskdef_of(td)->task_definition_arn;
+    if (in->force_new_deployment.v || !streq(wanted, taskdef))
+        service_deploy(c->core, s, wanted);
+    service_updated(c->core, s);
+    out->service = arena_new(&c->arena, struct ecs_service);
+    service_view(&c->arena, s, true, out->service);
+    return 0;
+}
+
+/* ---- DeleteService ---- */
+
+int ecs_delete_service(struct call *c, const struct ecs_delete_service_request *in,
+                       struct ecs_delete_service_response *out)
+{
+    struct service *s;
+    if (service_require(c, in->cluster, in->service, &s) < 0)
+        return -1;
+    struct ecs_service *rec = s->rec->service;
+    if (streq(rec->status, "INACTIVE"))
+        return call_fault(c, &ecs_service_not_found_exception, "Service not found.");
+    if (rec->desired_count.v > 0 && !in->force.v)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "The service cannot be stopped while it is scaled above 0.");
+    if (streq(rec->status, "ACTIVE")) {
+        s->cluster->active_services--;
+        s->cluster->draining_services++;
+        rec->status = "DRAINING";
+        rec->desired_count = SET_INT(0);
+        object_save(c->core, &s->o);
+        wake_now(c->core, &s->wake);
+    }
+    out->service = arena_new(&c->arena, struct ecs_service);
+    service_view(&c->arena, s, true, out->service);
+    return 0;
+}
+
+/* ---- reading ---- */
+
+int ecs_describe_services(struct call *c, const struct ecs_describe_services_request *in,
+                          struct ecs_describe_services_response *out)
+{
+    struct cluster *cl = cluster_require(c, in->cluster);
+    if (!cl)
+        return -1;
+    if (in->services.n == 0)
+        return call_fault(c, &ecs_invalid_parameter_exception, "Services cannot be empty.");
+    if (in->services.n > 10)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Services cannot have more than 10 elements.");
+    bool tags = false;
+    for (size_t i = 0; i < in->include.n; i++)
+        tags |= in->include.v[i] == ECS_SERVICE_FIELD_TAGS;
+    out->services.set = out->failures.set = true;
+    for (size_t i = 0; i < in->services.n; i++) {
+        const char *reference = in->services.v[i];
+        const struct service *s = service_find(c->core, cl, reference);
+        if (s) {
+            service_view(&c->arena, s, tags, LIST_PUSH(&c->arena, &out->services));
+            continue;
+        }
+        struct ecs_failure *f = LIST_PUSH(&c->arena, &out->failures);
+        f->arn = arn_looks_like(reference)
+                     ? reference
+                     : ecs_arn(&c->arena, cl->region, cl->account, "service/%s/%s",
+                               cl->name, ecs_last_segment(reference));
+        f->reason = "MISSING";
+    }
+    return 0;
+}
+
+int ecs_list_services(struct call *c, const struct ecs_list_services_request *in,
+                      struct ecs_list_services_response *out)
+{
+    struct cluster *cl = cluster_require(c, in->cluster);
+    size_t limit;
+    const char *at;
+    if (!cl)
+        return -1;
+    struct table *table = ecs_of(c->core)->services;
+    const char *prefix = ecs_key(&c->arena, "service", cl->account, cl->region,
+                                 call_printf(c, "%s/", cl->name));
+    if (ecs_page_size(c, in->max_results, 10, 100, &limit) < 0 ||
+        ecs_page_start(c, in->next_token, prefix, &at) < 0)
+        return -1;
+    out->service_arns.set = true;
+    struct service *s;
+    while ((s = table_next(table, prefix, at))) {
+        const struct ecs_service *rec = s->rec->service;
+        if (streq(rec->status, "ACTIVE") &&
+            (!in->launch_type || in->launch_type == rec->launch_type) &&
+            (!in->scheduling_strategy ||
+             in->scheduling_strategy == rec->scheduling_strategy)) {
+            if (out->service_arns.n == limit) {
+                out->next_token = page_token(&c->arena, at);
+                break;
+            }
+            *LIST_PUSH(&c->arena, &out->service_arns) = rec->service_arn;
+        }
+        at = s->o.key;
+    }
+    return 0;
+}

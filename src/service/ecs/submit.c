@@ -1,0 +1,156 @@
+/* SubmitTaskStateChange, SubmitContainerStateChange, SubmitAttachmentStateChanges: what
+ * hosts say. They repeat themselves after a lost reply and may be late, so everything
+ * here can be done twice, and news of an unknown or finished task is acknowledged and
+ * dropped: an error would only make the host say it again. */
+#include <string.h>
+
+#include "ecs_state.h"
+
+#define REASON_MAX 1024
+
+static struct ecs_container *container_named(struct task *t, const char *name)
+{
+    for (size_t i = 0; i < t->rec->task->containers.n; i++)
+        if (streq(t->rec->task->containers.v[i].name, name))
+            return &t->rec->task->containers.v[i];
+    return NULL;
+}
+
+static const char *cut(struct arena *a, const char *text, size_t max)
+{
+    size_t n = strlen(text);
+    while (n > max || (n > 0 && !utf8_valid(text, n)))
+        n--;
+    return arena_strndup(a, text, n);
+}
+
+struct container_news {
+    const char *status, *reason, *digest, *runtime_id;
+    struct opt_int exit_code;
+    const struct ecs_network_binding_list *bindings;
+};
+
+static const char *container_status(const char *status)
+{
+    static const char *const known[] = {"PENDING", "RUNNING", "STOPPED"};
+    for (size_t i = 0; i < 3; i++)
+        if (streq(status, known[i]))
+            return known[i];
+    return NULL;
+}
+
+static void container_update(struct task *t, struct ecs_container *c,
+                             const struct container_news *n)
+{
+    struct arena *a = &t->o.arena;
+    const char *status = container_status(n->status);
+    /* STOPPED is final. */
+    if (status && !streq(c->last_status, "STOPPED"))
+        c->last_status = status;
+    if (n->reason && !c->reason)
+        c->reason = cut(a, n->reason, REASON_MAX);
+    if (n->digest && !streq(n->digest, c->image_digest))
+        c->image_digest = cut(a, n->digest, 255);
+    if (n->runtime_id && !streq(n->runtime_id, c->runtime_id))
+        c->runtime_id = cut(a, n->runtime_id, 255);
+    if (n->exit_code.set)
+        c->exit_code = n->exit_code;
+    if (n->bindings->n) {
+        c->network_bindings = (struct ecs_network_binding_list){.set = true};
+        for (size_t i = 0; i < n->bindings->n; i++)
+            wire_copy_into(a, &ecs_network_binding_shape, &n->bindings->v[i],
+                           LIST_PUSH(a, &c->network_bindings));
+    }
+}
+
+static void copy_time(struct opt_time *to, struct opt_time from)
+{
+    if (from.set && !to->set)
+        *to = from;
+}
+
+/* NULL: nothing to do, and no fault. A cluster that is not there is a fault. */
+static int find_task(struct call *c, const char *cluster, const char *reference,
+                     struct task **ret)
+{
+    struct cluster *cl = cluster_require(c, cluster);
+    if (!cl)
+        return -1;
+    if (str_empty(reference))
+        return call_fault(c, &ecs_invalid_parameter_exception, "Task cannot be empty.");
+    struct task *t = task_find(c->core, cl, reference);
+    *ret = t && t->status != TASK_STOPPED ? t : NULL;
+    return 0;
+}
+
+int ecs_submit_task_state_change(struct call *c,
+                                 const struct ecs_submit_task_state_change_request *in,
+                                 struct ecs_submit_task_state_change_response *out)
+{
+    struct task *t;
+    if (find_task(c, in->cluster, in->task, &t) < 0)
+        return -1;
+    out->acknowledgment = "ACCEPT";
+    if (!t)
+        return 0;
+    for (size_t i = 0; i < in->containers.n; i++) {
+        const struct ecs_container_state_change *s = &in->containers.v[i];
+        struct ecs_container *ct = container_named(t, s->container_name);
+        struct container_news news = {s->status,    s->reason,    s->image_digest,
+                                      s->runtime_id, s->exit_code, &s->network_bindings};
+        if (ct)
+            container_update(t, ct, &news);
+    }
+    copy_time(&t->rec->task->pull_started_at, in->pull_started_at);
+    copy_time(&t->rec->task->pull_stopped_at, in->pull_stopped_at);
+    copy_time(&t->rec->task->execution_stopped_at, in->execution_stopped_at);
+    if (!t->rec->task->connectivity) {
+        t->rec->task->connectivity = ECS_CONNECTIVITY_CONNECTED;
+        t->rec->task->connectivity_at = SET_TIME(core_now_ms(c->core));
+    }
+    if (streq(in->status, "RUNNING")) {
+        task_report_running(c->core, t);
+    } else if (streq(in->status, "STOPPED")) {
+        const char *reason =
+            in->reason ? cut(&c->arena, in->reason, REASON_MAX) : NULL;
+        task_report_stopped(c->core, t, reason);
+        return 0;
+    }
+    object_save(c->core, &t->o);
+    return 0;
+}
+
+int ecs_submit_container_state_change(
+    struct call *c, const struct ecs_submit_container_state_change_request *in,
+    struct ecs_submit_container_state_change_response *out)
+{
+    struct task *t;
+    if (find_task(c, in->cluster, in->task, &t) < 0)
+        return -1;
+    out->acknowledgment = "ACCEPT";
+    struct ecs_container *ct = t ? container_named(t, in->container_name) : NULL;
+    if (!ct)
+        return 0;
+    struct container_news news = {in->status,     in->reason,    NULL,
+                                  in->runtime_id, in->exit_code, &in->network_bindings};
+    container_update(t, ct, &news);
+    task_changed(c->core, t);
+    return 0;
+}
+
+/* Attachments are network interfaces and volumes of a VPC; no task here has any, so there
+ * is nothing that a host could say about them. */
+int ecs_submit_attachment_state_changes(
+    struct call *c, const struct ecs_submit_attachment_state_changes_request *in,
+    struct ecs_submit_attachment_state_changes_response *out)
+{
+    if (!cluster_require(c, in->cluster))
+        return -1;
+    for (size_t i = 0; i < in->attachments.n; i++)
+        if (!arn_looks_like(in->attachments.v[i].attachment_arn))
+            return call_fault(c, &ecs_invalid_parameter_exception,
+                              "Invalid attachment ARN: '%s'",
+                              in->attachments.v[i].attachment_arn);
+    out->acknowledgment = "ACCEPT";
+    return 0;
+}
