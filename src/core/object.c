@@ -15,7 +15,7 @@ static int object_order(const struct object *a, const struct object *b)
     return strcmp(a->key, b->key);
 }
 
-RB_GENERATE_STATIC(object_tree, object, node, object_order)
+TREE_GENERATE(object_tree, object, node, object_order)
 
 struct table *table_add(struct core *core, const struct table_type *type)
 {

@@ -17,11 +17,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <bsd/sys/tree.h>
-
 #include "arena.h"
 #include "error.h"
 #include "list.h"
+#include "tree.h"
 #include "wire.h"
 
 struct core;

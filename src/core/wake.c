@@ -9,7 +9,7 @@ static int wake_order(const struct wake *a, const struct wake *b)
     return a->seq < b->seq ? -1 : a->seq > b->seq;
 }
 
-RB_GENERATE_STATIC(timer_tree, wake, timer, wake_order)
+TREE_GENERATE(timer_tree, wake, timer, wake_order)
 
 void wake_init(struct wake *w, void (*run)(struct core *, struct wake *))
 {

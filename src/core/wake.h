@@ -11,9 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <bsd/sys/tree.h>
-
 #include "list.h"
+#include "tree.h"
 
 struct core;
 

@@ -12,15 +12,14 @@
 #include "gantry_api.h"
 #include "operation.h"
 
-/* Adds the tables and the service's state to the core; before core_load(). */
-void ecs_attach(struct core *core, const struct ecs_settings *settings);
-
 struct ecs_settings {
     int64_t stopped_task_retention_ms; /* 0: AWS's one hour */
     int64_t disconnect_grace_ms;       /* stream lost for so long: agentConnected false */
     const char *poll_endpoint;         /* DiscoverPollEndpoint's answer */
-    void (*on_event)(struct core *core, const char *kind, const char *detail_json);
 };
+
+/* Adds the tables and the service's state to the core; before core_load(). */
+void ecs_attach(struct core *core, const struct ecs_settings *settings);
 
 /* ---- hosts: what fleet carries to agents and back ---- */
 

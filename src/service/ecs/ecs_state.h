@@ -21,6 +21,7 @@
 #include "core.h"
 #include "ecs.h"
 #include "ecs_api.h"
+#include "ecs_handlers.h"
 #include "gantry_api.h"
 #include "object.h"
 #include "place.h"
