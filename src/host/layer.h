@@ -30,7 +30,7 @@
 
 #define LAYER_MAX_BYTES   (64ull << 30) /* default bound of the unpacked stream and files */
 #define LAYER_MAX_ENTRIES 1000000
-#define LAYER_MAX_DEPTH   400 /* components: removing a tree holds a descriptor a level */
+#define LAYER_MAX_DEPTH   256 /* components: removing a tree holds a descriptor a level */
 
 struct layer_options {
     uint64_t max_bytes;   /* 0: LAYER_MAX_BYTES */

@@ -22,9 +22,9 @@
 
 #include "error.h"
 
-#define OVERLAY_MAX_LAYERS  500 /* the kernel's own bound */
-#define OVERLAY_MAX_ID      128 /* [A-Za-z0-9][A-Za-z0-9_.-]* */
-#define OVERLAY_PATH_SIZE   4096
+#define OVERLAY_MAX_LAYERS 500 /* the kernel's own bound */
+#define OVERLAY_MAX_ID     128 /* [A-Za-z0-9][A-Za-z0-9_.-]* */
+#define OVERLAY_PATH_SIZE  4096
 
 struct overlay_config {
     const char *dir; /* made when missing */
