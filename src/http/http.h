@@ -19,9 +19,10 @@
  * (or was told aborted()), whatever happens to the connection and even during stop.
  *
  * Owns: the request and its arena. What a handler puts there lives until released().
- * Threads: begin, complete, aborted, released and sinks run on I/O threads, one at a time
- * for each request; they may block for the length of a disk write, not longer. All
- * functions on requests and streams: any thread.
+ * Threads: begin, complete and sinks run on I/O threads, one at a time for each request;
+ * they may block for the length of a disk write, not longer. aborted() too, except that a
+ * choice which comes after the server stopped is answered with it on the spot. released()
+ * runs where the last reference went. All functions on requests and streams: any thread.
  * Fails: only http_server_start() and http_stream_send() can. An answer to a peer that is
  * gone is dropped silently. */
 #pragma once

@@ -79,9 +79,9 @@ struct http_client_response {
     void *ctx;
 };
 
-#define HTTP_CLIENT_RESPONSE_INIT \
-    {                             \
-        .status = 0               \
+#define HTTP_CLIENT_RESPONSE_INIT                                                        \
+    {                                                                                    \
+        .status = 0                                                                      \
     }
 
 int http_client_do(struct http_client *c, const struct http_client_request *req,
