@@ -41,7 +41,7 @@ failed=0 passed=0 times=
 step() { # title online|offline command
     local log=$ROOTFS_CACHE/fresh-$((passed + failed)).log from=$SECONDS status
     heading "fresh: $1   (log: $log)"
-    rootfs_run "$work/root" "$2" "timeout --kill-after=20 $((FRESH_MINUTES * 60)) bash -c '$3'" \
+    rootfs_run "$work/root" "$2" "timeout --kill-after=20 $((FRESH_MINUTES * 60)) bash -c $(printf %q "$3")" \
         > >(tee "$log" | sed -u 's/^/    | /') 2>&1 </dev/null &
     child=$!
     wait "$child"
@@ -62,10 +62,16 @@ say "ready after ${SECONDS}s: $(du -sm "$work/root" | cut -f1) MB in $work/root"
 before=$(all_cgroups)
 
 rootfs_online "$work/root" on
-step 'make deps' online 'make deps' || { printf '%b' "$times"; die "the packages can't be installed"; }
+step 'make deps' online 'make deps' || die "the packages can't be installed"
 rootfs_online "$work/root" off
+# What a command leaves running would end with its namespaces; it should end in order, so
+# that what lies outside them (cgroups) goes too.
+end_demo='status=$?; [ ! -x build/gantry ] || tools/demo.sh --down || status=1; exit $status'
 for command; do
-    step "$command" offline "$command"
+    case $command in
+    *demo*) step "$command" offline "$command; $end_demo" ;;
+    *) step "$command" offline "$command" ;;
+    esac
 done
 left=$(comm -13 <(echo "$before") <(all_cgroups) | head -20)
 if [ -n "$left" ]; then

@@ -1,0 +1,197 @@
+#!/bin/bash
+# demo.sh [--down]: gantry's first five minutes, `sudo make demo`. Installs what is missing,
+# builds, starts gantry, builds an image, pushes it, runs it three times as a service and
+# calls each copy, with the ordinary AWS CLI. Can be run again; --down ends and removes all.
+#   GANTRY_DEMO_DIR      where it keeps everything (/var/lib/gantry-demo), apart from the
+#                        default /var/lib/gantry, so a real installation is not touched
+#   GANTRY_DEMO_LISTEN   127.0.0.1:4566
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+. tools/lib.sh
+
+DIR=${GANTRY_DEMO_DIR:-/var/lib/gantry-demo}
+LISTEN=${GANTRY_DEMO_LISTEN:-127.0.0.1:4566}
+BUILD=${BUILD:-build}
+GANTRY=$PWD/$BUILD/gantry
+PLACE=(--data-dir "$DIR/data" --run-dir "$DIR/run")
+REGISTRY=localhost:${LISTEN##*:}
+IMAGE=$REGISTRY/demo/web:1
+LOG=$DIR/demo.log
+STEPS=8
+TASKS=3
+
+[ "$(id -u)" = 0 ] || die "containers and networks need root: sudo make demo"
+
+if [ "${1-}" = --down ]; then
+    [ -x "$GANTRY" ] || die "there is no $GANTRY"
+    "$GANTRY" down --purge "${PLACE[@]}" || exit 1
+    rm -rf --one-file-system "$DIR"
+    exit 0
+fi
+
+n=0 title=start at=$SECONDS
+step() {
+    [ "$n" = 0 ] || say "done in $((SECONDS - at))s"
+    n=$((n + 1)) title=$1 at=$SECONDS
+    heading "[$n/$STEPS] $title"
+}
+failed() {
+    echo
+    echo "demo: step $n of $STEPS failed: $title" >&2
+    [ -z "${1-}" ] || echo "  $1" >&2
+    if [ -s "$LOG" ]; then
+        echo "  the end of $LOG:" >&2
+        tail -15 "$LOG" | sed 's/^/    /' >&2
+    fi
+    echo "  gantry's own log: $DIR/data/*.log" >&2
+    echo "  what this machine may lack: sudo $BUILD/gantry doctor" >&2
+    echo "  remove everything the demo made: sudo tools/demo.sh --down" >&2
+    exit 1
+}
+# Runs quietly; the output goes to the log, which failed() shows.
+quiet() {
+    echo "\$ $*" >>"$LOG"
+    "$@" >>"$LOG" 2>&1 </dev/null
+}
+# The CLI reads AWS_ENDPOINT_URL only since 2.13, Debian 12 has 2.9.
+cli() { aws --endpoint-url "$AWS_ENDPOINT_URL" "$@" 2>>"$LOG" </dev/null; }
+# Waits for a command to succeed, as long as $1 seconds.
+await() {
+    local until=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ "$SECONDS" -lt "$until" ] || return 1
+        sleep 0.1
+    done
+}
+
+mkdir -p "$DIR" && chmod 700 "$DIR" || die "can't write $DIR"
+: >"$LOG"
+
+step "Debian packages (tools/deps.txt)"
+tools/deps.sh build run demo || failed "as root: tools/deps.sh build run demo"
+
+step "build ($BUILD/gantry)"
+# As the owner of the checkout, so that a later `make` without root still can write.
+owner=$(stat -c %U .)
+as_owner=
+if [ "$owner" != root ] && [ "$owner" != UNKNOWN ] && command -v sudo >/dev/null; then
+    [ -e "$BUILD" ] && [ "$(stat -c %U "$BUILD")" = root ] || as_owner="sudo -u $owner"
+fi
+$as_owner make --no-print-directory all || failed "make ended with an error, see above"
+[ -x "$GANTRY" ] || failed "the build made no $GANTRY"
+say "$("$GANTRY" version 2>&1 | head -1), $(stat -c %s "$GANTRY" | awk '{printf "%.1f MB", $1 / 1e6}')"
+
+step "gantry up on $LISTEN"
+if curl -fsS -m 2 "http://$LISTEN/health" >/dev/null 2>&1 &&
+    "$GANTRY" env "${PLACE[@]}" >/dev/null 2>&1; then
+    say "it runs already"
+else
+    if curl -sS -m 2 -o /dev/null "http://$LISTEN/" 2>/dev/null; then
+        failed "something else answers on $LISTEN: GANTRY_DEMO_LISTEN=127.0.0.1:14566 sudo -E make demo"
+    fi
+    "$GANTRY" up --detach "${PLACE[@]}" --listen "$LISTEN" 2>>"$LOG" </dev/null | tee -a "$LOG"
+    [ "${PIPESTATUS[0]}" = 0 ] || failed "gantry up did not get ready"
+fi
+exports=$("$GANTRY" env "${PLACE[@]}") || failed "gantry env"
+eval "$exports"
+export AWS_PAGER='' AWS_EC2_METADATA_DISABLED=true AWS_DATA_PATH="$PWD/api"
+export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_DEFAULT_OUTPUT=json
+: "${AWS_ENDPOINT_URL:?gantry env did not say where gantry is}"
+instances() {
+    [ "$(cli ecs describe-clusters --clusters default --output text \
+        --query 'clusters[0].registeredContainerInstancesCount')" -ge 1 ] 2>/dev/null
+}
+await 30 instances || failed "this machine did not register in the cluster 'default'"
+say "this machine is an instance of the cluster 'default'"
+
+step "image: a static web server, built by buildah from examples/web/Dockerfile"
+# Storage and logins of its own: nobody else's images or passwords are touched.
+context=$DIR/web
+export REGISTRY_AUTH_FILE=$DIR/auth.json
+storage=(--root "$DIR/containers" --runroot "$DIR/containers-run" --storage-driver vfs)
+rm -rf "$context" && cp -r examples/web "$context" &&
+    quiet gcc -O2 -D_GNU_SOURCE -static -o "$context/web" "$context/server.c" ||
+    failed "the example does not compile"
+quiet buildah "${storage[@]}" bud --isolation chroot --tag "$IMAGE" "$context" ||
+    failed "buildah bud"
+say "$IMAGE, $(stat -c %s "$context/web" | awk '{printf "%.1f MB", $1 / 1e6}')"
+
+step "push to gantry's registry at $REGISTRY"
+if ! cli ecr describe-repositories --repository-names demo/web >/dev/null; then
+    cli ecr create-repository --repository-name demo/web \
+        --query repository.repositoryUri --output text | sed 's/^/  repository /'
+    [ "${PIPESTATUS[0]}" = 0 ] || failed "aws ecr create-repository"
+fi
+cli ecr get-login-password |
+    buildah login --tls-verify=false --username AWS --password-stdin "$REGISTRY" >>"$LOG" 2>&1 ||
+    failed "buildah login"
+quiet buildah "${storage[@]}" push --tls-verify=false "$IMAGE" || failed "buildah push"
+say "digest $(cli ecr describe-images --repository-name demo/web --output text \
+    --image-ids imageTag=1 --query 'imageDetails[0].imageDigest')"
+
+step "task definition (examples/web/task-definition.json)"
+sed "s,localhost:4566/,$REGISTRY/," examples/web/task-definition.json >"$DIR/task-definition.json"
+revision=$(cli ecs register-task-definition --cli-input-json "file://$DIR/task-definition.json" \
+    --query taskDefinition.taskDefinitionArn --output text) || failed "register-task-definition"
+say "${revision##*/}"
+
+step "service of $TASKS tasks on dynamic host ports"
+status=$(cli ecs describe-services --services web --query 'services[0].status' --output text)
+if [ "$status" = ACTIVE ]; then
+    cli ecs update-service --service web --task-definition "$revision" \
+        --desired-count "$TASKS" >/dev/null || failed "update-service"
+else
+    cli ecs create-service --service-name web --task-definition "$revision" \
+        --desired-count "$TASKS" >/dev/null || failed "create-service"
+fi
+# The CLI's waiter looks every 15 seconds; looking more often first shows progress.
+stable() {
+    local seen
+    seen=$(cli ecs describe-services --services web --output text --query \
+        'services[0].[runningCount, pendingCount, desiredCount, length(deployments)]') || return 1
+    set -- $seen
+    [ "$seen" = "${shown-}" ] || say "$1 running, $2 pending, $3 wanted"
+    shown=$seen
+    [ "$1" = "$3" ] && [ "$2" = 0 ] && [ "$4" = 1 ]
+}
+await 60 stable || {
+    cli ecs describe-services --services web --query 'services[0].events[:5].message' \
+        --output text >>"$LOG"
+    failed "the tasks did not start"
+}
+quiet aws --endpoint-url "$AWS_ENDPOINT_URL" ecs wait services-stable --services web ||
+    failed "aws ecs wait services-stable"
+
+step "call each task"
+tasks=$(cli ecs list-tasks --service-name web --query taskArns --output text) ||
+    failed "list-tasks"
+[ -n "$tasks" ] && [ "$tasks" != None ] || failed "list-tasks shows no task"
+ports=$(cli ecs describe-tasks --tasks $tasks --output text \
+    --query 'tasks[].[taskArn, containers[0].networkBindings[0].hostPort]') ||
+    failed "describe-tasks"
+answered=0
+while read -r arn port; do
+    case $port in '' | None) failed "task ${arn##*/} has no host port" ;; esac
+    echo "  curl http://127.0.0.1:$port/      task ${arn##*/}"
+    answer=$(await 10 curl -fsS -m 5 "http://127.0.0.1:$port/" 2>>"$LOG") ||
+        failed "task ${arn##*/} does not answer on port $port"
+    printf '%s\n' "$answer" | sed 's/^/      /'
+    answered=$((answered + 1))
+done <<<"$ports"
+[ "$answered" = "$TASKS" ] || failed "$answered tasks answered, not $TASKS"
+say "done in $((SECONDS - at))s"
+
+heading "demo: $answered tasks answered; all of it took ${SECONDS}s"
+cat <<NEXT
+
+What to try next (as root, in this folder):
+  eval \$($BUILD/gantry env ${PLACE[*]})
+  alias aws='aws --endpoint-url \$AWS_ENDPOINT_URL'    # an AWS CLI from 2.13 on needs no alias
+  aws ecs list-tasks --service-name web
+  $BUILD/gantry status ${PLACE[*]}
+  $BUILD/gantry logs -f ${PLACE[*]} ${arn##*/}
+  aws ecs update-service --service web --desired-count 10
+  kill a container and watch it come back:  aws ecs stop-task --task ${arn##*/}
+  the end of it all:  sudo tools/demo.sh --down
+NEXT
