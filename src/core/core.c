@@ -81,9 +81,9 @@ struct core_batch *core_take_batch(struct core *core)
     return batch;
 }
 
-bool core_batch_has_writes(const struct core_batch *batch)
+bool core_has_batch(const struct core *core)
 {
-    return batch->writes.n > 0;
+    return core->batch != NULL;
 }
 
 void core_batch_deliver(struct core_batch *batch)

@@ -76,7 +76,7 @@ int64_t core_next_wake_ms(const struct core *core);
 /* The batch so far, NULL when there is nothing in it. The caller commits &batch->writes,
  * then calls core_batch_deliver(). */
 struct core_batch *core_take_batch(struct core *core);
-bool core_batch_has_writes(const struct core_batch *batch); /* any thread */
+bool core_has_batch(const struct core *core);
 /* Delivers everything in order and frees the batch. Any thread, one batch at a time. */
 void core_batch_deliver(struct core_batch *batch);
 

@@ -1,0 +1,39 @@
+/* fleet.h: the server's side of hosts: one stream down to each agent.
+ *
+ * An agent asks for a long-lived answer; on it the server writes one JSON message a line
+ * (struct gantry_host_message): first DESIRED, everything that should run on the instance,
+ * then TASK and FORGET as things change, and PING when nothing else was said for a while.
+ * What agents have to say comes back as ordinary ECS calls (SubmitTaskStateChange).
+ *
+ * Lines leave, like replies, only when the state behind them is durable. A stream that is
+ * cut is no loss: the next one begins with DESIRED again.
+ *
+ * Owns: connections. Threads: fleet_connect() on the state thread; delivery on the commit
+ * thread. Fails: as noted. */
+#pragma once
+
+#include "core.h"
+#include "error.h"
+#include "http.h"
+
+struct fleet;
+
+struct fleet_config {
+    /* Hands a task to the state thread; any thread may call it. */
+    void (*submit)(void *ctx, struct core_task *task);
+    void *ctx;
+    int64_t ping_ms; /* 0: 10 s */
+};
+
+/* Registers itself with ecs: after ecs_attach(). */
+struct fleet *fleet_new(struct core *core, const struct fleet_config *config);
+/* After the shell stopped. */
+void fleet_free(struct fleet *f);
+
+/* Makes the request the instance's stream; an older one is closed. On success the fleet
+ * answers the request; E_NOTFOUND: no such instance, the caller answers. */
+int fleet_connect(struct fleet *f, struct core *core, struct http_request *req,
+                  const char *instance_arn, struct error *err);
+
+/* Streams that are open now. State thread. */
+size_t fleet_connections(const struct fleet *f);

@@ -1,0 +1,100 @@
+/* An agent asks for its stream: signed like any call to ecs, then handed to the fleet. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "arn.h"
+#include "server_private.h"
+
+struct stream_call {
+    struct core_task task;
+    struct arena arena;
+    struct server *server;
+    struct http_request *req;
+    struct credentials credentials;
+    const char *instance_arn;
+    int status; /* of a refusal */
+    const char *text;
+};
+
+static void refuse(struct outbound *out)
+{
+    struct stream_call *sc = list_entry(out, struct stream_call, task.reply);
+    http_reply_text(sc->req, sc->status, sc->text);
+    arena_free(&sc->arena);
+    free(sc);
+}
+
+/* Found out on the state thread; the answer waits like every other. */
+static void refuse_later(struct core *core, struct stream_call *sc, int status,
+                         const char *text)
+{
+    sc->status = status;
+    sc->text = arena_printf(&sc->arena, "%s\n", text);
+    sc->task.reply.deliver = refuse;
+    core_send(core, &sc->task.reply);
+}
+
+static void run(struct core *core, struct core_task *task)
+{
+    struct stream_call *sc = list_entry(task, struct stream_call, task);
+    struct identity who;
+    enum wire_denial denial;
+    const char *text = NULL;
+    struct error err;
+    struct arn arn;
+    if (authenticate(&sc->server->auth, &sc->arena, &sc->credentials, core_now_ms(core),
+                     &who, &denial, &text) < 0) {
+        refuse_later(core, sc, 403, text ? text : "The signature was not accepted.");
+        return;
+    }
+    if (!sc->instance_arn || !arn_parse(&sc->arena, sc->instance_arn, &arn) ||
+        !streq(arn.account, who.account_id)) {
+        refuse_later(core, sc, 400, "containerInstanceArn must name an instance of the "
+                                    "caller's account.");
+        return;
+    }
+    if (fleet_connect(sc->server->fleet, core, sc->req, sc->instance_arn, &err) < 0) {
+        refuse_later(core, sc, 404, err.text);
+        return;
+    }
+    arena_free(&sc->arena);
+    free(sc);
+}
+
+static int hex_value(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The decoded value of one query parameter; NULL when absent. */
+static const char *parameter(struct arena *a, const char *query, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *p = query; p; p = strchr(p, '&') ? strchr(p, '&') + 1 : NULL) {
+        if (strncmp(p, name, n) != 0 || p[n] != '=')
+            continue;
+        const char *v = p + n + 1;
+        char *out = arena_alloc(a, strlen(v) + 1), *w = out;
+        for (; *v && *v != '&'; v++) {
+            bool coded = *v == '%' && hex_value(v[1]) >= 0 && hex_value(v[2]) >= 0;
+            *w++ = coded ? (char)(hex_value(v[1]) << 4 | hex_value(v[2])) : *v;
+            v += coded ? 2 : 0;
+        }
+        return out;
+    }
+    return NULL;
+}
+
+void agent_stream_open(struct server *s, struct http_request *req)
+{
+    struct stream_call *sc = xcalloc(1, sizeof(*sc));
+    struct wire_http_request wreq;
+    sc->server = s;
+    sc->req = req;
+    api_wire_request(req, &wreq);
+    api_read_credentials(&sc->arena, &wreq, &sc->credentials);
+    sc->instance_arn = parameter(&sc->arena, req->query, "containerInstanceArn");
+    sc->task.run = run;
+    shell_submit(s->shell, &sc->task);
+}

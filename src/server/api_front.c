@@ -1,0 +1,201 @@
+#include "api_front.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/rand.h>
+
+struct api_call {
+    struct call call;
+    const struct api_front *front;
+    struct http_request *req;
+    struct wire_target target;
+    struct credentials credentials;
+    bool undecodable;
+    struct wire_error why; /* with undecodable */
+};
+
+static void request_id_make(char ret[CALL_REQUEST_ID_SIZE])
+{
+    unsigned char raw[16];
+    char hex[33];
+    RAND_bytes(raw, sizeof(raw));
+    raw[6] = (unsigned char)((raw[6] & 0x0f) | 0x40);
+    raw[8] = (unsigned char)((raw[8] & 0x3f) | 0x80);
+    hex_encode(raw, sizeof(raw), hex);
+    char *out = ret;
+    for (int i = 0; i < 32; i++) {
+        if (i == 8 || i == 12 || i == 16 || i == 20)
+            *out++ = '-';
+        *out++ = hex[i];
+    }
+    *out = '\0';
+}
+
+void api_wire_request(struct http_request *req, struct wire_http_request *ret)
+{
+    struct wire_header *headers =
+        arena_new_array(&req->arena, struct wire_header, req->header_count);
+    for (size_t i = 0; i < req->header_count; i++)
+        headers[i] = (struct wire_header){req->headers[i].name, req->headers[i].value};
+    *ret = (struct wire_http_request){
+        .method = req->method,
+        .path = req->path,
+        .query = req->query,
+        .headers = headers,
+        .header_count = req->header_count,
+        .body = req->body,
+        .body_len = req->body_len,
+    };
+}
+
+void api_read_credentials(struct arena *a, const struct wire_http_request *req,
+                          struct credentials *ret)
+{
+    char hash[SIGV4_HASH_SIZE];
+    sigv4_hash(req->body, req->body_len, hash);
+    ret->failure_text = NULL;
+    ret->failure = sigv4_parse(a, req, hash, &ret->sigv4, &ret->failure_text);
+}
+
+/* ---- state thread ---- */
+
+static int refuse_undecodable(struct api_call *ac)
+{
+    const char *text;
+    const struct wire_fault *fault =
+        wire_error_fault(&ac->call.arena, &ac->target, &ac->why, &text);
+    return call_fault(&ac->call, fault, "%s", text);
+}
+
+static int check_caller(struct call *c)
+{
+    struct api_call *ac = list_entry(c, struct api_call, call);
+    enum wire_denial denial;
+    const char *text;
+    int r = authenticate(ac->front->auth, &c->arena, &ac->credentials,
+                         core_now_ms(c->core), &c->who, &denial, &text);
+    if (r < 0) {
+        const char *usual;
+        const struct wire_fault *fault = wire_denial_fault(&ac->target, denial, &usual);
+        return call_fault(c, fault, "%s", text ? text : usual);
+    }
+    if (ac->undecodable)
+        return refuse_undecodable(ac);
+    struct error err;
+    if (c->operation->kind == OPERATION_CHANGES &&
+        store_room(ac->front->store, API_MAX_BODY, &err) < 0)
+        return call_fault(c, &wire_unavailable_fault,
+                          "The disk of gantry's data directory is full. Free some space "
+                          "and try again.");
+    return 0;
+}
+
+/* ---- commit thread ---- */
+
+static void answer(struct http_request *req, struct wire_response *response)
+{
+    struct http_header headers[16];
+    size_t n = 0;
+    while (n + 1 < 16 && response->headers[n].name) {
+        headers[n] = (struct http_header){response->headers[n].name,
+                                          response->headers[n].value};
+        n++;
+    }
+    headers[n] = (struct http_header){0};
+    size_t len = response->body.len;
+    http_reply(req, response->status, headers, str_take(&response->body), len, HTTP_TAKE);
+}
+
+static void deliver(struct outbound *out)
+{
+    struct api_call *ac = list_entry(out, struct api_call, call.task.reply);
+    struct call *c = &ac->call;
+    struct wire_response response = {0};
+    if (c->fault)
+        wire_fault_encode(&c->arena, &ac->target, c->fault, c->fault_text, NULL,
+                          c->request_id, &response);
+    else
+        wire_response_encode(&c->arena, &ac->target, c->out, c->request_id, &response);
+    answer(ac->req, &response);
+    wire_response_free(&response);
+    arena_free(&c->arena);
+    free(ac);
+}
+
+/* ---- I/O thread ---- */
+
+static const struct operation *operation_of(const struct api_front *front,
+                                            const struct wire_target *target)
+{
+    for (size_t i = 0; i < front->service_count; i++)
+        if (front->services[i].wire == target->service)
+            return &front->services[i].operations[target->operation->index];
+    return NULL;
+}
+
+static void decode(struct api_call *ac, const struct wire_http_request *req)
+{
+    const struct wire_service *wires[32];
+    size_t n = ac->front->service_count;
+    for (size_t i = 0; i < n; i++)
+        wires[i] = ac->front->services[i].wire;
+    void *in = NULL;
+    ac->undecodable =
+        wire_request_find(wires, n, req, ac->credentials.sigv4.service, &ac->target,
+                          &ac->why) < 0 ||
+        wire_request_decode(&ac->call.arena, &ac->target, req, &in, &ac->why) < 0;
+    ac->call.in = in;
+}
+
+static void region_of(struct api_call *ac)
+{
+    const char *region = ac->credentials.sigv4.region;
+    ac->call.region = str_empty(region) ? ac->front->region : region;
+}
+
+void api_front_complete(const struct api_front *front, struct http_request *req)
+{
+    struct api_call *ac = xcalloc(1, sizeof(*ac));
+    struct wire_http_request wreq;
+    ac->front = front;
+    ac->req = req;
+    request_id_make(ac->call.request_id);
+    api_wire_request(req, &wreq);
+    api_read_credentials(&ac->call.arena, &wreq, &ac->credentials);
+    region_of(ac);
+    decode(ac, &wreq);
+    if (!ac->undecodable)
+        ac->call.operation = operation_of(front, &ac->target);
+    ac->call.authenticate = check_caller;
+    ac->call.task.run = call_run;
+    ac->call.task.reply.deliver = deliver;
+    shell_submit(front->shell, &ac->call.task);
+}
+
+static void refuse_long_body(const struct api_front *front, struct http_request *req)
+{
+    const struct wire_service *wires[32];
+    struct wire_http_request wreq;
+    struct wire_target target = {0};
+    struct wire_error why;
+    struct wire_response response = {0};
+    char id[CALL_REQUEST_ID_SIZE];
+    for (size_t i = 0; i < front->service_count; i++)
+        wires[i] = front->services[i].wire;
+    api_wire_request(req, &wreq);
+    (void)wire_request_find(wires, front->service_count, &wreq, NULL, &target, &why);
+    request_id_make(id);
+    wire_fault_encode(&req->arena, &target, &wire_too_large_fault,
+                      "The request body is longer than 10 MiB.", NULL, id, &response);
+    answer(req, &response);
+    wire_response_free(&response);
+}
+
+void api_front_begin(const struct api_front *front, struct http_request *req)
+{
+    if (req->content_length > API_MAX_BODY)
+        refuse_long_body(front, req);
+    else
+        http_accept_body(req, API_MAX_BODY);
+}

@@ -1,0 +1,180 @@
+#include "server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <openssl/rand.h>
+
+#include "api_front.h"
+#include "clock.h"
+#include "ecs.h"
+#include "fd.h"
+#include "fleet.h"
+#include "log.h"
+#include "pages.h"
+#include "server_private.h"
+#include "sts.h"
+
+static int stop_fd = -1;
+
+void server_stop(void)
+{
+    uint64_t one = 1;
+    ssize_t n = write(stop_fd, &one, sizeof(one));
+    (void)n;
+}
+
+/* ---- the world outside of the core ---- */
+
+static int64_t world_wall_ms(void *ctx)
+{
+    return clock_wall_ms();
+}
+
+static void world_random(void *ctx, void *ret, size_t size)
+{
+    RAND_bytes(ret, (int)size);
+}
+
+/* ---- routing: by path, before anything is read ---- */
+
+static bool is_agent_stream(const struct http_request *req)
+{
+    return streq(req->path, "/gantry/v1/agent");
+}
+
+static void begin(struct http_request *req)
+{
+    struct server *s = req->server_ctx;
+    if (streq(req->path, "/health"))
+        page_health(s, req);
+    else if (streq(req->path, "/metrics"))
+        page_metrics(s, req);
+    else if (is_agent_stream(req))
+        http_accept_body(req, 0);
+    else
+        api_front_begin(&s->api, req);
+}
+
+static void complete(struct http_request *req)
+{
+    struct server *s = req->server_ctx;
+    if (is_agent_stream(req))
+        agent_stream_open(s, req);
+    else
+        api_front_complete(&s->api, req);
+}
+
+/* ---- life ---- */
+
+static void submit(void *ctx, struct core_task *task)
+{
+    struct server *s = ctx;
+    shell_submit(s->shell, task);
+}
+
+static int core_start(struct server *s, const struct server_config *config,
+                      const char *endpoint, struct error *err)
+{
+    struct outside outside = {.wall_ms = world_wall_ms, .random = world_random};
+    struct core_config cc = {
+        .region = config->region,
+        .account_id = config->account_id,
+        .dev = config->dev,
+    };
+    struct ecs_settings es = {
+        .stopped_task_retention_ms = config->stopped_task_retention_ms,
+        .disconnect_grace_ms = config->disconnect_grace_ms,
+        .poll_endpoint = endpoint,
+    };
+    struct fleet_config fc = {.submit = submit, .ctx = s};
+    s->core = core_new(&cc, &outside);
+    ecs_attach(s->core, &es);
+    s->fleet = fleet_new(s->core, &fc);
+    return core_load(s->core, s->store, err);
+}
+
+static void services_fill(struct server *s)
+{
+    const struct api_service all[] = {
+        {&ecs_service_api, ecs_operations},
+        {&sts_service_api, sts_operations},
+    };
+    _Static_assert(sizeof(all) <= sizeof(s->services), "too many services");
+    memcpy(s->services, all, sizeof(all));
+    s->api = (struct api_front){
+        .services = s->services,
+        .service_count = sizeof(all) / sizeof(all[0]),
+        .auth = &s->auth,
+        .shell = s->shell,
+        .store = s->store,
+        .region = s->config->region,
+    };
+}
+
+static void stop(struct server *s)
+{
+    http_server_stop(s->http, 2000);
+    shell_stop(s->shell);
+    fleet_free(s->fleet);
+    core_free(s->core);
+    store_close(s->store);
+    fd_close(&stop_fd);
+}
+
+/* Requests may come in before the shell runs only if we listen first; so the port is
+ * taken last. The endpoint that agents are told must name it, hence no port 0 for them:
+ * with port 0 the endpoint is what the agent already used. */
+static int start(struct server *s, const struct server_config *config, struct error *err)
+{
+    s->config = config;
+    s->started_ms = clock_wall_ms();
+    s->auth.account_id = config->account_id;
+    s->auth.dev = config->dev;
+    AUTO_STR endpoint = STR_INIT;
+    str_addf(&endpoint, "http://%s", config->listen);
+    int r = dir_make_all(config->data_dir, 0711, err);
+    if (r == 0)
+        r = root_keys_load(config->data_dir, &s->auth.root, err);
+    if (r == 0)
+        r = store_sqlite_open(config->data_dir, &s->store, err);
+    if (r == 0)
+        r = core_start(s, config, endpoint.data, err);
+    if (r == 0)
+        r = shell_start(s->core, s->store, &s->shell, err);
+    if (r < 0)
+        return r;
+    services_fill(s);
+    struct http_config hc = {
+        .listen = config->listen,
+        .handler = {.begin = begin, .complete = complete},
+        .ctx = s,
+    };
+    return http_server_start(&hc, &s->http, err);
+}
+
+int server_run(const struct server_config *config, struct error *err)
+{
+    struct server s = {0};
+    stop_fd = eventfd(0, EFD_CLOEXEC);
+    if (stop_fd < 0)
+        return fail_errno(err, errno, "eventfd");
+    int r = start(&s, config, err);
+    if (r == 0) {
+        AUTO_STR url = STR_INIT;
+        str_addf(&url, "http://%s", http_server_address(s.http));
+        log_line(LOG_INFO, "server ready", "url", url.data, "data", config->data_dir,
+                 NULL);
+        if (config->ready)
+            config->ready(config->ready_ctx, url.data);
+        uint64_t n;
+        while (read(stop_fd, &n, sizeof(n)) < 0 && errno == EINTR)
+            ;
+        log_line(LOG_INFO, "server stops", NULL);
+    }
+    stop(&s);
+    return r;
+}

@@ -1,0 +1,27 @@
+/* server_private.h: what the files of src/server share. Threads: set before requests are
+ * taken, constant afterwards. Owns, fails: see server.h. */
+#pragma once
+
+#include "api_front.h"
+#include "auth.h"
+#include "core.h"
+#include "fleet.h"
+#include "http.h"
+#include "server.h"
+#include "shell.h"
+
+struct server {
+    const struct server_config *config;
+    struct store *store;
+    struct core *core;
+    struct shell *shell;
+    struct fleet *fleet;
+    struct http_server *http;
+    struct authenticator auth;
+    struct api_service services[16];
+    struct api_front api;
+    int64_t started_ms;
+};
+
+/* GET /gantry/v1/agent?containerInstanceArn=…: the stream of one agent. */
+void agent_stream_open(struct server *s, struct http_request *req);
