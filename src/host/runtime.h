@@ -49,7 +49,9 @@ struct container_create {
     bool stdin_open; /* keep a pipe as stdin; else /dev/null */
     enum log_kind log;
     const char *log_path;      /* CRI lines, see container_log.h; for LOG_FILE */
-    int64_t log_max_bytes;     /* 0: unbounded; the file is rotated, see container_log.h */
+    int64_t log_max_bytes;     /* 0: unbounded; else the file begins anew at this size and
+                                  what it held is lost (max-file 1). For more files leave 0
+                                  and call container_log_rotate() */
     const char *name;          /* shown by ps; NULL: id */
 };
 
@@ -87,6 +89,7 @@ struct exec_request {
 struct exec_process {
     pid_t pid;  /* of the runtime's exec command, whose end is the program's end */
     int pidfd;  /* readable when it ended; for poll or a loop */
+    char file[256]; /* its process description, removed by exec_wait() */
 };
 
 /* The promise of every slot is that of the function of the same name below. */
