@@ -1,11 +1,15 @@
 /* The container's directory: its paths, marks and who is behind its pid files. */
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "crun.h"
 #include "fd.h"
 
@@ -119,4 +123,40 @@ int first_process_open(const struct crun *c, const char *id, pid_t *ret_pid)
     cgroup_path(&c->cgroups, names.task, names.container, &group);
     str_addc(&group, '\n');
     return open_checked(bundle_pid(c, id, "pid"), "cgroup", &group, ret_pid);
+}
+
+/* One pass over /proc; the number of makers that were found and killed. */
+static int kill_makers(const struct str *dir)
+{
+    DIR *d = opendir("/proc");
+    struct dirent *e;
+    int found = 0;
+    while (d && (e = readdir(d))) {
+        int64_t pid;
+        if (!str_to_i64(e->d_name, 2, INT32_MAX, &pid) || pid == getpid())
+            continue;
+        AUTO_FD fd = open_checked((pid_t)pid, "cmdline", dir, NULL);
+        if (fd < 0)
+            continue;
+        syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+        found++;
+    }
+    if (d)
+        closedir(d);
+    return found;
+}
+
+int bundle_end_makers(const struct crun *c, const char *id, int deadline_ms,
+                      struct error *err)
+{
+    AUTO_STR dir = STR_INIT;
+    bundle_path(c, id, NULL, &dir);
+    str_addc(&dir, '\0');
+    int64_t end = clock_mono_ns() + deadline_ms * 1000000LL;
+    while (kill_makers(&dir) > 0) {
+        if (clock_mono_ns() > end)
+            return fail(err, E_TIMEOUT, "what makes container '%s' does not end", id);
+        poll(NULL, 0, 2);
+    }
+    return 0;
 }

@@ -101,15 +101,18 @@ static int launch(struct crun *c, const struct container_create *cc, struct pipe
     build_args(c, cc, &a, args);
     build_env(p, &a, env);
     AUTO_FD messages = open_messages(c, cc->id);
-    int keep[2] = {p->sync[1], p->start[0]};
+    /* The reading end too: without it a supervisor whose agent died would fail to write its
+     * verdict, and end. */
+    int keep[3] = {p->sync[1], p->start[0], p->sync[0]};
     struct spawn s = {.path = c->conmon,
                       .argv = args,
                       .envp = env,
                       .fds = {-1, -1, messages},
                       .keep = keep,
-                      .keep_count = 2,
+                      .keep_count = 3,
                       .cgroup_fd = c->supervisor_fd,
-                      .new_session = true};
+                      .new_session = true,
+                      .die_with_us = true};
     return spawn_start(&s, ret, NULL, err);
 }
 

@@ -49,6 +49,12 @@ pid_t bundle_pid(const struct crun *c, const char *id, const char *file);
 int supervisor_open(const struct crun *c, const char *id, pid_t *ret_pid);
 int first_process_open(const struct crun *c, const char *id, pid_t *ret_pid);
 
+/* Ends whoever may still be making the container: a supervisor whose agent died before it
+ * was known, the OCI runtime below it. Found by the bundle's path among the arguments of
+ * all processes, so only for containers that never began. */
+int bundle_end_makers(const struct crun *c, const char *id, int deadline_ms,
+                      struct error *err);
+
 /* Starts conmon, which runs the OCI runtime's create; waits for its verdict. */
 int conmon_create(struct crun *c, const struct container_create *cc, struct error *err);
 

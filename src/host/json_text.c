@@ -9,7 +9,7 @@ static void separate(struct str *s)
         str_addc(s, ',');
 }
 
-void json_key(struct str *s, const char *name)
+void jtext_key(struct str *s, const char *name)
 {
     separate(s);
     if (!name)
@@ -19,43 +19,43 @@ void json_key(struct str *s, const char *name)
     str_addn(s, "\":", 2);
 }
 
-void json_open(struct str *s, const char *name, char bracket)
+void jtext_open(struct str *s, const char *name, char bracket)
 {
-    json_key(s, name);
+    jtext_key(s, name);
     str_addc(s, bracket);
 }
 
-void json_close(struct str *s, char bracket)
+void jtext_close(struct str *s, char bracket)
 {
     str_addc(s, bracket);
 }
 
-void json_plain(struct str *s, const char *name, const char *value)
+void jtext_plain(struct str *s, const char *name, const char *value)
 {
-    json_key(s, name);
+    jtext_key(s, name);
     str_addc(s, '"');
     str_add(s, value);
     str_addc(s, '"');
 }
 
-void json_i64(struct str *s, const char *name, int64_t value)
+void jtext_i64(struct str *s, const char *name, int64_t value)
 {
-    json_key(s, name);
+    jtext_key(s, name);
     str_addf(s, "%lld", (long long)value);
 }
 
-void json_bool(struct str *s, const char *name, bool value)
+void jtext_bool(struct str *s, const char *name, bool value)
 {
-    json_key(s, name);
+    jtext_key(s, name);
     str_add(s, value ? "true" : "false");
 }
 
-int json_string(struct str *s, const char *name, const char *value, struct error *err)
+int jtext_string(struct str *s, const char *name, const char *value, struct error *err)
 {
     size_t len = strlen(value);
     if (!utf8_valid(value, len))
         return fail(err, E_INVALID, "%s is not valid UTF-8", name ? name : "a text");
-    json_key(s, name);
+    jtext_key(s, name);
     str_addc(s, '"');
     const char *from = value;
     for (const char *p = value;; p++) {

@@ -10,11 +10,11 @@
 #include "error.h"
 #include "str.h"
 
-void json_open(struct str *s, const char *name, char bracket); /* name NULL in an array */
-void json_close(struct str *s, char bracket);
-void json_key(struct str *s, const char *name); /* `"name":`, with a comma if needed */
-int json_string(struct str *s, const char *name, const char *value, struct error *err);
-void json_i64(struct str *s, const char *name, int64_t value);
-void json_bool(struct str *s, const char *name, bool value);
+void jtext_open(struct str *s, const char *name, char bracket); /* name NULL in an array */
+void jtext_close(struct str *s, char bracket);
+void jtext_key(struct str *s, const char *name); /* `"name":`, with a comma if needed */
+int jtext_string(struct str *s, const char *name, const char *value, struct error *err);
+void jtext_i64(struct str *s, const char *name, int64_t value);
+void jtext_bool(struct str *s, const char *name, bool value);
 /* Text that is known to be plain: no escape needed. */
-void json_plain(struct str *s, const char *name, const char *value);
+void jtext_plain(struct str *s, const char *name, const char *value);

@@ -42,15 +42,15 @@ static int add_env_default(struct str *s, const struct container_spec *c, const 
 {
     AUTO_STR text = STR_INIT;
     str_addf(&text, "%s=%s", name, value);
-    return env_has(c->env, text.data) ? 0 : json_string(s, NULL, text.data, err);
+    return env_has(c->env, text.data) ? 0 : jtext_string(s, NULL, text.data, err);
 }
 
 static int add_env(struct str *s, const struct container_spec *c,
                    const struct user_ids *ids, struct error *err)
 {
-    json_open(s, "env", '[');
+    jtext_open(s, "env", '[');
     if (!env_has(c->env, DEFAULT_PATH))
-        json_plain(s, NULL, DEFAULT_PATH);
+        jtext_plain(s, NULL, DEFAULT_PATH);
     if (!str_empty(c->hostname))
         TRY(add_env_default(s, c, "HOSTNAME", c->hostname, err));
     if (c->terminal)
@@ -58,10 +58,10 @@ static int add_env(struct str *s, const struct container_spec *c,
     for (const char *const *e = c->env; e && *e; e++) {
         if (**e == '=' || !strchr(*e, '='))
             return fail(err, E_INVALID, "environment variable '%s' has no name or value", *e);
-        TRY(json_string(s, NULL, *e, err));
+        TRY(jtext_string(s, NULL, *e, err));
     }
     TRY(add_env_default(s, c, "HOME", ids->home, err));
-    json_close(s, ']');
+    jtext_close(s, ']');
     return 0;
 }
 
@@ -69,27 +69,27 @@ static int add_args(struct str *s, const struct container_spec *c, struct error 
 {
     if (!c->args || !c->args[0])
         return fail(err, E_INVALID, "no command specified");
-    json_open(s, "args", '[');
+    jtext_open(s, "args", '[');
     if (c->init_process) {
-        json_plain(s, NULL, INIT_IN_CONTAINER);
-        json_plain(s, NULL, "--");
+        jtext_plain(s, NULL, INIT_IN_CONTAINER);
+        jtext_plain(s, NULL, "--");
     }
     for (const char *const *a = c->args; *a; a++)
-        TRY(json_string(s, NULL, *a, err));
-    json_close(s, ']');
+        TRY(jtext_string(s, NULL, *a, err));
+    jtext_close(s, ']');
     return 0;
 }
 
 static void add_user(struct str *s, const struct user_ids *ids)
 {
-    json_open(s, "user", '{');
-    json_i64(s, "uid", ids->uid);
-    json_i64(s, "gid", ids->gid);
-    json_open(s, "additionalGids", '[');
+    jtext_open(s, "user", '{');
+    jtext_i64(s, "uid", ids->uid);
+    jtext_i64(s, "gid", ids->gid);
+    jtext_open(s, "additionalGids", '[');
     for (size_t i = 0; i < ids->extra_count; i++)
-        json_i64(s, NULL, ids->extra[i]);
-    json_close(s, ']');
-    json_close(s, '}');
+        jtext_i64(s, NULL, ids->extra[i]);
+    jtext_close(s, ']');
+    jtext_close(s, '}');
 }
 
 static void add_capabilities(struct str *s, uint64_t set)
@@ -97,15 +97,15 @@ static void add_capabilities(struct str *s, uint64_t set)
     /* Inheritable and ambient stay empty: a program run by another user than root gets
      * only what its file grants. */
     static const char *const kinds[] = {"bounding", "effective", "permitted"};
-    json_open(s, "capabilities", '{');
+    jtext_open(s, "capabilities", '{');
     for (size_t k = 0; k < 3; k++) {
-        json_open(s, kinds[k], '[');
+        jtext_open(s, kinds[k], '[');
         for (unsigned i = 0; capability_name(i); i++)
             if (set >> i & 1)
-                json_plain(s, NULL, capability_name(i));
-        json_close(s, ']');
+                jtext_plain(s, NULL, capability_name(i));
+        jtext_close(s, ']');
     }
-    json_close(s, '}');
+    jtext_close(s, '}');
 }
 
 static int add_rlimits(struct str *s, const struct container_spec *c, struct error *err)
@@ -113,7 +113,7 @@ static int add_rlimits(struct str *s, const struct container_spec *c, struct err
     static const char *const known[] = {"core",   "cpu",        "data", "fsize",  "locks",
                                         "memlock", "msgqueue",  "nice", "nofile", "nproc",
                                         "rss",    "rtprio",     "rttime", "sigpending", "stack", "as"};
-    json_open(s, "rlimits", '[');
+    jtext_open(s, "rlimits", '[');
     for (size_t i = 0; i < c->ulimit_count; i++) {
         const struct spec_ulimit *u = &c->ulimits[i];
         bool found = false;
@@ -128,15 +128,15 @@ static int add_rlimits(struct str *s, const struct container_spec *c, struct err
             type[7 + k] = (char)toupper((unsigned char)u->name[k]);
             type[8 + k] = '\0';
         }
-        json_open(s, NULL, '{');
-        json_plain(s, "type", type);
-        json_key(s, "hard");
+        jtext_open(s, NULL, '{');
+        jtext_plain(s, "type", type);
+        jtext_key(s, "hard");
         str_addf(s, "%llu", (unsigned long long)(u->hard < 0 ? UINT64_MAX : (uint64_t)u->hard));
-        json_key(s, "soft");
+        jtext_key(s, "soft");
         str_addf(s, "%llu", (unsigned long long)(u->soft < 0 ? UINT64_MAX : (uint64_t)u->soft));
-        json_close(s, '}');
+        jtext_close(s, '}');
     }
-    json_close(s, ']');
+    jtext_close(s, ']');
     return 0;
 }
 
@@ -145,21 +145,21 @@ static int add_process(struct str *s, const struct container_spec *c, uint64_t c
 {
     struct user_ids ids;
     TRY(user_lookup(c->rootfs, c->user, &ids, err));
-    json_open(s, "process", '{');
-    json_bool(s, "terminal", c->terminal);
+    jtext_open(s, "process", '{');
+    jtext_bool(s, "terminal", c->terminal);
     add_user(s, &ids);
     TRY(add_args(s, c, err));
     TRY(add_env(s, c, &ids, err));
     const char *cwd = str_empty(c->cwd) ? "/" : c->cwd;
     if (cwd[0] != '/')
         return fail(err, E_INVALID, "working directory '%s' is not absolute", cwd);
-    TRY(json_string(s, "cwd", cwd, err));
+    TRY(jtext_string(s, "cwd", cwd, err));
     add_capabilities(s, caps);
     TRY(add_rlimits(s, c, err));
-    json_bool(s, "noNewPrivileges", c->no_new_privileges && !c->privileged);
+    jtext_bool(s, "noNewPrivileges", c->no_new_privileges && !c->privileged);
     if (c->oom_score_adj)
-        json_i64(s, "oomScoreAdj", c->oom_score_adj);
-    json_close(s, '}');
+        jtext_i64(s, "oomScoreAdj", c->oom_score_adj);
+    jtext_close(s, '}');
     return 0;
 }
 
@@ -169,21 +169,21 @@ static int add_process(struct str *s, const struct container_spec *c, uint64_t c
 static int add_mount(struct str *s, const char *type, const char *source,
                      const char *destination, const char *options, struct error *err)
 {
-    json_open(s, NULL, '{');
-    TRY(json_string(s, "destination", destination, err));
-    json_plain(s, "type", type);
-    TRY(json_string(s, "source", source, err));
-    json_open(s, "options", '[');
+    jtext_open(s, NULL, '{');
+    TRY(jtext_string(s, "destination", destination, err));
+    jtext_plain(s, "type", type);
+    TRY(jtext_string(s, "source", source, err));
+    jtext_open(s, "options", '[');
     for (const char *p = options; *p;) {
         size_t n = strcspn(p, ",");
         AUTO_STR one = STR_INIT;
         str_addn(&one, p, n);
         if (n > 0)
-            TRY(json_string(s, NULL, one.data, err));
+            TRY(jtext_string(s, NULL, one.data, err));
         p += n + (p[n] == ',');
     }
-    json_close(s, ']');
-    json_close(s, '}');
+    jtext_close(s, ']');
+    jtext_close(s, '}');
     return 0;
 }
 
@@ -228,7 +228,7 @@ static int add_user_mount(struct str *s, const struct spec_mount *m, struct erro
 static int add_mounts(struct str *s, const struct container_spec *c, struct error *err)
 {
     const char *sys = c->privileged ? "nosuid,noexec,nodev" : "nosuid,noexec,nodev,ro";
-    json_open(s, "mounts", '[');
+    jtext_open(s, "mounts", '[');
     TRY(add_mount(s, "proc", "proc", "/proc", "nosuid,noexec,nodev", err));
     TRY(add_mount(s, "tmpfs", "tmpfs", "/dev", "nosuid,strictatime,mode=755,size=65536k", err));
     TRY(add_mount(s, "devpts", "devpts", "/dev/pts",
@@ -243,7 +243,7 @@ static int add_mounts(struct str *s, const struct container_spec *c, struct erro
     }
     for (size_t i = 0; i < c->mount_count; i++)
         TRY(add_user_mount(s, &c->mounts[i], err));
-    json_close(s, ']');
+    jtext_close(s, ']');
     return 0;
 }
 
@@ -278,15 +278,15 @@ static int add_device(struct str *s, const char *path, const struct device *d,
                       struct error *err)
 {
     char type[2] = {d->type, '\0'};
-    json_open(s, NULL, '{');
-    TRY(json_string(s, "path", path, err));
-    json_plain(s, "type", type);
-    json_i64(s, "major", d->major);
-    json_i64(s, "minor", d->minor);
-    json_i64(s, "fileMode", d->mode);
-    json_i64(s, "uid", d->uid);
-    json_i64(s, "gid", d->gid);
-    json_close(s, '}');
+    jtext_open(s, NULL, '{');
+    TRY(jtext_string(s, "path", path, err));
+    jtext_plain(s, "type", type);
+    jtext_i64(s, "major", d->major);
+    jtext_i64(s, "minor", d->minor);
+    jtext_i64(s, "fileMode", d->mode);
+    jtext_i64(s, "uid", d->uid);
+    jtext_i64(s, "gid", d->gid);
+    jtext_close(s, '}');
     return 0;
 }
 
@@ -324,7 +324,7 @@ static int add_host_devices(struct str *s, const char *dir, int depth, int *left
 
 static int add_devices(struct str *s, const struct container_spec *c, struct error *err)
 {
-    json_open(s, "devices", '[');
+    jtext_open(s, "devices", '[');
     int left = DEVICES_MAX;
     if (c->privileged)
         TRY(add_host_devices(s, "/dev", 0, &left, err));
@@ -337,7 +337,7 @@ static int add_devices(struct str *s, const struct container_spec *c, struct err
             continue;
         TRY(add_device(s, inside, &dev, err));
     }
-    json_close(s, ']');
+    jtext_close(s, ']');
     return 0;
 }
 
@@ -345,15 +345,15 @@ static void add_device_rule(struct str *s, bool allow, char type, int64_t maj, i
                             const char *access)
 {
     char t[2] = {type, '\0'};
-    json_open(s, NULL, '{');
-    json_bool(s, "allow", allow);
-    json_plain(s, "type", t);
+    jtext_open(s, NULL, '{');
+    jtext_bool(s, "allow", allow);
+    jtext_plain(s, "type", t);
     if (maj >= 0)
-        json_i64(s, "major", maj);
+        jtext_i64(s, "major", maj);
     if (min >= 0)
-        json_i64(s, "minor", min);
-    json_plain(s, "access", access);
-    json_close(s, '}');
+        jtext_i64(s, "minor", min);
+    jtext_plain(s, "access", access);
+    jtext_close(s, '}');
 }
 
 static int add_device_rules(struct str *s, const struct container_spec *c,
@@ -368,7 +368,7 @@ static int add_device_rules(struct str *s, const struct container_spec *c,
         {'c', 1, 7, "rwm"}, {'c', 1, 8, "rwm"}, {'c', 1, 9, "rwm"}, {'c', 5, 0, "rwm"},
         {'c', 5, 1, "rwm"}, {'c', 5, 2, "rwm"}, {'c', 136, -1, "rwm"},
     };
-    json_open(s, "devices", '[');
+    jtext_open(s, "devices", '[');
     add_device_rule(s, c->privileged, 'a', -1, -1, "rwm");
     for (size_t i = 0; !c->privileged && i < sizeof(allowed) / sizeof(allowed[0]); i++)
         add_device_rule(s, true, allowed[i].type, allowed[i].major, allowed[i].minor,
@@ -383,7 +383,7 @@ static int add_device_rules(struct str *s, const struct container_spec *c,
                  all || d->write ? "w" : "", all || d->mknod ? "m" : "");
         add_device_rule(s, true, dev.type, dev.major, dev.minor, access);
     }
-    json_close(s, ']');
+    jtext_close(s, ']');
     return 0;
 }
 
@@ -392,32 +392,32 @@ static int add_device_rules(struct str *s, const struct container_spec *c,
 static int add_resources(struct str *s, const struct container_spec *c, struct error *err)
 {
     const struct cgroup_limits *l = &c->limits;
-    json_open(s, "resources", '{');
+    jtext_open(s, "resources", '{');
     TRY(add_device_rules(s, c, err));
-    json_open(s, "memory", '{');
+    jtext_open(s, "memory", '{');
     if (l->memory_max_bytes > 0)
-        json_i64(s, "limit", l->memory_max_bytes);
+        jtext_i64(s, "limit", l->memory_max_bytes);
     if (l->memory_low_bytes > 0)
-        json_i64(s, "reservation", l->memory_low_bytes);
+        jtext_i64(s, "reservation", l->memory_low_bytes);
     if (l->swap_max_bytes >= 0 && l->memory_max_bytes > 0)
-        json_i64(s, "swap", l->memory_max_bytes + l->swap_max_bytes);
+        jtext_i64(s, "swap", l->memory_max_bytes + l->swap_max_bytes);
     if (l->swappiness >= 0 && c->cgroup_version == CGROUP_V1)
-        json_i64(s, "swappiness", l->swappiness);
-    json_close(s, '}');
-    json_open(s, "cpu", '{');
+        jtext_i64(s, "swappiness", l->swappiness);
+    jtext_close(s, '}');
+    jtext_open(s, "cpu", '{');
     if (l->cpu_shares > 0)
-        json_i64(s, "shares", cgroup_cpu_shares(l->cpu_shares));
+        jtext_i64(s, "shares", cgroup_cpu_shares(l->cpu_shares));
     if (l->cpu_quota_us > 0) {
-        json_i64(s, "quota", l->cpu_quota_us);
-        json_i64(s, "period", CGROUP_CPU_PERIOD_US);
+        jtext_i64(s, "quota", l->cpu_quota_us);
+        jtext_i64(s, "period", CGROUP_CPU_PERIOD_US);
     }
-    json_close(s, '}');
+    jtext_close(s, '}');
     if (l->pids_max > 0) {
-        json_open(s, "pids", '{');
-        json_i64(s, "limit", l->pids_max);
-        json_close(s, '}');
+        jtext_open(s, "pids", '{');
+        jtext_i64(s, "limit", l->pids_max);
+        jtext_close(s, '}');
     }
-    json_close(s, '}');
+    jtext_close(s, '}');
     return 0;
 }
 
@@ -426,20 +426,20 @@ static int add_namespace(struct str *s, const char *type, enum spec_namespace ki
 {
     if (kind == SPEC_NS_HOST)
         return 0;
-    json_open(s, NULL, '{');
-    json_plain(s, "type", type);
+    jtext_open(s, NULL, '{');
+    jtext_plain(s, "type", type);
     if (kind == SPEC_NS_PATH) {
         if (str_empty(path))
             return fail(err, E_INVALID, "no path for the %s namespace", type);
-        TRY(json_string(s, "path", path, err));
+        TRY(jtext_string(s, "path", path, err));
     }
-    json_close(s, '}');
+    jtext_close(s, '}');
     return 0;
 }
 
 static int add_namespaces(struct str *s, const struct container_spec *c, struct error *err)
 {
-    json_open(s, "namespaces", '[');
+    jtext_open(s, "namespaces", '[');
     TRY(add_namespace(s, "mount", SPEC_NS_NEW, NULL, err));
     /* A name of its own needs a UTS namespace; in host network mode Docker has one too,
      * unless no name was given. */
@@ -450,7 +450,7 @@ static int add_namespaces(struct str *s, const struct container_spec *c, struct 
     TRY(add_namespace(s, "network", c->net, c->net_path, err));
     if (c->cgroup_version == CGROUP_V2 && !c->privileged)
         TRY(add_namespace(s, "cgroup", SPEC_NS_NEW, NULL, err));
-    json_close(s, ']');
+    jtext_close(s, ']');
     return 0;
 }
 
@@ -467,7 +467,7 @@ static bool ipc_sysctl(const char *name)
 
 static int add_sysctls(struct str *s, const struct container_spec *c, struct error *err)
 {
-    json_open(s, "sysctl", '{');
+    jtext_open(s, "sysctl", '{');
     for (size_t i = 0; i < c->sysctl_count; i++) {
         const char *name = c->sysctls[i].name;
         if (strstr(name, "..") || strchr(name, '/'))
@@ -479,12 +479,12 @@ static int add_sysctls(struct str *s, const struct container_spec *c, struct err
             return fail(err, E_INVALID, "sysctl '%s' can't be set in the host's namespace",
                         name);
         AUTO_STR key = STR_INIT;
-        TRY(json_string(&key, NULL, name, err));
-        json_key(s, NULL);
+        TRY(jtext_string(&key, NULL, name, err));
+        jtext_key(s, NULL);
         str_addf(s, "%s:", key.data);
-        TRY(json_string(s, NULL, c->sysctls[i].value, err));
+        TRY(jtext_string(s, NULL, c->sysctls[i].value, err));
     }
-    json_close(s, '}');
+    jtext_close(s, '}');
     return 0;
 }
 
@@ -496,48 +496,48 @@ static void add_hidden_paths(struct str *s)
         "/sys/firmware", "/sys/devices/virtual/powercap", NULL};
     static const char *const readonly[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
                                            "/proc/sysrq-trigger", NULL};
-    json_open(s, "maskedPaths", '[');
+    jtext_open(s, "maskedPaths", '[');
     for (const char *const *p = masked; *p; p++)
-        json_plain(s, NULL, *p);
-    json_close(s, ']');
-    json_open(s, "readonlyPaths", '[');
+        jtext_plain(s, NULL, *p);
+    jtext_close(s, ']');
+    jtext_open(s, "readonlyPaths", '[');
     for (const char *const *p = readonly; *p; p++)
-        json_plain(s, NULL, *p);
-    json_close(s, ']');
+        jtext_plain(s, NULL, *p);
+    jtext_close(s, ']');
 }
 
 static int add_linux(struct str *s, const struct container_spec *c, uint64_t caps,
                      struct error *err)
 {
-    json_open(s, "linux", '{');
+    jtext_open(s, "linux", '{');
     TRY(add_namespaces(s, c, err));
     TRY(add_resources(s, c, err));
     TRY(add_devices(s, c, err));
     TRY(add_sysctls(s, c, err));
     if (!str_empty(c->cgroups_path))
-        TRY(json_string(s, "cgroupsPath", c->cgroups_path, err));
+        TRY(jtext_string(s, "cgroupsPath", c->cgroups_path, err));
     if (!c->privileged) {
         add_hidden_paths(s);
         if (c->seccomp == SPEC_SECCOMP_DEFAULT) {
-            json_key(s, "seccomp");
+            jtext_key(s, "seccomp");
             TRY(seccomp_profile_write(caps, s, err));
         }
     }
-    json_close(s, '}');
+    jtext_close(s, '}');
     return 0;
 }
 
 static int add_annotations(struct str *s, const struct container_spec *c, struct error *err)
 {
-    json_open(s, "annotations", '{');
+    jtext_open(s, "annotations", '{');
     for (size_t i = 0; i < c->annotation_count; i++) {
         AUTO_STR key = STR_INIT;
-        TRY(json_string(&key, NULL, c->annotations[i].name, err));
-        json_key(s, NULL);
+        TRY(jtext_string(&key, NULL, c->annotations[i].name, err));
+        jtext_key(s, NULL);
         str_addf(s, "%s:", key.data);
-        TRY(json_string(s, NULL, c->annotations[i].value, err));
+        TRY(jtext_string(s, NULL, c->annotations[i].value, err));
     }
-    json_close(s, '}');
+    jtext_close(s, '}');
     return 0;
 }
 
@@ -562,19 +562,19 @@ int oci_spec_write(const struct container_spec *c, struct str *ret, struct error
         TRY(capability_set(c->cap_add, c->cap_drop, &caps, err));
     caps = within_bounds(caps);
     str_reserve(&s, 16384);
-    json_open(&s, NULL, '{');
-    json_plain(&s, "ociVersion", "1.0.2");
+    jtext_open(&s, NULL, '{');
+    jtext_plain(&s, "ociVersion", "1.0.2");
     TRY(add_process(&s, c, caps, err));
-    json_open(&s, "root", '{');
-    TRY(json_string(&s, "path", c->rootfs, err));
-    json_bool(&s, "readonly", c->rootfs_readonly);
-    json_close(&s, '}');
+    jtext_open(&s, "root", '{');
+    TRY(jtext_string(&s, "path", c->rootfs, err));
+    jtext_bool(&s, "readonly", c->rootfs_readonly);
+    jtext_close(&s, '}');
     if (!str_empty(c->hostname))
-        TRY(json_string(&s, "hostname", c->hostname, err));
+        TRY(jtext_string(&s, "hostname", c->hostname, err));
     TRY(add_mounts(&s, c, err));
     TRY(add_linux(&s, c, caps, err));
     TRY(add_annotations(&s, c, err));
-    json_close(&s, '}');
+    jtext_close(&s, '}');
     str_addn(ret, s.data, s.len);
     return 0;
 }

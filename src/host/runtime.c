@@ -253,7 +253,14 @@ static int op_remove(struct runtime *rt, const char *id, struct error *err)
 {
     struct crun *c = crun_of(rt);
     AUTO_STR path = STR_INIT, state = STR_INIT;
-    int r = op_kill(rt, id, REMOVE_TIMEOUT_MS, err);
+    int r = check_id(id, err);
+    if (r < 0)
+        return r;
+    bundle_path(c, id, NULL, &path);
+    if (access(path.data, F_OK) == 0 && !bundle_has(c, id, "started"))
+        r = bundle_end_makers(c, id, REMOVE_TIMEOUT_MS, err);
+    if (r == 0)
+        r = op_kill(rt, id, REMOVE_TIMEOUT_MS, err);
     if (r < 0)
         return r;
     struct container_names names;
@@ -321,10 +328,10 @@ static int settle(struct crun *c, const char *id, struct container_state *ret,
     int r = op_state(&c->base, id, ret, err);
     if (r < 0 || ret->status == CONTAINER_STOPPED)
         return r;
-    if (bundle_has(c, id, "pid"))
-        r = abandon(c, id, err);
-    else
-        r = op_remove(&c->base, id, err);
+    /* One that never began can be made again; one that may have done something can't. */
+    bool begun = bundle_has(c, id, "started") ||
+                 (bundle_has(c, id, "pid") && ask_status(c, id) != CONTAINER_CREATED);
+    r = begun ? abandon(c, id, err) : op_remove(&c->base, id, err);
     return r < 0 ? r : op_state(&c->base, id, ret, err);
 }
 

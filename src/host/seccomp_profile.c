@@ -63,7 +63,7 @@ static void add_names(struct str *s, const char *names)
             memcpy(name, p, n);
             name[n] = '\0';
             if (call_exists(name))
-                json_plain(s, NULL, name);
+                jtext_plain(s, NULL, name);
         }
         p += n + (p[n] == ' ');
     }
@@ -80,20 +80,20 @@ static bool holds(uint64_t set, const char *capability)
 static void arg_rule(struct str *s, const char *call, const char *op, uint64_t value,
                      uint64_t value_two)
 {
-    json_open(s, NULL, '{');
-    json_open(s, "names", '[');
-    json_plain(s, NULL, call);
-    json_close(s, ']');
-    json_plain(s, "action", "SCMP_ACT_ALLOW");
-    json_open(s, "args", '[');
-    json_open(s, NULL, '{');
-    json_i64(s, "index", 0);
-    json_i64(s, "value", (int64_t)value);
-    json_i64(s, "valueTwo", (int64_t)value_two);
-    json_plain(s, "op", op);
-    json_close(s, '}');
-    json_close(s, ']');
-    json_close(s, '}');
+    jtext_open(s, NULL, '{');
+    jtext_open(s, "names", '[');
+    jtext_plain(s, NULL, call);
+    jtext_close(s, ']');
+    jtext_plain(s, "action", "SCMP_ACT_ALLOW");
+    jtext_open(s, "args", '[');
+    jtext_open(s, NULL, '{');
+    jtext_i64(s, "index", 0);
+    jtext_i64(s, "value", (int64_t)value);
+    jtext_i64(s, "valueTwo", (int64_t)value_two);
+    jtext_plain(s, "op", op);
+    jtext_close(s, '}');
+    jtext_close(s, ']');
+    jtext_close(s, '}');
 }
 
 static void add_arg_rules(struct str *s, bool admin)
@@ -107,45 +107,45 @@ static void add_arg_rules(struct str *s, bool admin)
     arg_rule(s, "clone", "SCMP_CMP_MASKED_EQ", CLONE_NAMESPACES, 0);
     /* clone3's flags are in memory, where no filter sees them. ENOSYS makes libc fall back
      * to clone. */
-    json_open(s, NULL, '{');
-    json_open(s, "names", '[');
-    json_plain(s, NULL, "clone3");
-    json_close(s, ']');
-    json_plain(s, "action", "SCMP_ACT_ERRNO");
-    json_i64(s, "errnoRet", ERRNO_ENOSYS);
-    json_close(s, '}');
+    jtext_open(s, NULL, '{');
+    jtext_open(s, "names", '[');
+    jtext_plain(s, NULL, "clone3");
+    jtext_close(s, ']');
+    jtext_plain(s, "action", "SCMP_ACT_ERRNO");
+    jtext_i64(s, "errnoRet", ERRNO_ENOSYS);
+    jtext_close(s, '}');
 }
 
 static void add_architectures(struct str *s)
 {
-    json_open(s, "architectures", '[');
+    jtext_open(s, "architectures", '[');
     for (size_t i = 0; i < ARCHITECTURE_COUNT; i++)
-        json_plain(s, NULL, architectures[i].name);
-    json_close(s, ']');
+        jtext_plain(s, NULL, architectures[i].name);
+    jtext_close(s, ']');
 }
 
 static char *make_profile(uint64_t capabilities)
 {
     struct str s = STR_INIT;
     str_reserve(&s, 16384);
-    json_open(&s, NULL, '{');
-    json_plain(&s, "defaultAction", "SCMP_ACT_ERRNO");
-    json_i64(&s, "defaultErrnoRet", ERRNO_EPERM);
+    jtext_open(&s, NULL, '{');
+    jtext_plain(&s, "defaultAction", "SCMP_ACT_ERRNO");
+    jtext_i64(&s, "defaultErrnoRet", ERRNO_EPERM);
     add_architectures(&s);
-    json_open(&s, "syscalls", '[');
-    json_open(&s, NULL, '{');
-    json_open(&s, "names", '[');
+    jtext_open(&s, "syscalls", '[');
+    jtext_open(&s, NULL, '{');
+    jtext_open(&s, "names", '[');
     for (size_t i = 0; seccomp_always[i]; i++)
         add_names(&s, seccomp_always[i]);
     for (size_t i = 0; i < seccomp_extra_count; i++)
         if (holds(capabilities, seccomp_extras[i].capability))
             add_names(&s, seccomp_extras[i].calls);
-    json_close(&s, ']');
-    json_plain(&s, "action", "SCMP_ACT_ALLOW");
-    json_close(&s, '}');
+    jtext_close(&s, ']');
+    jtext_plain(&s, "action", "SCMP_ACT_ALLOW");
+    jtext_close(&s, '}');
     add_arg_rules(&s, holds(capabilities, "CAP_SYS_ADMIN"));
-    json_close(&s, ']');
-    json_close(&s, '}');
+    jtext_close(&s, ']');
+    jtext_close(&s, '}');
     return str_take(&s);
 }
 

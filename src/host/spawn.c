@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@ extern char **environ;
 struct child {
     const struct spawn *s;
     sigset_t mask; /* to be restored */
+    pid_t parent;
     volatile int failed_errno;
 };
 
@@ -35,6 +37,11 @@ static int child_main(void *arg)
     struct sigaction dfl = {.sa_handler = SIG_DFL};
     for (int i = 1; i < NSIG; i++)
         sigaction(i, &dfl, NULL);
+    if (s->die_with_us) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != c->parent)
+            _exit(127);
+    }
     if (s->new_session)
         setsid();
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -98,6 +105,7 @@ int spawn_start(const struct spawn *s, pid_t *ret, int *ret_pidfd, struct error 
     if (c == MAP_FAILED)
         return fail_errno(err, errno, "start '%s'", s->path);
     c->s = s;
+    c->parent = getpid();
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &c->mask);

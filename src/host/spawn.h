@@ -22,6 +22,7 @@ struct spawn {
     size_t keep_count;
     int cgroup_fd;           /* directory of a v2 group, or -1 */
     bool new_session;
+    bool die_with_us; /* killed when the calling thread ends first; its own children are not */
 };
 
 /* pid and pidfd of the child; ret_pidfd may be NULL. The caller reaps. */
