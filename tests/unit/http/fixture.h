@@ -117,6 +117,14 @@ static void open_stream(struct http_request *req)
     pthread_mutex_unlock(&f->lock);
 }
 
+static inline struct http_stream *opened(struct fixture *f)
+{
+    pthread_mutex_lock(&f->lock);
+    struct http_stream *st = f->stream;
+    pthread_mutex_unlock(&f->lock);
+    return st;
+}
+
 static void hold(struct http_request *req)
 {
     struct fixture *f = req->server_ctx;
@@ -150,6 +158,11 @@ static void act(struct http_request *req, const char *what)
         hold(req);
     else if (str_starts(what, "/describe"))
         reply_describe(req);
+    else if (streq(what, "/moved") || streq(what, "/loop"))
+        http_reply(req, 307,
+                   (struct http_header[]){
+                       {"Location", streq(what, "/loop") ? "/loop" : "/echo?moved"}, {0}},
+                   "moved", 5, HTTP_COPY);
     else if (streq(what, "/size"))
         http_reply_head(req, 200, (struct http_header[]){{"X-Kind", "layer"}, {0}},
                         123456789);

@@ -15,14 +15,6 @@ static int teardown(void **state)
     return 0;
 }
 
-static struct http_stream *opened(struct fixture *f)
-{
-    pthread_mutex_lock(&f->lock);
-    struct http_stream *st = f->stream;
-    pthread_mutex_unlock(&f->lock);
-    return st;
-}
-
 static int open_one(struct fixture *f, struct http_stream **ret)
 {
     int fd = dial(f);
