@@ -3,7 +3,7 @@
  *   <dir>/blobs/, uploads/           compressed layers on their way (blob.h)
  *   <dir>/layers/<hex>               unpacked, named after their diff_id
  *   <dir>/unsynced/<hex>             boot id: this layer may not have reached the disk yet
- *   <dir>/images/<hex>/              manifest, config, record; named after the manifest
+ *   <dir>/images/<hex>/              manifest and config; named after the manifest's digest
  *   <dir>/names/<hex>                reference → image; named after sha256 of its spelling
  *   <dir>/pins/<hex>.<owner>         the image is in use
  *   <dir>/locks/, tmp/
@@ -39,9 +39,8 @@ struct image_store_config {
     unsigned parallel;                /* layers of one pull at once, 0: 3, at most 16 */
     bool keep_blobs;                  /* keep compressed layers after unpacking */
     uint64_t max_layer_bytes;         /* 0: LAYER_MAX_BYTES */
-    /* Tests only: called between steps with the step's name; a negative return makes the
-     * operation end there as a crash would, cleaning up nothing. */
-    int (*step)(void *ctx, const char *name, struct error *err);
+    /* Tests only: called between steps with the step's name, to be killed there. */
+    void (*step)(void *ctx, const char *name);
     void *step_ctx;
 };
 
@@ -68,8 +67,8 @@ struct image_progress {
     uint64_t bytes_done, bytes_total; /* compressed; total is 0 until the manifest is known */
     unsigned layers_done, layers_total;
 };
-/* From any thread of the pull, but one at a time. A negative return cancels this caller's
- * wait; the pull itself ends when nobody waits for it. */
+/* Called by the waiting caller's own thread. A negative return ends this caller's wait with
+ * that code; the pull itself ends when nobody waits for it. */
 typedef int image_pull_progress(void *ctx, const struct image_progress *p,
                                 struct error *err);
 
@@ -116,5 +115,7 @@ int image_remove(struct image_store *s, const char *manifest_digest, struct erro
 
 /* Puts everything unpacked so far on the disk (syncfs); call it when idle. */
 int image_store_settle(struct image_store *s, struct error *err);
-/* Removes what crashes left: tmp/, layers without an image, stale uploads. Open does it too. */
-int image_store_sweep(struct image_store *s, struct error *err);
+/* Removes what nobody needs: tmp/, and of what is older than before_ms (wall clock) layers
+ * without an image, blobs and uploads (younger ones may serve the pull that comes after a
+ * crash). E_AGAIN while a pull runs. */
+int image_store_sweep(struct image_store *s, int64_t before_ms, struct error *err);

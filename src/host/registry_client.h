@@ -13,7 +13,7 @@
  *
  * Owns: a session its strings. Threads: the client and a session: any, at once; calls block.
  * Fails: E_NOTFOUND no such repository, tag or digest; E_DENIED credentials missing or
- * refused; E_NETWORK, E_TIMEOUT not reachable after all tries; E_UNSUPPORTED; E_CORRUPT what
+ * refused; E_NETWORK, E_TIMEOUT not reachable, or not willing, after all tries; E_UNSUPPORTED; E_CORRUPT what
  * came is not what was asked for; E_LIMIT; E_CANCELLED; E_FULL. Texts name the reference. */
 #pragma once
 
@@ -41,7 +41,8 @@ struct registry_client_config {
     const char *ecr_url; /* gantry's own registry for ECR names: "http://127.0.0.1:4566" */
     const char *ca_file; /* PEM for all registries; NULL: the system's */
     /* NULL-ended registries ("host:port") whose certificates are not checked and which may
-     * speak plain HTTP; loopback addresses always are. NULL: none. */
+     * speak plain HTTP. Loopback addresses may always speak plain HTTP, and without a
+     * ca_file their certificates are not checked. NULL: none. */
     const char *const *insecure_registries;
     unsigned idle_timeout_ms; /* no byte for so long; 0: 60 s */
     struct registry_env env;
