@@ -142,8 +142,8 @@ def member_flags(m, shape, name, ref, target, relaxed):
 def ec2_name(name, ref):
     if 'queryName' in ref:
         return ref['queryName']
-    wire = ref.get('locationName', name)
-    return wire[:1].upper() + wire[1:]
+    wire = ref.get('locationName')
+    return wire[:1].upper() + wire[1:] if wire else name
 
 
 def member_row(m, shape, row, relaxed):
@@ -294,7 +294,10 @@ def write_source(m):
     yield NOTE + f'#include "{m.prefix}_api.h"\n\n'
     plain = [s for s in m.of_kind(*[k for k in {s.kind for s in m.shapes.values()}
                                     if k not in ('structure', 'list', 'map', 'enum')])]
-    for s in plain:
+    used = {ref['shape'] for s in m.shapes.values()
+            for ref in [*s.data.get('members', {}).values(),
+                        *[s.data[k] for k in ('member', 'key', 'value') if k in s.data]]}
+    for s in [s for s in plain if s.name in used]:
         yield f'static const struct wire_shape {s.symbol} = {{{shape_fields(m, s, {})}}};\n'
     relaxed = relaxed_members(m)
     roots = {op['input']['shape']: op['input'] for op in m.operations.values()

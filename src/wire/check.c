@@ -13,8 +13,8 @@ static void check_length(struct wire_report *r, const struct wire_path *path,
                          const struct wire_shape *shape, size_t n, const char *shown)
 {
     if (shape->has_min && (double)n < shape->min)
-        report_value(r, path, shown, "Member must have length greater than or equal to %.0f",
-                     shape->min);
+        report_value(r, path, shown,
+                     "Member must have length greater than or equal to %.0f", shape->min);
     if (shape->has_max && (double)n > shape->max)
         report_value(r, path, shown, "Member must have length less than or equal to %.0f",
                      shape->max);
@@ -24,8 +24,8 @@ static void check_range(struct wire_report *r, const struct wire_path *path,
                         const struct wire_shape *shape, double n, const char *shown)
 {
     if (shape->has_min && n < shape->min)
-        report_value(r, path, shown, "Member must have value greater than or equal to %.15g",
-                     shape->min);
+        report_value(r, path, shown,
+                     "Member must have value greater than or equal to %.15g", shape->min);
     if (shape->has_max && n > shape->max)
         report_value(r, path, shown, "Member must have value less than or equal to %.15g",
                      shape->max);
@@ -40,8 +40,8 @@ static void check_number(struct wire_report *r, const struct wire_path *path,
         n = *(const double *)value;
         snprintf(shown, sizeof(shown), "%.15g", n);
     } else {
-        int64_t i = shape->type == WIRE_INT ? *(const int32_t *)value
-                                            : *(const int64_t *)value;
+        int64_t i =
+            shape->type == WIRE_INT ? *(const int32_t *)value : *(const int64_t *)value;
         n = (double)i;
         snprintf(shown, sizeof(shown), "%lld", (long long)i);
     }
@@ -55,8 +55,8 @@ static void check_struct(struct wire_report *r, const struct wire_path *path,
     for (uint32_t i = 0; i < shape->member_count; i++) {
         const struct wire_member *m = &shape->members[i];
         const void *v = slot_get(m, value);
-        struct wire_path here = {.up = path, .name = m->name,
-                                 .sensitive = m->flags & WIRE_SENSITIVE};
+        struct wire_path here = {
+            .up = path, .name = m->name, .sensitive = m->flags & WIRE_SENSITIVE};
         present += v != NULL;
         if (v)
             check(r, &here, m->shape, v);
@@ -76,8 +76,8 @@ static void check_entries(struct wire_report *r, const struct wire_path *path,
     check_length(r, path, shape, list->n, shown);
     for (size_t i = 0; i < list->n; i++) {
         const void *entry = slot_entry(shape, list, i);
-        struct wire_path here = {.up = path, .index = i + 1,
-                                 .sensitive = path && path->sensitive};
+        struct wire_path here = {
+            .up = path, .index = i + 1, .sensitive = path && path->sensitive};
         if (shape->type == WIRE_MAP) {
             here.name = slot_key(entry);
             check(r, &here, shape->key, entry);

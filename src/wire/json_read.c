@@ -3,8 +3,7 @@
  * The reader asks the descriptors, not the text, what comes next, so a body is read once
  * and no tree is made: that is both faster than a library's tree and stricter, because a
  * wrong type is seen where it stands. Three bounds keep a stranger's body harmless: depth
- * (WIRE_MAX_DEPTH), the caller's limit on length, and a budget on the arena, because three
- * bytes "{}," can stand for an element of a kilobyte. */
+ * (WIRE_MAX_DEPTH), the caller's limit on length, and report_budget(). */
 #include <math.h>
 #include <stdlib.h>
 
@@ -13,11 +12,8 @@
 #include "scalar.h"
 #include "slot.h"
 
-/* A task definition's structs take about ten times the room of its text. */
-#define BUDGET_FLOOR  ((size_t)4 << 20)
-#define BUDGET_FACTOR 16
-#define NUMBER_MAX    64 /* characters; more digits than any double or long has */
-#define SEEN_WORDS    8  /* 512 members: api/generate.py refuses more */
+#define NUMBER_MAX 64 /* characters; more digits than any double or long has */
+#define SEEN_WORDS 8  /* 512 members: api/generate.py refuses more */
 
 struct reader {
     struct json_text text;
@@ -75,7 +71,8 @@ static int read_integer(struct reader *r, const struct wire_path *path, bool is_
     int e = number_text(r, path, wanted, buf);
     if (e < 0)
         return e;
-    int64_t min = is_long ? INT64_MIN : INT32_MIN, max = is_long ? INT64_MAX : INT32_MAX, v;
+    int64_t min = is_long ? INT64_MIN : INT32_MIN, max = is_long ? INT64_MAX : INT32_MAX,
+            v;
     if (!str_to_i64(buf, min, max, &v)) {
         double d = strtod(buf, NULL);
         if (!strpbrk(buf, ".eE") || d != floor(d) || fabs(d) > 9007199254740992.0 ||
@@ -114,7 +111,8 @@ static int read_double(struct reader *r, const struct wire_path *path, double *s
             return e;
         *slot = streq(s, "NaN") ? NAN : streq(s, "-Infinity") ? -INFINITY : INFINITY;
         if (!isnan(*slot) && *slot > 0 && !streq(s, "Infinity"))
-            return report_type(r->report, path, "STRING_VALUE cannot be converted to Double");
+            return report_type(r->report, path,
+                               "STRING_VALUE cannot be converted to Double");
         return 0;
     }
     int e = number_text(r, path, "Double", buf);
@@ -200,8 +198,8 @@ static int read_list(struct reader *r, const struct wire_path *path,
     enum wire_timestamp_format format =
         scalar_time_format(NULL, shape->element, WIRE_TIME_UNIX);
     do {
-        struct wire_path here = {.up = path, .index = list->n + 1,
-                                 .sensitive = path && path->sensitive};
+        struct wire_path here = {
+            .up = path, .index = list->n + 1, .sensitive = path && path->sensitive};
         void *slot = wire_list_push(t->arena, list, shape->entry_size);
         int e = read_value(r, &here, shape->element, format, depth, slot);
         if (e < 0)
@@ -223,8 +221,8 @@ static int read_entry(struct reader *r, const struct wire_path *path,
         e = json_take(t, ':');
     if (e < 0)
         return e;
-    struct wire_path here = {.up = path, .name = key, .element = true,
-                             .sensitive = path && path->sensitive};
+    struct wire_path here = {
+        .up = path, .name = key, .element = true, .sensitive = path && path->sensitive};
     if (shape->key->type == WIRE_ENUM && !r->trusted && !wire_enum_value(shape->key, key))
         report_enum(r->report, &here, shape->key, key);
     void *entry = wire_list_push(t->arena, map, shape->entry_size);
@@ -279,11 +277,10 @@ static int read_member(struct reader *r, const struct wire_path *path,
     seen[at / 64] |= (uint64_t)1 << at % 64;
     if (is_null(r) && m->shape->type != WIRE_DOCUMENT)
         return json_literal(t, "null");
-    struct wire_path here = {.up = path, .name = m->name,
-                             .sensitive = m->flags & WIRE_SENSITIVE};
-    return read_value(r, &here, m->shape,
-                      scalar_time_format(m, m->shape, WIRE_TIME_UNIX), depth,
-                      slot_make(t->arena, m, base));
+    struct wire_path here = {
+        .up = path, .name = m->name, .sensitive = m->flags & WIRE_SENSITIVE};
+    return read_value(r, &here, m->shape, scalar_time_format(m, m->shape, WIRE_TIME_UNIX),
+                      depth, slot_make(t->arena, m, base));
 }
 
 static int read_struct(struct reader *r, const struct wire_path *path,
@@ -312,8 +309,8 @@ static int read_value(struct reader *r, const struct wire_path *path,
     struct json_text *t = &r->text;
     if (depth >= WIRE_MAX_DEPTH)
         return json_bad(t, "nested too deeply");
-    if (!r->trusted && t->arena->used_bytes - t->used_at_start > t->budget)
-        return report_syntax(r->report, "too many members for its size");
+    if (report_budget(r->report) < 0)
+        return -E_INVALID;
     switch ((enum wire_type)shape->type) {
     case WIRE_BOOL:
         return read_bool(r, path, slot);
@@ -368,9 +365,8 @@ static int read_all(struct reader *r, const struct wire_shape *shape, void *root
 static int read_into(struct arena *a, const struct wire_shape *shape, const char *text,
                      size_t len, struct reader r, void *root)
 {
-    r.text = (struct json_text){.start = text, .p = text, .end = text + len, .arena = a,
-                                .report = r.report, .used_at_start = a->used_bytes,
-                                .budget = BUDGET_FLOOR + BUDGET_FACTOR * len};
+    r.text = (struct json_text){
+        .start = text, .p = text, .end = text + len, .arena = a, .report = r.report};
     return read_all(&r, shape, root);
 }
 
@@ -385,7 +381,10 @@ int wire_json_decode(struct arena *a, const struct wire_shape *shape, const char
                      size_t len, bool trusted, void **ret, struct wire_error *ret_error)
 {
     struct wire_error ignored;
-    struct wire_report report = {.error = ret_error ? ret_error : &ignored};
+    struct wire_report report;
+    report_init(&report, ret_error ? ret_error : &ignored, a, len);
+    if (trusted)
+        report.limit = 0;
     void *root = arena_alloc(a, shape->size);
     int e = read_into(a, shape, text, len,
                       (struct reader){.report = &report, .trusted = trusted}, root);

@@ -12,7 +12,6 @@ struct json_text {
     const char *start, *p, *end;
     struct arena *arena;
     struct wire_report *report;
-    size_t used_at_start, budget; /* bytes of the arena that this body may cost */
 };
 
 /* Skips blanks and returns the next character, or 0 at the end. */

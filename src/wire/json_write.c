@@ -46,7 +46,8 @@ static void add_name(struct writer *w, const char *name, bool *first)
     str_addc(w->out, ':');
 }
 
-static void write_struct(struct writer *w, const struct wire_shape *shape, const void *base)
+static void write_struct(struct writer *w, const struct wire_shape *shape,
+                         const void *base)
 {
     bool first = true;
     str_addc(w->out, '{');
@@ -80,7 +81,8 @@ static void write_entries(struct writer *w, const struct wire_shape *shape,
             add_name(w, slot_key(entry), &first);
         else if (i)
             str_addc(w->out, ',');
-        write_value(w, shape->element, format, map ? slot_map_value(shape, entry) : entry);
+        write_value(w, shape->element, format,
+                    map ? slot_map_value(shape, entry) : entry);
     }
     str_addc(w->out, map ? '}' : ']');
 }

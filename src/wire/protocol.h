@@ -73,7 +73,8 @@ void wire_fault_encode(struct arena *a, const struct wire_target *target,
 void wire_response_free(struct wire_response *response);
 
 /* The service's fault for a refused request; *ret_message (in the arena) is its text. */
-const struct wire_fault *wire_error_fault(struct arena *a, const struct wire_target *target,
+const struct wire_fault *wire_error_fault(struct arena *a,
+                                          const struct wire_target *target,
                                           const struct wire_error *error,
                                           const char **ret_message);
 
@@ -104,4 +105,4 @@ const struct wire_fault *wire_denial_fault(const struct wire_target *target,
 extern const struct wire_fault wire_throttling_fault;       /* 400 ThrottlingException */
 extern const struct wire_fault wire_internal_failure_fault; /* 500 InternalFailure */
 extern const struct wire_fault wire_unavailable_fault;      /* 503 ServiceUnavailable */
-extern const struct wire_fault wire_too_large_fault;        /* 413 RequestEntityTooLarge… */
+extern const struct wire_fault wire_too_large_fault; /* 413 RequestEntityTooLarge… */

@@ -5,6 +5,24 @@
 #define VALUE_SHOWN   200  /* bytes of a bad value that a message repeats */
 #define LIST_MAX_SIZE 4096 /* more would be cut anyway */
 
+/* A task definition's structs take about ten times the room of its text. */
+#define BUDGET_FLOOR  ((size_t)4 << 20)
+#define BUDGET_FACTOR 16
+
+void report_init(struct wire_report *r, struct wire_error *error, const struct arena *a,
+                 size_t len)
+{
+    *r = (struct wire_report){.error = error, .arena = a};
+    r->limit = a->used_bytes + BUDGET_FLOOR + BUDGET_FACTOR * len;
+}
+
+int report_budget(struct wire_report *r)
+{
+    if (!r->limit || r->arena->used_bytes <= r->limit)
+        return 0;
+    return report_syntax(r, "too many members for a body of its size");
+}
+
 static void path_write(const struct wire_path *p, struct str *out)
 {
     if (!p)

@@ -23,7 +23,16 @@ struct wire_report {
     struct wire_error *error;
     int count; /* bad values */
     struct str list;
+    const struct arena *arena; /* what is decoded goes here … */
+    size_t limit;              /* … up to this many used_bytes; 0: no limit */
 };
+
+/* A body of `len` bytes is about to be decoded into the arena. */
+void report_init(struct wire_report *r, struct wire_error *error, const struct arena *a,
+                 size_t len);
+/* A few bytes ("{},") can stand for an element of a kilobyte: -E_INVALID when the body has
+ * cost more memory than an honest one would. */
+int report_budget(struct wire_report *r);
 
 /* Both return -E_INVALID, so that a decoder can return them. */
 int report_syntax(struct wire_report *r, const char *fmt, ...)
@@ -42,4 +51,5 @@ int report_finish(struct wire_report *r);
 void report_free(struct wire_report *r);
 
 /* Required members, lengths, ranges, patterns of a whole value. */
-void check_value(struct wire_report *r, const struct wire_shape *shape, const void *value);
+void check_value(struct wire_report *r, const struct wire_shape *shape,
+                 const void *value);

@@ -101,8 +101,8 @@ static bool read_bool(const char *text, bool *ret)
 static bool read_integer(const char *text, bool is_long, void *slot)
 {
     int64_t v;
-    if (!str_to_i64(text, is_long ? INT64_MIN : INT32_MIN, is_long ? INT64_MAX : INT32_MAX,
-                    &v))
+    if (!str_to_i64(text, is_long ? INT64_MIN : INT32_MIN,
+                    is_long ? INT64_MAX : INT32_MAX, &v))
         return false;
     if (is_long)
         *(int64_t *)slot = v;
@@ -135,7 +135,9 @@ int scalar_read(struct wire_report *r, const struct wire_path *path, struct aren
             report_enum(r, path, shape, text);
         return 0;
     case WIRE_BOOL:
-        return read_bool(text, slot) ? 0 : report_type(r, path, "boolean must be true or false");
+        return read_bool(text, slot)
+                   ? 0
+                   : report_type(r, path, "boolean must be true or false");
     case WIRE_INT:
     case WIRE_LONG:
         if (read_integer(text, shape->type == WIRE_LONG, slot))

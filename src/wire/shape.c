@@ -12,8 +12,8 @@ static size_t capacity(size_t n)
     return cap;
 }
 
-static void copy_entries(struct arena *a, const struct wire_shape *shape, const void *from,
-                         void *to)
+static void copy_entries(struct arena *a, const struct wire_shape *shape,
+                         const void *from, void *to)
 {
     const struct wire_list *src = from;
     struct wire_list *dst = to;
@@ -56,8 +56,8 @@ static void copy_value(struct arena *a, const struct wire_shape *shape, const vo
         break;
     case WIRE_BLOB: {
         const struct wire_blob *b = from;
-        *(struct wire_blob *)to = (struct wire_blob){
-            b->data ? arena_copy(a, b->data, b->size) : NULL, b->size};
+        *(struct wire_blob *)to =
+            (struct wire_blob){b->data ? arena_copy(a, b->data, b->size) : NULL, b->size};
         break;
     }
     case WIRE_STRUCT:

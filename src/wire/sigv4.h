@@ -39,7 +39,7 @@ enum sigv4_payload {
 
 struct sigv4 {
     const char *access_key_id;
-    const char *date;          /* 20150830 */
+    const char *date; /* 20150830 */
     const char *region;
     const char *service;
     const char *session_token; /* NULL: none */
@@ -61,8 +61,8 @@ enum sigv4_failure sigv4_parse(struct arena *a, const struct wire_http_request *
                                const char **ret_text);
 
 /* Constant time in secret and signature. `*ret_text` as above, in `a`. */
-enum sigv4_failure sigv4_check(struct arena *a, const struct sigv4 *sig, const char *secret,
-                               int64_t now_ms, const char **ret_text);
+enum sigv4_failure sigv4_check(struct arena *a, const struct sigv4 *sig,
+                               const char *secret, int64_t now_ms, const char **ret_text);
 
 enum wire_denial sigv4_denial(enum sigv4_failure failure);
 

@@ -7,16 +7,19 @@ const void *slot_get(const struct wire_member *m, const void *base)
     const char *p = (const char *)base + m->offset;
     switch ((enum wire_type)m->shape->type) {
     case WIRE_BOOL:
-        return ((const struct opt_bool *)p)->set ? &((const struct opt_bool *)p)->v : NULL;
+        return ((const struct opt_bool *)p)->set ? &((const struct opt_bool *)p)->v
+                                                 : NULL;
     case WIRE_INT:
         return ((const struct opt_int *)p)->set ? &((const struct opt_int *)p)->v : NULL;
     case WIRE_LONG:
-        return ((const struct opt_long *)p)->set ? &((const struct opt_long *)p)->v : NULL;
+        return ((const struct opt_long *)p)->set ? &((const struct opt_long *)p)->v
+                                                 : NULL;
     case WIRE_DOUBLE:
         return ((const struct opt_double *)p)->set ? &((const struct opt_double *)p)->v
                                                    : NULL;
     case WIRE_TIMESTAMP:
-        return ((const struct opt_time *)p)->set ? &((const struct opt_time *)p)->v : NULL;
+        return ((const struct opt_time *)p)->set ? &((const struct opt_time *)p)->v
+                                                 : NULL;
     case WIRE_STRING:
     case WIRE_DOCUMENT:
         return *(const char *const *)p ? p : NULL;
@@ -71,7 +74,8 @@ const struct wire_member *slot_find(const struct wire_shape *shape, const char *
                                     size_t len, bool on_wire, uint32_t *hint)
 {
     uint32_t n = shape->member_count;
-    for (uint32_t k = 0, i = *hint < n ? *hint : 0; k < n; k++, i = i + 1 < n ? i + 1 : 0) {
+    for (uint32_t k = 0, i = *hint < n ? *hint : 0; k < n;
+         k++, i = i + 1 < n ? i + 1 : 0) {
         const struct wire_member *m = &shape->members[i];
         const char *own = on_wire ? m->wire_name : m->name;
         if (on_wire && m->location != WIRE_IN_BODY)

@@ -181,7 +181,7 @@ struct wire_shape {
     uint8_t timestamp;
     bool flattened;
     bool has_min, has_max;
-    bool is_union;       /* exactly one member is set */
+    bool is_union; /* exactly one member is set */
     bool is_error;
     double min, max;     /* numbers: range; strings: characters; lists, maps: entries */
     uint32_t size;       /* bytes of the C value as list element, or of the struct */
@@ -194,7 +194,8 @@ struct wire_shape {
     const char *payload; /* name of the member that is the body, or NULL */
     /* lists and maps; entry_value_offset is where a map entry's value lies */
     const struct wire_shape *key, *element;
-    const char *key_name, *element_name; /* XML names; NULL for "key", "value", "member" */
+    const char *key_name,
+        *element_name; /* XML names; NULL for "key", "value", "member" */
     uint32_t entry_size, entry_value_offset;
     const char *xml_name, *xml_namespace; /* root element where it differs */
 };
@@ -248,7 +249,8 @@ struct wire_service {
     bool query_compatible; /* JSON and CBOR errors carry x-amzn-query-error */
     const struct wire_operation *operations;
     uint32_t operation_count;
-    const char *const *not_offered; /* names of the model that we do not offer, NULL-ended */
+    const char *const
+        *not_offered; /* names of the model that we do not offer, NULL-ended */
     const struct wire_fault *validation; /* for missing members, lengths, ranges, enums;
                                             NULL: the protocol's own */
     enum wire_words words;
@@ -257,11 +259,12 @@ struct wire_service {
 /* ---- why a body was refused ---- */
 
 enum wire_error_kind {
-    WIRE_BAD_SYNTAX,  /* not JSON, XML, CBOR or a form at all; not UTF-8; too deep */
-    WIRE_BAD_TYPE,    /* "cpu": "x" where a number belongs */
-    WIRE_BAD_VALUE,   /* missing member, length, range, enum, pattern */
+    WIRE_BAD_SYNTAX, /* not JSON, XML, CBOR or a form at all; not UTF-8; too deep */
+    WIRE_BAD_TYPE,   /* "cpu": "x" where a number belongs */
+    WIRE_BAD_VALUE,  /* missing member, length, range, enum, pattern */
     WIRE_UNKNOWN_OPERATION,
     WIRE_NOT_OFFERED, /* AWS has the operation, gantry does not */
+    WIRE_BAD_SCOPE,   /* signed for another service than the one it is sent to */
 };
 
 struct wire_error {

@@ -20,10 +20,12 @@ static struct probe_thing *full(struct arena *a)
         "\"colors\":[\"RED\",\"a b\"],\"colorMap\":{\"green\":7},\"matrix\":[[1],[2,3]],"
         "\"tags\":{\"a\":\"b\",\"c\":\"\"},\"flatMap\":{\"f\":\"g\"},"
         "\"attribute\":{\"M\":{\"x\":{\"L\":[{\"S\":\"y\"},{\"BOOL\":true}]}}},"
-        "\"default\":\"d\",\"publicIPv4Address\":\"1.2.3.4\",\"enableECSManagedTags\":true}";
+        "\"default\":\"d\",\"publicIPv4Address\":\"1.2.3.4\",\"enableECSManagedTags\":"
+        "true}";
     struct wire_error e = {0};
     void *out = NULL;
-    int r = wire_json_decode(a, &probe_thing_shape, text, sizeof(text) - 1, false, &out, &e);
+    int r =
+        wire_json_decode(a, &probe_thing_shape, text, sizeof(text) - 1, false, &out, &e);
     if (r < 0)
         print_error("%s\n", e.text);
     assert_int_equal(r, 0);
@@ -181,11 +183,11 @@ static void our_records_hold_other_services_shapes(void **state)
                                   .running_tasks_count = SET_INT(0)};
     struct gantry_cluster_record record = {.cluster = &cluster};
     wire_json_encode(&text, &gantry_cluster_record_shape, &record);
-    assert_string_equal(text.data,
-                        "{\"cluster\":{\"clusterName\":\"blue\",\"runningTasksCount\":0}}");
+    assert_string_equal(
+        text.data, "{\"cluster\":{\"clusterName\":\"blue\",\"runningTasksCount\":0}}");
     struct gantry_cluster_record *back = NULL;
-    assert_int_equal(wire_json_decode(&a, &gantry_cluster_record_shape, text.data, text.len,
-                                      true, (void **)&back, NULL),
+    assert_int_equal(wire_json_decode(&a, &gantry_cluster_record_shape, text.data,
+                                      text.len, true, (void **)&back, NULL),
                      0);
     assert_true(wire_equal(&gantry_cluster_record_shape, &record, back));
 }
