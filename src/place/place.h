@@ -170,7 +170,7 @@ void place_rank_victims(struct place_cluster *c, const char *group,
                         const struct place_strategy *strategies, size_t n,
                         const struct place_random *random, struct place_victim *victims,
                         size_t count);
-/* The first of that order without ordering all; -1 with count 0. */
+/* The index of the first in that order; -1 with count 0. */
 ptrdiff_t place_choose_victim(struct place_cluster *c, const char *group,
                               const struct place_strategy *strategies, size_t n,
                               const struct place_random *random,

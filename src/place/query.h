@@ -36,8 +36,6 @@ struct query_subject {
     /* The value of an attribute, NULL when the instance lacks it, "" when it has it
      * without a value. */
     const char *(*attribute)(const void *ctx, const char *name);
-    /* Does a task of this group run on the instance? With NULL, no task does. */
-    bool (*has_group)(const void *ctx, const char *group);
     /* Calls `visit` for every group on the instance until it returns true; true if one
      * did. NULL: no groups. */
     bool (*any_group)(const void *ctx, bool (*visit)(void *arg, const char *group),
