@@ -44,6 +44,10 @@ struct call {
     void *out;
     const struct wire_fault *fault; /* NULL: success */
     const char *fault_text;
+    /* Set by a handler whose reply needs what is on disk: runs on a worker thread, after
+     * the call's writes are durable and before the reply is encoded. It may only touch
+     * the call and what its service declares safe there. */
+    void (*finish)(struct call *);
 };
 
 /* To be used as call.task.run. */

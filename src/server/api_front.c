@@ -13,6 +13,7 @@ struct api_call {
     struct credentials credentials;
     bool undecodable;
     struct wire_error why; /* with undecodable */
+    struct job job;        /* call.finish */
 };
 
 static void request_id_make(char ret[CALL_REQUEST_ID_SIZE])
@@ -91,7 +92,7 @@ static int check_caller(struct call *c)
     return 0;
 }
 
-/* ---- commit thread ---- */
+/* ---- commit thread, or a worker when there is something to finish ---- */
 
 static void answer(struct http_request *req, struct wire_response *response)
 {
@@ -107,9 +108,8 @@ static void answer(struct http_request *req, struct wire_response *response)
     http_reply(req, response->status, headers, str_take(&response->body), len, HTTP_TAKE);
 }
 
-static void deliver(struct outbound *out)
+static void reply(struct api_call *ac)
 {
-    struct api_call *ac = list_entry(out, struct api_call, call.task.reply);
     struct call *c = &ac->call;
     struct wire_response response = {0};
     if (c->fault)
@@ -121,6 +121,24 @@ static void deliver(struct outbound *out)
     wire_response_free(&response);
     arena_free(&c->arena);
     free(ac);
+}
+
+static void finish(struct job *job)
+{
+    struct api_call *ac = list_entry(job, struct api_call, job);
+    ac->call.finish(&ac->call);
+    reply(ac);
+}
+
+static void deliver(struct outbound *out)
+{
+    struct api_call *ac = list_entry(out, struct api_call, call.task.reply);
+    if (ac->call.fault || !ac->call.finish) {
+        reply(ac);
+        return;
+    }
+    ac->job.run = finish;
+    workers_submit(ac->front->workers, &ac->job);
 }
 
 /* ---- I/O thread ---- */

@@ -13,6 +13,7 @@
 #include "http.h"
 #include "operation.h"
 #include "shell.h"
+#include "workers.h"
 
 #define API_MAX_BODY (10 * 1024 * 1024)
 
@@ -26,6 +27,7 @@ struct api_front {
     size_t service_count;
     const struct authenticator *auth;
     struct shell *shell;
+    struct workers *workers;
     struct store *store; /* asked for room before something is changed */
     const char *region;  /* of unsigned requests */
 };

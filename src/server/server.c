@@ -18,6 +18,9 @@
 #include "server_private.h"
 #include "sts.h"
 
+/* For replies that read from disk; they are few and short. */
+#define WORKERS 2
+
 static int stop_fd = -1;
 
 void server_stop(void)
@@ -110,6 +113,7 @@ static void services_fill(struct server *s)
         .service_count = sizeof(all) / sizeof(all[0]),
         .auth = &s->auth,
         .shell = s->shell,
+        .workers = s->workers,
         .store = s->store,
         .region = s->config->region,
     };
@@ -119,6 +123,7 @@ static void stop(struct server *s)
 {
     http_server_stop(s->http, 2000);
     shell_stop(s->shell);
+    workers_stop(s->workers);
     fleet_free(s->fleet);
     core_free(s->core);
     store_close(s->store);
@@ -143,6 +148,8 @@ static int start(struct server *s, const struct server_config *config, struct er
         r = store_sqlite_open(config->data_dir, &s->store, err);
     if (r == 0)
         r = core_start(s, config, endpoint.data, err);
+    if (r == 0)
+        r = workers_start(WORKERS, &s->workers, err);
     if (r == 0)
         r = shell_start(s->core, s->store, &s->shell, err);
     if (r < 0)

@@ -15,6 +15,7 @@ struct server {
     struct store *store;
     struct core *core;
     struct shell *shell;
+    struct workers *workers;
     struct fleet *fleet;
     struct http_server *http;
     struct authenticator auth;

@@ -1,0 +1,85 @@
+/* ecr_state.h: ECR's objects in memory.
+ *
+ * Repository names may hold '/', never ':'; so the keys of what a repository holds,
+ * <name>:<digest or tag>, are contiguous and cannot be taken for another repository's.
+ *
+ * Owns: see object.h. Threads: state thread. Fails: lookups return NULL. */
+#pragma once
+
+#include <uthash.h>
+
+#include "call.h"
+#include "ecr.h"
+#include "ecr_api.h"
+#include "ecr_handlers.h"
+#include "gantry_api.h"
+#include "object.h"
+
+/* How many repositories name a digest, as blob or manifest. */
+struct blob_use {
+    char *digest;
+    uint32_t count;
+    UT_hash_handle hh;
+};
+
+struct ecr {
+    struct ecr_settings settings;
+    struct table *repositories, *manifests, *tags, *links;
+    struct blob_use *uses;
+};
+
+struct repository {
+    struct object o;
+    struct gantry_repository_record *rec;
+};
+struct manifest {
+    struct object o;
+    struct gantry_manifest_record *rec;
+};
+struct image_tag {
+    struct object o;
+    struct gantry_image_tag_record *rec;
+};
+struct blob_link {
+    struct object o;
+    struct gantry_blob_link_record *rec;
+};
+
+struct ecr *ecr_of(const struct core *core);
+
+/* "/ecr/<kind>/<account>/<region>/<rest>" */
+const char *ecr_key(struct arena *a, const char *kind, const struct ecr_scope *s,
+                    const char *rest);
+/* The same with "<repository>:<what>" as the rest. */
+const char *ecr_part_key(struct arena *a, const char *kind, const struct ecr_scope *s,
+                         const char *repository, const char *what);
+/* Behind the repository's colon: a digest or a tag. */
+const char *ecr_part_name(const struct object *o);
+
+struct repository *repository_find(struct core *core, const struct ecr_scope *s,
+                                   const char *name);
+struct manifest *manifest_find(struct core *core, const struct ecr_scope *s,
+                               const char *repository, const char *digest);
+struct image_tag *tag_find(struct core *core, const struct ecr_scope *s,
+                           const char *repository, const char *tag);
+/* Deletes with everything that names it. */
+void manifest_remove(struct core *core, const struct ecr_scope *s, const char *repository,
+                     struct manifest *m);
+/* An index in the repository that names the digest, other than itself; NULL: none. */
+struct manifest *manifest_parent(struct core *core, const struct ecr_scope *s,
+                                 const char *repository, const char *digest);
+bool manifest_tagged(struct core *core, const struct ecr_scope *s, const char *repository,
+                     const char *digest);
+
+/* Counting of digests, so that unused files can go. */
+void blob_use_add(struct ecr *ecr, const char *digest);
+void blob_use_drop(struct core *core, const char *digest);
+
+int manifest_loaded(struct core *core, struct object *o, struct error *err);
+int link_loaded(struct core *core, struct object *o, struct error *err);
+
+/* The caller's registry, or the one that registryId names. */
+struct ecr_scope call_scope(const struct call *c);
+int repository_require(struct call *c, const char *registry_id, const char *name,
+                       struct repository **ret);
+bool tag_may_move(const struct ecr_repository *r, const char *tag);
