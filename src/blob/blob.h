@@ -102,9 +102,9 @@ int blob_upload_append(struct blob_upload *u, uint64_t offset, const void *data,
                        size_t len, struct error *err);
 void blob_upload_release(struct blob_upload *u, int64_t now_ms); /* NULL allowed */
 
-/* Ends the upload and gives up the hold. The blob is durable and visible when it returns
- * 0. E_CORRUPT: the digest differs; upload and data are deleted. After E_FULL or E_IO the
- * upload is still there (released). */
+/* Ends the upload, whatever comes out. 0: the blob is durable and visible. E_CORRUPT: the
+ * digest differs. E_FULL, E_IO: a disk that failed to sync may have dropped what it had, so
+ * nothing of it is trusted any more: the client begins again. */
 int blob_upload_finish(struct blob_upload *u, const struct blob_digest *expected,
                        struct error *err);
 void blob_upload_cancel(struct blob_upload *u); /* deletes; gives up the hold */
