@@ -9,11 +9,13 @@
  * harmless.
  *
  * The arithmetic (API reference, DeploymentConfiguration): with desired d,
- *   lower = ceil(d * minimumHealthyPercent / 100), upper = floor(d * maximumPercent /
- * 100) start while running + pending < upper; stop a task that is to go while healthy - 1
- * >= lower. A task that is not healthy anyway may go at once. "To go" are tasks of older
- * deployments and those on DRAINING instances. Pending ones of them go at once. Unhealthy
- * tasks get their replacement first when upper allows; otherwise one goes at a time.
+ *   lower = ceil(d * minimumHealthyPercent / 100)
+ *   upper = floor(d * maximumPercent / 100)
+ * Tasks are started while running + pending < upper. A healthy task that is to go is
+ * stopped while healthy - 1 >= lower, another one while healthy >= lower.
+ * "To go" are tasks of older deployments and those on DRAINING instances; pending ones of
+ * them go at once. Unhealthy tasks get their replacement first when upper allows;
+ * otherwise one goes at a time, which takes no healthy task away.
  *
  * Two notions of health. For stopping others, a task without any check is healthy 40 s
  * after it was RUNNING: that is the time it has to crash before its elders are gone. For
