@@ -109,7 +109,7 @@ static int get_descriptor(struct arena *a, const json_t *j, struct content_descr
 {
     struct content_descriptor d = {0};
     struct blob_digest digest;
-    json_t *platform;
+    json_t *platform = NULL;
     if (!json_is_object(j))
         return fail(err, E_INVALID, "not an object");
     if (get_string(a, j, "mediaType", &d.media_type, err) < 0 ||
@@ -320,7 +320,7 @@ int image_config_check_platform(const struct image_config *c, const struct platf
 static int get_labels(struct arena *a, json_t *obj, struct image_config *c,
                       struct error *err)
 {
-    json_t *labels, *v;
+    json_t *labels = NULL, *v;
     const char *key;
     size_t i = 0;
     if (get_object(obj, "Labels", &labels, err) < 0)
@@ -339,7 +339,7 @@ static int get_labels(struct arena *a, json_t *obj, struct image_config *c,
 static int get_run_part(struct arena *a, json_t *j, struct image_config *c,
                         struct error *err)
 {
-    json_t *run;
+    json_t *run = NULL;
     if (get_object(j, "config", &run, err) < 0 ||
         get_strings(a, run, "Entrypoint", &c->entrypoint, NULL, err) < 0 ||
         get_strings(a, run, "Cmd", &c->cmd, NULL, err) < 0 ||
@@ -355,7 +355,7 @@ static int get_run_part(struct arena *a, json_t *j, struct image_config *c,
 
 static int get_rootfs(struct arena *a, json_t *j, struct image_config *c, struct error *err)
 {
-    json_t *rootfs;
+    json_t *rootfs = NULL;
     const char *type;
     if (get_object(j, "rootfs", &rootfs, err) < 0)
         return -(int)err->code;

@@ -213,6 +213,8 @@ int reference_parse(struct arena *a, const char *text, struct reference *ret,
                     struct error *err)
 {
     struct reference r = {0};
+    struct error own;
+    err = err ? err : &own;
     if (parse(a, text, &r, err) < 0)
         return wrap(err, "invalid image reference '%.300s'", text);
     *ret = r;

@@ -9,3 +9,11 @@
 
 #include <cmocka.h>
 #undef fail
+/* cmocka's own calls fail(). */
+#undef fail_msg
+#define fail_msg(...)                                                                    \
+    do {                                                                                 \
+        print_error(__VA_ARGS__);                                                        \
+        print_error("\n");                                                               \
+        _fail(__FILE__, __LINE__);                                                       \
+    } while (0)
