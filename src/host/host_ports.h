@@ -1,7 +1,8 @@
 /* host_ports.h: which ports of the instance are whose.
  *
- * A port is one file <dir>/<tcp|udp>-<port>, holding the owner's id; it is made with
- * O_EXCL, so two processes never get the same one. A fixed port that somebody listens on,
+ * A port is one file <dir>/<tcp|udp>-<port>, holding the owner's id; it appears by link(2),
+ * so two processes never get the same one. All runs of gantry in a network namespace use
+ * the same <dir>; what an owner left behind that is not alive any more is taken over. A fixed port that somebody listens on,
  * or that is ours already, is E_CONFLICT; a dynamic one is picked from the range, next
  * after the last picked, and tested by binding. The dynamic range is kept away from
  * outgoing connections by net.ipv4.ip_local_reserved_ports.
@@ -20,6 +21,7 @@
 struct host_ports {
     char dir[256];
     uint16_t low, high, next;
+    bool (*owner_alive)(const char *owner); /* NULL: always */
 };
 
 int host_ports_init(struct host_ports *hp, const char *dir, uint16_t low, uint16_t high,
@@ -29,7 +31,9 @@ int host_ports_take(struct host_ports *hp, const char *owner, bool udp, uint16_t
                     uint16_t *ret, struct error *err);
 int host_ports_give_back(struct host_ports *hp, bool udp, uint16_t port,
                          struct error *err);
-int host_ports_release_owner(struct host_ports *hp, const char *owner, struct error *err);
+/* Gives back every port for whose owner `keep` says no. */
+int host_ports_sweep(struct host_ports *hp, bool (*keep)(void *arg, const char *owner),
+                     void *arg, struct error *err);
 /* Is the port free of listeners in this network namespace? E_CONFLICT when not: "port
  * 0.0.0.0:8080/tcp is already allocated". For host mode too. */
 int host_port_check(bool udp, uint16_t port, struct error *err);

@@ -16,7 +16,7 @@ int netns_delete(const char *path, struct error *err);
 bool netns_exists(const char *path);
 
 /* Puts the calling thread into the namespace; *ret_back is where it was (close it by
- * netns_leave). path NULL with target_fd >= 0: by descriptor. */
+ * netns_leave). */
 int netns_enter(const char *path, int *ret_back, struct error *err);
 /* Goes back and closes. It can't fail short of a kernel bug: then the process ends. */
 void netns_leave(int *back);
