@@ -80,7 +80,7 @@ if [ "$owner" != root ] && [ "$owner" != UNKNOWN ] && command -v sudo >/dev/null
 fi
 $as_owner make --no-print-directory all || failed "make ended with an error, see above"
 [ -x "$GANTRY" ] || failed "the build made no $GANTRY"
-say "$("$GANTRY" version 2>&1 | head -1), $(stat -c %s "$GANTRY" | awk '{printf "%.1f MB", $1 / 1e6}')"
+say "$("$GANTRY" version 2>&1 | head -1)"
 
 step "gantry up on $LISTEN"
 if curl -fsS -m 2 "http://$LISTEN/health" >/dev/null 2>&1 &&
@@ -88,7 +88,8 @@ if curl -fsS -m 2 "http://$LISTEN/health" >/dev/null 2>&1 &&
     say "it runs already"
 else
     if curl -sS -m 2 -o /dev/null "http://$LISTEN/" 2>/dev/null; then
-        failed "something else answers on $LISTEN: GANTRY_DEMO_LISTEN=127.0.0.1:14566 sudo -E make demo"
+        failed "something else answers on $LISTEN; choose another: \
+sudo make demo GANTRY_DEMO_LISTEN=127.0.0.1:14566"
     fi
     "$GANTRY" up --detach "${PLACE[@]}" --listen "$LISTEN" 2>>"$LOG" </dev/null | tee -a "$LOG"
     [ "${PIPESTATUS[0]}" = 0 ] || failed "gantry up did not get ready"

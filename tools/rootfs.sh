@@ -73,7 +73,8 @@ rootfs_checkout() {
         mkdir -p "$1/root/gantry"
         git archive HEAD | tar -C "$1/root/gantry" -x
     }
-    git diff --quiet HEAD -- 2>/dev/null || say "note: changes that are not committed are not in there"
+    git diff --quiet HEAD -- 2>/dev/null ||
+        say "note: changes that are not committed are not in there"
 }
 
 # rootfs_run ROOT online|offline COMMAND: runs it with ROOT as its root, in mount, pid, ipc

@@ -41,7 +41,8 @@ failed=0 passed=0 times=
 step() { # title online|offline command
     local log=$ROOTFS_CACHE/fresh-$((passed + failed)).log from=$SECONDS status
     heading "fresh: $1   (log: $log)"
-    rootfs_run "$work/root" "$2" "timeout --kill-after=20 $((FRESH_MINUTES * 60)) bash -c $(printf %q "$3")" \
+    rootfs_run "$work/root" "$2" \
+        "timeout --kill-after=20 $((FRESH_MINUTES * 60)) bash -c $(printf %q "$3")" \
         > >(tee "$log" | sed -u 's/^/    | /') 2>&1 </dev/null &
     child=$!
     wait "$child"
