@@ -43,7 +43,7 @@ class Echo:
         self.process.stdin.flush()
         reply = json.loads(self.process.stdout.readline())
         reply['body'] = base64.b64decode(reply.get('body', ''))
-        reply['headers'] = {h['name']: h['value'] for h in reply['headers']}
+        reply['headers'] = {h['name']: h['value'] for h in reply.get('headers', [])}
         return reply
 
     def close(self):

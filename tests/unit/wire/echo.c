@@ -1,6 +1,7 @@
 /* wire-echo: reads one request a line (JSON, shape EchoRequest), decodes it as the server
  * would, and answers with the input as output (EchoReply): so that a client's library can
- * check both directions of every protocol. */
+ * check both directions of every protocol. With a secret it checks the request's signature
+ * instead, and with a service too it signs (with `expires`, presigns). */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,6 +14,7 @@
 #include "probe_rest_json_api.h"
 #include "probe_rest_xml_api.h"
 #include "protocol.h"
+#include "sigv4.h"
 #include "sts_api.h"
 
 static const struct wire_service *const services[] = {
@@ -40,19 +42,55 @@ static void *as_output(struct arena *a, const struct wire_operation *op,
     return out;
 }
 
-static void answer(struct arena *a, const struct probe_echo_request *in,
-                   struct probe_echo_reply *out)
+static struct wire_http_request request_of(struct arena *a,
+                                           const struct probe_echo_request *in)
 {
-    struct wire_http_request req = {.method = in->method,
-                                    .path = in->path,
-                                    .query = in->query,
-                                    .body = in->body.data,
-                                    .body_len = in->body.size};
     struct wire_header *headers = arena_new_array(a, struct wire_header, in->headers.n);
     for (size_t i = 0; i < in->headers.n; i++)
         headers[i] = (struct wire_header){in->headers.v[i].name, in->headers.v[i].value};
-    req.headers = headers;
-    req.header_count = in->headers.n;
+    return (struct wire_http_request){.method = in->method,
+                                      .path = in->path,
+                                      .query = in->query,
+                                      .headers = headers,
+                                      .header_count = in->headers.n,
+                                      .body = in->body.data,
+                                      .body_len = in->body.size};
+}
+
+static void check(struct arena *a, const struct probe_echo_request *in,
+                  struct probe_echo_reply *out)
+{
+    struct wire_http_request req = request_of(a, in);
+    struct sigv4 sig;
+    char hash[SIGV4_HASH_SIZE];
+    sigv4_hash(req.body, req.body_len, hash);
+    enum sigv4_failure f = sigv4_parse(a, &req, hash, &sig, &out->error);
+    if (f == SIGV4_OK)
+        f = sigv4_check(a, &sig, in->secret, in->now.v, &out->error);
+    out->failure = SET_INT((int)f);
+    out->canonical = sig.canonical_request;
+}
+
+static void sign(struct arena *a, const struct probe_echo_request *in,
+                 struct probe_echo_reply *out)
+{
+    struct wire_http_request req = request_of(a, in);
+    struct sigv4_credentials c = {in->access_key, in->secret, in->token};
+    if (in->expires.set) {
+        out->url =
+            sigv4_presign(a, &req, &c, in->region, in->service, in->expires.v, in->now.v);
+        return;
+    }
+    const struct wire_header *h =
+        sigv4_sign(a, &req, &c, in->region, in->service, in->now.v);
+    for (; h->name; h++)
+        *LIST_PUSH(a, &out->headers) = (struct probe_echo_header){h->name, h->value};
+}
+
+static void answer(struct arena *a, const struct probe_echo_request *in,
+                   struct probe_echo_reply *out)
+{
+    struct wire_http_request req = request_of(a, in);
     struct wire_target target;
     struct wire_error error = {0};
     struct wire_response response;
@@ -96,7 +134,12 @@ int main(void)
             fprintf(stderr, "%s\n", error.text);
             return 1;
         }
-        answer(&a, in, &out);
+        if (in->secret && in->service)
+            sign(&a, in, &out);
+        else if (in->secret)
+            check(&a, in, &out);
+        else
+            answer(&a, in, &out);
         wire_json_encode(&text, &probe_echo_reply_shape, &out);
         puts(str_text(&text));
         fflush(stdout);
