@@ -229,10 +229,13 @@ static int kill_path(const struct cgroups *cg, const char *path, int deadline_ms
         return 0;
     int64_t end = clock_mono_ns() + deadline_ms * 1000000LL;
     struct error ignored;
+    AUTO_STR killer = STR_INIT;
+    str_addf(&killer, "%s/cgroup.kill", dir.data);
+    bool kills = cg->version == CGROUP_V2 && access(killer.data, F_OK) == 0; /* Linux 5.14 */
     bool freezes = cg->version == CGROUP_V1 && (cg->controllers & CGROUP_FREEZER);
     for (int wait = 1;; wait = wait < 20 ? wait * 2 : 20) {
         int seen;
-        if (cg->version == CGROUP_V2 && cgroup_write(dir.data, "cgroup.kill", "1", &ignored) == 0) {
+        if (kills && cgroup_write(dir.data, "cgroup.kill", "1", &ignored) == 0) {
             pid_t pids[16];
             struct pid_list l = {.pids = pids, .max = 16};
             int r = walk(dir.data, add_pids, &l, 0, err);

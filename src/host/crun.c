@@ -102,14 +102,37 @@ static int set_user(json_t *config, json_t *process, const char *user, struct er
     return 0;
 }
 
+/* "No limit" is 2^64 - 1 in an rlimit, which jansson can't hold: while it is in its hands
+ * it is 2^63 - 1. */
+#define UNLIMITED_TEXT ":18446744073709551615"
+#define UNLIMITED_HELD ":9223372036854775807"
+
+static void replace_all(const char *text, const char *from, const char *to, struct str *ret)
+{
+    for (const char *hit; (hit = strstr(text, from)); text = hit + strlen(from)) {
+        str_addn(ret, text, (size_t)(hit - text));
+        str_add(ret, to);
+    }
+    str_add(ret, text);
+}
+
+static json_t *load_config(const struct crun *c, const char *id)
+{
+    AUTO_STR path = STR_INIT, text = STR_INIT, held = STR_INIT;
+    struct error ignored;
+    bundle_path(c, id, "config.json", &path);
+    if (file_read(AT_FDCWD, path.data, 4 << 20, &text, &ignored) < 0)
+        return NULL;
+    replace_all(str_text(&text), UNLIMITED_TEXT, UNLIMITED_HELD, &held);
+    return json_loads(str_text(&held), 0, NULL);
+}
+
 /* The container's own process object with what the request changes. */
 static int write_process(const struct crun *c, const char *id,
                          const struct exec_request *req, struct str *ret_path,
                          struct error *err)
 {
-    AUTO_STR path = STR_INIT;
-    bundle_path(c, id, "config.json", &path);
-    json_t *config = json_load_file(path.data, 0, NULL);
+    json_t *config = load_config(c, id);
     json_t *process = json_object_get(config, "process");
     if (!process) {
         json_decref(config);
@@ -128,10 +151,12 @@ static int write_process(const struct crun *c, const char *id,
     if (!text)
         return fail(err, E_INVALID, "the command is not valid UTF-8");
     bundle_path(c, id, "exec-XXXXXX", ret_path);
+    AUTO_STR final = STR_INIT;
+    replace_all(text, UNLIMITED_HELD, UNLIMITED_TEXT, &final);
+    free(text);
     AUTO_FD fd = mkostemp(ret_path->data, O_CLOEXEC);
     r = fd < 0 ? fail_errno(err, errno, "create '%s'", ret_path->data)
-               : fd_write_all(fd, text, strlen(text), err);
-    free(text);
+               : fd_write_all(fd, final.data, final.len, err);
     return r;
 }
 

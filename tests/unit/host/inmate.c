@@ -180,6 +180,12 @@ int main(int argc, char **argv)
             open_fds += fcntl(fd, F_GETFD) >= 0;
         return open_fds;
     }
+    if (!strcmp(cmd, "repeat"))
+        for (;;) {
+            puts("tick");
+            fflush(stdout);
+            usleep(2000);
+        }
     if (!strcmp(cmd, "chatter"))
         for (long i = 0; i < n; i++)
             printf("line %ld of some length to fill a file\n", i);

@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
+#include "container_log.h"
+
 #define ARGS(...) ((const char *const[]){"/inmate", __VA_ARGS__, NULL})
 
 static void test_exit_code_and_output(void **state)
@@ -273,7 +275,10 @@ static void test_exec(void **state)
     struct inmate m;
     const char *env[] = {"COLOUR=red", NULL}, *more[] = {"COLOUR=blue", NULL};
     inmate_init(&m, "exec", ARGS("wait"));
+    static const struct spec_ulimit unlimited = {"core", -1, -1};
     m.spec.env = env;
+    m.spec.ulimits = &unlimited;
+    m.spec.ulimit_count = geteuid() == 0;
     inmate_run(&m);
     inmate_says(&m, "ready");
     AUTO_STR out = STR_INIT;
@@ -293,6 +298,34 @@ static void test_exec(void **state)
            clock_mono_ns() < end)
         poll(NULL, 0, 2);
     assert_int_equal(cgroup_pids(&world.cgroups, "exec", "main", pids, 8, &check), 1);
+    inmate_remove(&m);
+}
+
+static void test_log_rotation(void **state)
+{
+    NEED_ROOT();
+    struct inmate m;
+    char old[300];
+    inmate_init(&m, "rotate", ARGS("repeat"));
+    inmate_run(&m);
+    inmate_says(&m, "tick");
+    assert_int_equal(container_log_rotate(world.runtime, "rotate", m.log.data, 1 << 30, 3, &check), 0);
+    CHECK(container_log_rotate(world.runtime, "rotate", m.log.data, 1, 3, &check));
+    inmate_says(&m, "tick");
+    CHECK(container_log_rotate(world.runtime, "rotate", m.log.data, 1, 3, &check));
+    CHECK(container_log_rotate(world.runtime, "rotate", m.log.data, -1, 3, &check));
+    inmate_says(&m, "tick");
+    snprintf(old, sizeof(old), "%s.2", m.log.data);
+    assert_int_equal(access(old, F_OK), 0);
+    snprintf(old, sizeof(old), "%s.3", m.log.data);
+    assert_int_not_equal(access(old, F_OK), 0);
+    inmate_remove(&m);
+
+    inmate_init(&m, "nolog", ARGS("say", "x"));
+    m.create.log = LOG_NONE;
+    inmate_run(&m);
+    assert_int_equal(inmate_wait("nolog").exit.code, 0);
+    assert_int_not_equal(access(m.log.data, F_OK), 0);
     inmate_remove(&m);
 }
 
@@ -347,6 +380,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_agent_killed),
         cmocka_unit_test(test_agent_killed_any_time),
         cmocka_unit_test(test_exec),
+        cmocka_unit_test(test_log_rotation),
         cmocka_unit_test(test_confinement),
     };
     return cmocka_run_group_tests(tests, world_setup, world_teardown);
