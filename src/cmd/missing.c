@@ -1,0 +1,8 @@
+#include "command.h"
+#define MISSING(n)                                                                       \
+    int n##_command(struct options *o, struct error *err)                                \
+    {                                                                                    \
+        return fail(err, E_UNSUPPORTED, "not built yet");                                \
+    }
+MISSING(up)
+MISSING(down) MISSING(agent) MISSING(status) MISSING(logs) MISSING(exec) MISSING(doctor)

@@ -1,0 +1,78 @@
+/* `gantry server`: the server in this process. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "layout.h"
+#include "ready.h"
+#include "server.h"
+
+static void on_stop_signal(int signo)
+{
+    server_stop();
+}
+
+static void stop_signals(int how)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(how, &set, NULL);
+}
+
+/* server_stop() works from here on. Every thread was made with these signals blocked, so
+ * they come to the thread that waits in server_run(). */
+static void on_ready(void *ctx, const char *url)
+{
+    struct options *o = ctx;
+    struct sigaction act = {.sa_handler = on_stop_signal};
+    sigaction(SIGTERM, &act, NULL);
+    sigaction(SIGINT, &act, NULL);
+    stop_signals(SIG_UNBLOCK);
+    ready_say(o->ready_fd, url);
+}
+
+static int prepare(struct options *o, struct layout *l, struct error *err)
+{
+    struct server_user user;
+    layout_init(l, o);
+    int r = server_user_find(o->user, &user, err);
+    if (r == 0)
+        r = layout_make(l, &user, err);
+    if (r == 0)
+        r = server_user_become(&user, err);
+    if (r == 0)
+        r = server_user_reaches(l->server_dir, err);
+    return r;
+}
+
+int server_command(struct options *o, struct error *err)
+{
+    struct layout l;
+    prctl(PR_SET_NAME, "gantry-server");
+    log_init("server", o->log_level);
+    stop_signals(SIG_BLOCK);
+    signal(SIGPIPE, SIG_IGN);
+    int r = prepare(o, &l, err);
+    umask(077);
+    if (r == 0) {
+        struct server_config config = {
+            .data_dir = l.server_dir,
+            .listen = o->listen,
+            .region = o->region,
+            .account_id = o->account_id,
+            .dev = o->dev,
+            .stopped_task_retention_ms = o->stopped_task_retention_ms,
+            .disconnect_grace_ms = o->disconnect_grace_ms,
+            .ready = on_ready,
+            .ready_ctx = o,
+        };
+        r = server_run(&config, err);
+    }
+    return r < 0 ? ready_failed(o->ready_fd, r, err) : 0;
+}
