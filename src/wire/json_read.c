@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "json.h"
-#include "json_text.h"
+#include "json_lex.h"
 #include "scalar.h"
 #include "slot.h"
 

@@ -43,7 +43,8 @@ static void path_write(const struct wire_path *p, struct str *out)
         str_add(out, ".member");
 }
 
-/* snprintf(), but never half a character at the end. */
+/* A copy that fits, with no half character at the end. Texts go into replies, so bytes of
+ * the request that are not UTF-8 (or were cut by a precision) must not get into them. */
 static void keep(char *to, size_t size, const char *text)
 {
     size_t len = strlen(text);
@@ -54,6 +55,11 @@ static void keep(char *to, size_t size, const char *text)
     }
     memcpy(to, text, len);
     to[len] = '\0';
+    if (utf8_valid(to, len))
+        return;
+    for (char *p = to; *p; p++)
+        if (*p & 0x80)
+            *p = '?';
 }
 
 int report_syntax(struct wire_report *r, const char *fmt, ...)

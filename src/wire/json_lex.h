@@ -1,4 +1,4 @@
-/* json_text.h: JSON's grammar (RFC 8259), read strictly, in the wire library only.
+/* json_lex.h: JSON's grammar (RFC 8259), read strictly, in the wire library only.
  *
  * A pull reader over bytes that are known to be UTF-8: the caller looks at the next
  * character and asks for what belongs there. No tree is made.

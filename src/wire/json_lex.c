@@ -1,4 +1,4 @@
-#include "json_text.h"
+#include "json_lex.h"
 
 int json_bad(struct json_text *t, const char *what)
 {
