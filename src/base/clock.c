@@ -29,7 +29,7 @@ void clock_format_iso(int64_t wall_ms, bool seconds, char ret[static CLOCK_ISO_S
     struct tm tm;
     if (!gmtime_r(&t, &tm) || tm.tm_year > 8099 || tm.tm_year < -1900)
         memset(&tm, 0, sizeof(tm));
-    size_t n = strftime(ret, CLOCK_ISO_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
+    size_t n = strftime(ret, CLOCK_ISO_SIZE, "%04Y-%m-%dT%H:%M:%S", &tm);
     if (seconds)
         snprintf(ret + n, CLOCK_ISO_SIZE - n, "Z");
     else

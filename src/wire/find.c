@@ -48,9 +48,10 @@ static bool header_has(const struct wire_http_request *req, const char *name,
     return value && strcasestr(value, part);
 }
 
+/* `text` is raw: it may hold NUL bytes. */
 static bool name_is(const char *name, const char *text, size_t len)
 {
-    return strncmp(name, text, len) == 0 && name[len] == '\0';
+    return strlen(name) == len && memcmp(name, text, len) == 0;
 }
 
 /* The service is known; does it have the operation? */

@@ -89,7 +89,9 @@ static bool read_time(const char *text, int64_t *ret_ms)
     double seconds;
     if (read_double(text, &seconds))
         return scalar_seconds_to_ms(seconds, ret_ms);
-    return clock_parse_iso(text, ret_ms) || read_rfc822(text, ret_ms);
+    if (!clock_parse_iso(text, ret_ms) && !read_rfc822(text, ret_ms))
+        return false;
+    return *ret_ms >= TIME_MIN_MS && *ret_ms <= TIME_MAX_MS;
 }
 
 static bool read_bool(const char *text, bool *ret)

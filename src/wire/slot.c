@@ -80,7 +80,7 @@ const struct wire_member *slot_find(const struct wire_shape *shape, const char *
         const char *own = on_wire ? m->wire_name : m->name;
         if (on_wire && m->location != WIRE_IN_BODY)
             continue;
-        if (strncmp(own, name, len) == 0 && own[len] == '\0') {
+        if (strncmp(own, name, len) == 0 && strlen(own) == len) {
             *hint = i + 1;
             return m;
         }

@@ -114,6 +114,9 @@ static void iso_time_round_trip(void **state)
     clock_format_iso(1440938160123, false, text);
     assert_string_equal(text, "2015-08-30T12:36:00.123Z");
     assert_true(clock_parse_iso(text, &ms) && ms == 1440938160123);
+    assert_true(clock_parse_iso("0226-01-02T03:04:05Z", &ms));
+    clock_format_iso(ms, true, text);
+    assert_string_equal(text, "0226-01-02T03:04:05Z");
     assert_true(clock_parse_iso("2015-08-30T14:36:00+02:00", &ms) && ms == 1440938160000);
     assert_false(clock_parse_iso("2015-13-30T14:36:00Z", &ms));
     assert_false(clock_parse_iso("2015-08-30T14:36:00", &ms));

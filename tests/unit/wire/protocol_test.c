@@ -293,6 +293,30 @@ static void refusals_name_themselves(void **state)
     }
 }
 
+static void raw_bytes_of_a_name_do_no_harm(void **state)
+{
+    static const char *const names[] = {"GetCallerIdentity\0\0\0\0", "GetCaller\0xxxx",
+                                        "\xf5\xf5\xf5\xf5", "\xc3"};
+    static const size_t sizes[] = {21, 14, 4, 1};
+    for (size_t i = 0; i < 4; i++) {
+        AUTO_STR body = STR_INIT;
+        struct exchange x;
+        str_add(&body, "Version=2011-06-15&Action=");
+        str_addn(&body, names[i], sizes[i]);
+        run(&x,
+            (struct wire_http_request){.method = "POST",
+                                       .path = "/",
+                                       .body = body.data,
+                                       .body_len = body.len,
+                                       .headers = HEADERS(FORM)},
+            "sts");
+        assert_int_equal(x.result, -E_INVALID);
+        assert_int_equal(x.error.kind, WIRE_UNKNOWN_OPERATION);
+        assert_true(utf8_valid(x.error.text, strlen(x.error.text)));
+        done(&x);
+    }
+}
+
 static void query_answers_in_xml(void **state)
 {
     struct exchange x;
@@ -577,6 +601,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_reaches_its_operation),
         cmocka_unit_test(refusals_name_themselves),
+        cmocka_unit_test(raw_bytes_of_a_name_do_no_harm),
         cmocka_unit_test(query_answers_in_xml),
         cmocka_unit_test(ec2_reads_its_own_names),
         cmocka_unit_test(rest_takes_apart_path_query_and_headers),
