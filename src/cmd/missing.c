@@ -4,5 +4,4 @@
     {                                                                                    \
         return fail(err, E_UNSUPPORTED, "not built yet");                                \
     }
-MISSING(up)
-MISSING(down) MISSING(agent) MISSING(status) MISSING(logs) MISSING(exec) MISSING(doctor)
+MISSING(status) MISSING(logs) MISSING(exec) MISSING(doctor)
