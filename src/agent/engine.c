@@ -1,0 +1,475 @@
+/* engine.c: one look at a task, and all that follows from it. */
+#include "engine.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "fd.h"
+#include "http_client.h"
+#include "jobs.h"
+#include "log.h"
+#include "registry_token.h"
+#include "report.h"
+#include "str.h"
+#include "task_file.h"
+
+#define STOP_TIMEOUT_MS 30000
+#define KILL_RETRY_MS   5000
+
+static int64_t stop_timeout_ms(const struct container *c)
+{
+    const struct agent_config *config = c->task->engine->config;
+    if (c->def->stop_timeout.set)
+        return (int64_t)c->def->stop_timeout.v * 1000;
+    return config->stop_timeout_ms > 0 ? config->stop_timeout_ms : STOP_TIMEOUT_MS;
+}
+
+void engine_changed(struct engine *e, struct task *t, bool report)
+{
+    struct error err = ERROR_INIT;
+    if (report) {
+        t->unsent = true;
+        t->version++;
+    }
+    if (task_file_save(t, &err) < 0)
+        log_line(LOG_ERROR, "can't save a task's state", "task", t->arn, "error", err.text,
+                 NULL);
+    if (report)
+        report_task(e, t);
+}
+
+/* ---- moves ---- */
+
+static bool move(struct task *t, enum task_event event)
+{
+    enum task_step to;
+    if (!task_step_after(t->step, event, &to)) {
+        log_line(LOG_WARN, "a task's event means nothing now", "task", t->arn, "step",
+                 task_step_name(t->step), "event", task_event_name(event), NULL);
+        return false;
+    }
+    log_line(LOG_INFO, "task", "task", t->arn, "step", task_step_name(to), "reason",
+             t->reason, NULL);
+    t->step = to;
+    return true;
+}
+
+/* The task is to go, for this reason (NULL: the server said so). */
+static void task_end(struct task *t, const char *reason)
+{
+    if (t->step != STEP_ACCEPTED && t->step != STEP_STARTING && t->step != STEP_RUNNING)
+        return;
+    if (reason)
+        task_set_reason(t, reason);
+    t->stop_wanted = true;
+    move(t, TASK_END);
+    http_cancel_now(t->cancel);
+    engine_changed(t->engine, t, false);
+}
+
+static void note_steady(struct task *t)
+{
+    if (t->step != STEP_STARTING)
+        return;
+    bool ran = true;
+    for (size_t i = 0; i < t->container_count; i++) {
+        const struct container *c = &t->containers[i];
+        if (!container_was_up(c) && !container_is_done(c))
+            return;
+        ran = ran && (container_was_up(c) || !c->essential);
+    }
+    if (!ran)
+        return;
+    t->ever_running = true;
+    move(t, TASK_STEADY);
+    engine_changed(t->engine, t, true);
+}
+
+/* ---- what became of a container ---- */
+
+void engine_container_failed(struct container *c, enum reason_step step,
+                             const struct error *failure)
+{
+    AUTO_STR reason = STR_INIT;
+    if (c->step == CSTEP_STOPPED)
+        return;
+    reason_write(step, failure, &reason);
+    log_line(LOG_WARN, "container failed to start", "task", c->task->arn, "container",
+             c->name, "reason", reason.data, NULL);
+    container_set_reason(c, reason.data);
+    c->failed = true;
+    c->step = CSTEP_STOPPED;
+    c->finished_at_ms = clock_wall_ms();
+    if (c->essential)
+        task_end(c->task, reason.data);
+    else
+        engine_changed(c->task->engine, c->task, c->task->ever_running);
+}
+
+static void on_timer_closed(uv_handle_t *h)
+{
+    struct container *c = h->data;
+    c->timer_open = false;
+    c->task->handles--;
+    engine_release(c->task->engine, c->task);
+}
+
+static void on_poll_closed(uv_handle_t *h)
+{
+    struct container *c = h->data;
+    c->poll_open = false;
+    c->task->handles--;
+    if (c->supervisor_fd >= 0)
+        close(c->supervisor_fd);
+    c->supervisor_fd = -1;
+    engine_release(c->task->engine, c->task);
+}
+
+static void unwatch(struct container *c)
+{
+    if (c->timer_open && !uv_is_closing((uv_handle_t *)&c->stop_timer))
+        uv_close((uv_handle_t *)&c->stop_timer, on_timer_closed);
+    if (c->poll_open && !uv_is_closing((uv_handle_t *)&c->supervisor))
+        uv_close((uv_handle_t *)&c->supervisor, on_poll_closed);
+}
+
+static void on_supervisor(uv_poll_t *p, int status, int events)
+{
+    struct container *c = p->data;
+    uv_poll_stop(p); /* a pidfd stays readable */
+    c->settle = true;
+    engine_advance(c->task->engine, c->task);
+}
+
+static void watch_supervisor(struct container *c, int fd)
+{
+    if (fd < 0 || c->poll_open) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    if (uv_poll_init(c->task->engine->loop, &c->supervisor, fd) < 0) {
+        close(fd);
+        return;
+    }
+    c->supervisor.data = c;
+    c->supervisor_fd = fd;
+    c->poll_open = true;
+    c->task->handles++;
+    uv_poll_start(&c->supervisor, UV_READABLE, on_supervisor);
+}
+
+static void container_up(struct container *c, const struct container_state *s)
+{
+    if (c->started_at_ms == 0)
+        c->started_at_ms = s->started_ms ? s->started_ms : clock_wall_ms();
+    if (c->created_at_ms == 0)
+        c->created_at_ms = s->created_ms ? s->created_ms : c->started_at_ms;
+}
+
+/* exit NULL: nobody knows how it ended. */
+static void container_ended(struct container *c, const struct container_exit *exit)
+{
+    static const struct container_exit unknown;
+    const struct container_exit *x = exit ? exit : &unknown;
+    struct task *t = c->task;
+    c->step = CSTEP_STOPPED;
+    c->has_exit_code = exit != NULL;
+    c->exit_code = x->oom_killed && x->code == 0 ? 137 : x->code;
+    c->finished_at_ms = x->finished_ms ? x->finished_ms : clock_wall_ms();
+    if (x->oom_killed)
+        container_set_reason(c, REASON_OOM);
+    else if (x->abandoned)
+        container_set_reason(c, REASON_ABANDONED);
+    unwatch(c);
+    note_steady(t);
+    if (c->essential && !t->execution_stopped_at_ms)
+        t->execution_stopped_at_ms = c->finished_at_ms;
+    if (c->essential)
+        task_end(t, REASON_ESSENTIAL);
+    engine_changed(t->engine, t, t->ever_running);
+}
+
+static void container_vanished(struct container *c)
+{
+    if (c->step == CSTEP_CREATED) { /* its first instruction never ran: make it again */
+        c->step = CSTEP_NONE;
+        return;
+    }
+    if (c->step != CSTEP_RUNNING)
+        return;
+    container_set_reason(c, REASON_VANISHED);
+    container_ended(c, NULL);
+}
+
+void engine_container_state(struct container *c, const struct container_state *s,
+                            int supervisor_fd)
+{
+    struct task *t = c->task;
+    if (c->step == CSTEP_STOPPED && s->status != CONTAINER_RUNNING) {
+        watch_supervisor(c, supervisor_fd);
+        return;
+    }
+    watch_supervisor(c, supervisor_fd);
+    switch (s->status) {
+    case CONTAINER_NONE:
+        container_vanished(c);
+        break;
+    case CONTAINER_CREATED:
+        c->step = CSTEP_CREATED;
+        break;
+    case CONTAINER_RUNNING:
+        container_up(c, s);
+        if (c->step == CSTEP_RUNNING)
+            break;
+        c->step = CSTEP_RUNNING;
+        note_steady(t);
+        if (t->step != STEP_RUNNING || t->container_count > 1)
+            engine_changed(t->engine, t, t->ever_running);
+        break;
+    case CONTAINER_STOPPED:
+        container_up(c, s);
+        container_ended(c, &s->exit);
+        break;
+    }
+}
+
+/* ---- upwards ---- */
+
+static void save_before_create(struct container *c)
+{
+    engine_changed(c->task->engine, c->task, false);
+    job_create(c);
+}
+
+static void refuse_dependency(struct container *c, size_t on)
+{
+    struct task *t = c->task;
+    AUTO_STR reason = STR_INIT;
+    str_addf(&reason, "TaskDependencyError: container '%s' can't start: '%s' %s", c->name,
+             t->containers[on].name,
+             t->containers[on].failed ? "failed to start" : "ended otherwise than awaited");
+    container_set_reason(c, reason.data);
+    c->failed = true;
+    c->step = CSTEP_STOPPED;
+    task_end(t, reason.data);
+}
+
+static void bring_up(struct container *c, const struct order_view *views)
+{
+    struct task *t = c->task;
+    size_t on = 0;
+    if (c->net_part == PART_TODO)
+        job_network(c);
+    if (c->image_part == PART_TODO && !registry_token_awaited(t->engine, c->def->image))
+        job_image(c);
+    enum order_answer answer = task_order_may_start(&t->order, c->index, views, &on);
+    if (answer == ORDER_NEVER)
+        refuse_dependency(c, on);
+    else if (answer == ORDER_GO && t->prepared == PART_DONE &&
+             c->image_part == PART_DONE && c->net_part == PART_DONE)
+        save_before_create(c);
+}
+
+static void look_up(struct container *c, const struct order_view *views)
+{
+    size_t on = 0;
+    if (c->busy)
+        return;
+    if (c->settle) {
+        job_settle(c);
+        return;
+    }
+    if (c->step == CSTEP_NONE)
+        bring_up(c, views);
+    else if (c->step == CSTEP_CREATED &&
+             task_order_may_start(&c->task->order, c->index, views, &on) == ORDER_GO)
+        job_start(c);
+}
+
+static void advance_up(struct task *t)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    struct order_view *views = task_views(t, &a);
+    enum task_step step = t->step;
+    if (t->prepared == PART_TODO)
+        job_prepare(t);
+    for (size_t i = 0; i < t->container_count && t->step == step; i++)
+        look_up(&t->containers[i], views);
+    if (t->step == step)
+        note_steady(t);
+}
+
+/* ---- downwards ---- */
+
+static void on_stop_timer(uv_timer_t *timer)
+{
+    struct container *c = timer->data;
+    c->kill_due = true;
+    engine_advance(c->task->engine, c->task);
+}
+
+static void arm_stop_timer(struct container *c, int64_t ms)
+{
+    if (!c->timer_open) {
+        uv_timer_init(c->task->engine->loop, &c->stop_timer);
+        c->stop_timer.data = c;
+        c->timer_open = true;
+        c->task->handles++;
+    }
+    if (!uv_is_closing((uv_handle_t *)&c->stop_timer))
+        uv_timer_start(&c->stop_timer, on_stop_timer, (uint64_t)ms, 0);
+}
+
+static void bring_down(struct container *c, const struct order_view *views)
+{
+    if (c->kill_due) {
+        arm_stop_timer(c, KILL_RETRY_MS);
+        job_kill(c);
+    } else if (!c->stop_sent && task_order_may_stop(&c->task->order, c->index, views)) {
+        c->stop_sent = true;
+        arm_stop_timer(c, stop_timeout_ms(c));
+        job_signal(c, stop_signal_number(c->stop_signal));
+    }
+}
+
+static void look_down(struct container *c, const struct order_view *views)
+{
+    if (c->busy)
+        return;
+    if (c->settle)
+        job_settle(c);
+    else if (c->step == CSTEP_RUNNING)
+        bring_down(c, views);
+    else if (c->step != CSTEP_STOPPED && c->image_part != PART_BUSY &&
+             c->net_part != PART_BUSY)
+        c->step = CSTEP_STOPPED; /* it never ran; cleaning removes what there is */
+}
+
+static void clean_when_down(struct task *t)
+{
+    for (size_t i = 0; i < t->container_count; i++)
+        if (t->containers[i].step != CSTEP_STOPPED || t->containers[i].busy)
+            return;
+    if (t->jobs > 0)
+        return;
+    for (size_t i = 0; i < t->container_count; i++) {
+        image_free(t->containers[i].image);
+        t->containers[i].image = NULL;
+        unwatch(&t->containers[i]);
+    }
+    move(t, TASK_DOWN);
+    t->prepared = PART_TODO;
+    engine_changed(t->engine, t, false);
+    job_clean(t);
+}
+
+static void advance_down(struct task *t)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    /* a container that never ran makes room for those below it in the same look */
+    for (size_t i = t->container_count; i-- > 0;)
+        look_down(&t->containers[i], task_views(t, &a));
+    clean_when_down(t);
+}
+
+void engine_cleaned(struct engine *e, struct task *t)
+{
+    if (t->has_room)
+        host_room_give_back(&e->room, &t->need);
+    t->has_room = false;
+    if (!move(t, TASK_CLEAN))
+        return;
+    t->stopped_at_ms = clock_wall_ms();
+    engine_changed(e, t, true);
+    if (t->forgotten)
+        engine_drop(e, t);
+    engine_advance_all(e);
+}
+
+/* ---- room ---- */
+
+static void give_room(struct engine *e)
+{
+    list_for_each(it, &e->tasks)
+    {
+        struct task *t = list_entry(it, struct task, link);
+        if (t->step != STEP_ACCEPTED)
+            continue;
+        if (!host_room_fits(&e->room, &t->need))
+            return; /* in order: a large task is not starved by small ones */
+        host_room_take(&e->room, &t->need);
+        t->has_room = true;
+        move(t, TASK_ROOM);
+        engine_changed(e, t, false);
+        advance_up(t);
+    }
+}
+
+void engine_advance(struct engine *e, struct task *t)
+{
+    if (e->stopping || t->dropped)
+        return;
+    switch (t->step) {
+    case STEP_ACCEPTED:
+        give_room(e);
+        break;
+    case STEP_STARTING:
+    case STEP_RUNNING:
+        advance_up(t);
+        if (t->step == STEP_STOPPING)
+            advance_down(t);
+        break;
+    case STEP_STOPPING:
+        advance_down(t);
+        break;
+    case STEP_CLEANING:
+        if (t->prepared == PART_TODO && t->jobs == 0)
+            job_clean(t);
+        break;
+    default:
+        break;
+    }
+}
+
+void engine_advance_all(struct engine *e)
+{
+    list_for_each_safe(it, &e->tasks)
+    {
+        engine_advance(e, list_entry(it, struct task, link));
+    }
+}
+
+void engine_end_task(struct engine *e, struct task *t)
+{
+    task_end(t, NULL);
+    engine_advance(e, t);
+}
+
+/* ---- leaving memory ---- */
+
+bool engine_release(struct engine *e, struct task *t)
+{
+    if (!t->dropped || t->jobs > 0 || t->handles > 0 || t->sending)
+        return false;
+    task_free(t);
+    return true;
+}
+
+void engine_drop(struct engine *e, struct task *t)
+{
+    if (t->dropped || t->step != STEP_STOPPED)
+        return;
+    t->dropped = true;
+    for (size_t i = 0; i < t->container_count; i++)
+        unwatch(&t->containers[i]);
+    list_remove(&t->link);
+    if (e->config->stopped_task_retention_ms < 0) {
+        struct error err = ERROR_INIT;
+        if (dir_remove_all(t->dir, &err) < 0)
+            log_line(LOG_WARN, "removing a task's folder", "task", t->arn, "error",
+                     err.text, NULL);
+    }
+    engine_release(e, t);
+}

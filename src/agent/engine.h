@@ -1,0 +1,94 @@
+/* engine.h: the task engine: all that this host knows of its tasks, on one thread.
+ *
+ * The loop's thread owns every task. Whatever blocks is a job on a worker (jobs.h); when
+ * it is done, what it found out is noted and engine_advance() looks at the whole task
+ * again: it compares what should be with what is, and starts every job that can be started
+ * now. So each message, exit and finished job is handled alike, may come twice or late,
+ * and a restart is nothing special: tasks are read from disk, the runtime is asked what
+ * became of their containers, and the same function goes on from there.
+ *
+ * Before a step that leaves something on the host, what is needed to find it again is on
+ * disk: the task's words when it is accepted (ids of containers follow from them), digests
+ * and ports before a container is created.
+ *
+ * Owns: tasks, their timers and polls. Threads: the loop's. Fails: engine_load() only. */
+#pragma once
+
+#include <uv.h>
+
+#include "agent.h"
+#include "host_room.h"
+#include "host_work.h"
+#include "list.h"
+#include "task.h"
+
+struct server_calls;
+
+struct registry_token {
+    char *password; /* NULL: none */
+    int64_t expires_at_ms, retry_at_ms;
+    bool asked;
+};
+
+struct engine {
+    uv_loop_t *loop;
+    const struct agent_config *config;
+    struct host *host;
+    struct list tasks; /* in order of acceptance */
+    struct host_room room;
+    int64_t next_sequence;
+    struct exit_watch *exits;
+    uv_poll_t exit_poll;
+    unsigned jobs;  /* under way, of all tasks */
+    bool stopping;  /* nothing new is begun */
+    struct registry_token token;
+
+    /* reporting, see report.h */
+    struct server_calls *calls;
+    const char *cluster_arn; /* NULL until registered: nothing is sent */
+    uv_timer_t report_timer;
+    unsigned sending;
+
+    /* upkeep.h */
+    uv_timer_t log_timer, clean_timer, image_timer;
+    bool log_busy, clean_busy, image_busy;
+    int64_t image_round_ns;
+};
+
+void engine_init(struct engine *e, uv_loop_t *loop, struct host *host,
+                 const struct agent_config *config);
+/* Tasks of an earlier agent; removes from the host what belongs to none of them. Then
+ * watches for ends and goes on with each. */
+int engine_load(struct engine *e, struct error *err);
+/* Begins nothing more; true when no job is under way and nothing is sent. */
+bool engine_stop(struct engine *e);
+void engine_fini(struct engine *e); /* after its handles are closed */
+
+/* ---- what the server says ---- */
+
+/* All that should be here: tasks that are not named are ended and forgotten. */
+void engine_desired(struct engine *e, const struct gantry_host_task *tasks, size_t n);
+void engine_task(struct engine *e, const struct gantry_host_task *task);
+void engine_forget(struct engine *e, const char *task_arn);
+
+/* ---- for jobs, reports and upkeep ---- */
+
+void engine_advance(struct engine *e, struct task *t);
+void engine_advance_all(struct engine *e);
+/* Saves; with `report`, tells the server when it can. */
+void engine_changed(struct engine *e, struct task *t, bool report);
+/* The container never ran: why. */
+void engine_container_failed(struct container *c, enum reason_step step,
+                             const struct error *failure);
+/* What the runtime says of it. supervisor_fd is taken. */
+void engine_container_state(struct container *c, const struct container_state *s,
+                            int supervisor_fd);
+/* The server wants it gone. */
+void engine_end_task(struct engine *e, struct task *t);
+/* Its host objects are gone. */
+void engine_cleaned(struct engine *e, struct task *t);
+/* STOPPED and acknowledged: leaves memory; its folder stays for the retention time. */
+void engine_drop(struct engine *e, struct task *t);
+/* Frees a dropped task when nothing refers to it any more; true when it did. */
+bool engine_release(struct engine *e, struct task *t);
+struct task *engine_find(struct engine *e, const char *id);

@@ -1,0 +1,315 @@
+#include "host_work.h"
+
+#include <sys/stat.h>
+
+#include "clock.h"
+#include "container_files.h"
+#include "fd.h"
+#include "log.h"
+#include "overlay.h"
+#include "reference.h"
+#include "str.h"
+#include "task_spec.h"
+#include "volumes.h"
+
+_Static_assert(CONTAINER_ROOT_SIZE <= OVERLAY_PATH_SIZE, "a root's path");
+
+int work_task(struct host *h, const struct task *t, struct error *err)
+{
+    struct cgroup_limits limits;
+    task_limits(t->host, &limits);
+    return cgroup_task_create(&h->cgroups, t->id, &limits, err);
+}
+
+/* ---- image and root file system ---- */
+
+static int find_local(struct host *h, const struct container *c, struct image **ret,
+                      struct error *err)
+{
+    int r = image_find(h->images, c->def->image, ret, err);
+    if (r < 0)
+        return r;
+    r = image_pin(h->images, (*ret)->manifest_digest, c->id, err);
+    if (r < 0) {
+        image_free(*ret);
+        *ret = NULL;
+    }
+    return r;
+}
+
+/* By digest nothing can have changed; by tag it is the setting that says what counts. */
+static bool is_local_first(struct host *h, const char *text)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    struct reference ref;
+    enum agent_pull pull = h->config->pull;
+    if (pull == AGENT_PULL_ONCE || pull == AGENT_PULL_PREFER_CACHED)
+        return true;
+    return reference_parse(&a, text, &ref, NULL) >= 0 && ref.digest;
+}
+
+static int pull(struct host *h, const struct container *c, const struct registry_auth *auth,
+                struct image **ret, struct error *err)
+{
+    struct image_pull p = {.reference = c->def->image,
+                           .auth = auth,
+                           .pin_owner = c->id,
+                           .cancel = c->task->cancel};
+    int r = image_pull(h->images, &p, ret, err);
+    if (r >= 0 || r == -E_CANCELLED || h->config->pull == AGENT_PULL_ALWAYS)
+        return r;
+    if (find_local(h, c, ret, NULL) < 0)
+        return r;
+    log_line(LOG_WARN, "image can't be pulled; the one that is here is used", "image",
+             c->def->image, "task", c->task->arn, "error", err->text, NULL);
+    return 0;
+}
+
+static int mount_root(struct host *h, const struct container *c, const struct image *image,
+                      char ret[static CONTAINER_ROOT_SIZE], struct error *err)
+{
+    char merged[OVERLAY_PATH_SIZE];
+    int r = overlay_find(h->roots, c->id, merged, err);
+    if (r == -E_NOTFOUND) {
+        /* half-made by an agent that was killed */
+        r = overlay_release(h->roots, c->id, err);
+        struct overlay_config o = {.dir = h->roots,
+                                   .id = c->id,
+                                   .layers = image->layers,
+                                   .layer_count = image->layer_count,
+                                   .volatile_upper = true};
+        if (r >= 0)
+            r = overlay_mount(&o, merged, err);
+    }
+    if (r < 0)
+        return r;
+    if (strlen(merged) >= CONTAINER_ROOT_SIZE)
+        return fail(err, E_LIMIT, "the path '%s' is too long", merged);
+    memcpy(ret, merged, strlen(merged) + 1);
+    return 0;
+}
+
+int work_image(struct host *h, const struct container *c, const struct registry_auth *auth,
+               struct image_result *ret, enum reason_step *ret_step, struct error *err)
+{
+    int r = -E_NOTFOUND;
+    *ret_step = REASON_PULL;
+    ret->image = NULL;
+    if (is_local_first(h, c->def->image))
+        r = find_local(h, c, &ret->image, err);
+    if (r == -E_NOTFOUND)
+        r = pull(h, c, auth, &ret->image, err);
+    if (r < 0)
+        return r;
+    *ret_step = REASON_CREATE;
+    r = mount_root(h, c, ret->image, ret->rootfs, err);
+    if (r < 0) {
+        image_free(ret->image);
+        ret->image = NULL;
+    }
+    return r;
+}
+
+/* ---- network ---- */
+
+int work_network(struct host *h, const struct container *c, struct net_port *ports,
+                 struct net_attachment *ret, enum reason_step *ret_step,
+                 struct error *err)
+{
+    enum ecs_network_mode mode = c->task->host->task_definition->network_mode;
+    bool none = mode == ECS_NETWORK_MODE_NONE ||
+                (c->def->disable_networking.set && c->def->disable_networking.v);
+    *ret_step = REASON_NETWORK;
+    memset(ret, 0, sizeof(*ret));
+    if (mode == ECS_NETWORK_MODE_HOST && !none)
+        return 0;
+    if (!h->net) {
+        *err = h->net_error;
+        return -(int)err->code;
+    }
+    return net_attach(h->net, c->id, none ? NET_NONE : NET_BRIDGE, none ? NULL : ports,
+                      none ? 0 : c->port_count, ret, err);
+}
+
+/* ---- create ---- */
+
+static int write_files(struct arena *a, const struct create_request *q, struct str keep[3],
+                       struct spec_mount ret[3], struct error *err)
+{
+    const struct container *c = q->c;
+    const struct ecs_container_definition *def = c->def;
+    const char *dir = arena_printf(a, "%s/files/%s", c->task->dir, c->name);
+    struct spec_pair *hosts = arena_new_array(a, struct spec_pair, def->extra_hosts.n + 1);
+    for (size_t i = 0; i < def->extra_hosts.n; i++)
+        hosts[i] = (struct spec_pair){def->extra_hosts.v[i].hostname,
+                                      def->extra_hosts.v[i].ip_address};
+    const char **servers = arena_new_array(a, const char *, def->dns_servers.n + 1);
+    const char **search = arena_new_array(a, const char *, def->dns_search_domains.n + 1);
+    for (size_t i = 0; i < def->dns_servers.n; i++)
+        servers[i] = def->dns_servers.v[i];
+    for (size_t i = 0; i < def->dns_search_domains.n; i++)
+        search[i] = def->dns_search_domains.v[i];
+    bool host = q->net->netns_path[0] == 0;
+    struct container_files f = {.dir = dir,
+                                .hostname = task_spec_hostname(a, c->task->host, def, c->id),
+                                .address = q->net->address,
+                                .host_network = host,
+                                .extra_hosts = hosts,
+                                .extra_host_count = def->extra_hosts.n,
+                                .dns_servers = def->dns_servers.n ? servers : NULL,
+                                .dns_search = def->dns_search_domains.n ? search : NULL};
+    int r = dir_make_all(dir, 0755, err);
+    if (r >= 0)
+        r = container_files_write(&f, err);
+    if (r >= 0)
+        container_files_mounts(dir, keep, ret);
+    return r;
+}
+
+static int gather_mounts(struct arena *a, struct host *h, const struct create_request *q,
+                         struct str keep[3], struct spec_source *s,
+                         enum reason_step *ret_step, struct error *err)
+{
+    const struct container *c = q->c;
+    struct spec_mount files[3], *volumes = NULL;
+    size_t n = 0;
+    *ret_step = REASON_CREATE;
+    int r = write_files(a, q, keep, files, err);
+    if (r < 0)
+        return r;
+    struct volume_source v = {.task = c->task->host,
+                              .def = c->def,
+                              .image = &q->image->config,
+                              .data_dir = h->config->data_dir,
+                              .task_dir = c->task->dir,
+                              .rootfs = q->rootfs};
+    *ret_step = REASON_VOLUME;
+    r = volumes_prepare(a, &v, &volumes, &n, err);
+    if (r < 0)
+        return r;
+    struct spec_mount *all = arena_new_array(a, struct spec_mount, n + 3);
+    memcpy(all, files, sizeof(files));
+    for (size_t i = 0; i < n; i++)
+        all[3 + i] = volumes[i];
+    s->mounts = all;
+    s->mount_count = n + 3;
+    return 0;
+}
+
+static int build_config(struct arena *a, struct host *h, const struct create_request *q,
+                        struct str *ret, enum reason_step *ret_step, struct error *err)
+{
+    const struct container *c = q->c;
+    AUTO_STR group = STR_INIT;
+    struct str keep[3] = {STR_INIT, STR_INIT, STR_INIT};
+    cgroup_path(&h->cgroups, c->task->id, c->name, &group);
+    struct spec_source s = {.task = c->task->host,
+                            .def = c->def,
+                            .image = &q->image->config,
+                            .id = c->id,
+                            .rootfs = q->rootfs,
+                            .net_path = q->net->netns_path[0] ? q->net->netns_path : NULL,
+                            .cgroups_path = group.data,
+                            .cgroup_version = h->cgroups.version,
+                            .init_path = h->config->init_path};
+    struct container_spec spec;
+    int r = gather_mounts(a, h, q, keep, &s, ret_step, err);
+    if (r >= 0) {
+        *ret_step = REASON_CREATE;
+        r = task_spec_build(a, &s, &spec, err);
+    }
+    if (r >= 0) {
+        *ret_step = REASON_START;
+        r = oci_spec_write(&spec, ret, err);
+    }
+    for (int i = 0; i < 3; i++)
+        str_free(&keep[i]);
+    return r;
+}
+
+static int make(struct host *h, const struct create_request *q, const struct str *config,
+                struct error *err)
+{
+    const struct container *c = q->c;
+    AUTO_ARENA a = ARENA_INIT;
+    struct container_create cc = {
+        .id = c->id,
+        .task = c->task->id,
+        .container = c->name,
+        .config_json = config->data,
+        .config_len = config->len,
+        .terminal = c->def->pseudo_terminal.set && c->def->pseudo_terminal.v,
+        .stdin_open = c->def->interactive.set && c->def->interactive.v,
+        .log = c->log.none ? LOG_NONE : LOG_FILE,
+        .log_path = c->log.none ? NULL : c->log_path,
+        .log_max_bytes = c->log.max_files > 1 ? 0 : c->log.max_bytes,
+        .name = container_display_name(&a, c->task->host, c->name, c->id)};
+    int r = runtime_create(h->runtime, &cc, err);
+    if (r == -E_EXISTS)
+        return 0; /* it runs, or ran: the settling that follows says which */
+    return r;
+}
+
+int work_create(struct host *h, const struct create_request *q, enum reason_step *ret_step,
+                struct error *err)
+{
+    const struct container *c = q->c;
+    AUTO_ARENA a = ARENA_INIT;
+    AUTO_STR config = STR_INIT;
+    struct cgroup_limits limits;
+    *ret_step = REASON_CREATE;
+    container_limits(c->task->host, c->def, &limits);
+    int r = cgroup_container_create(&h->cgroups, c->task->id, c->name, &limits, err);
+    if (r >= 0)
+        r = build_config(&a, h, q, &config, ret_step, err);
+    if (r < 0)
+        return r;
+    *ret_step = REASON_START;
+    r = make(h, q, &config, err);
+    if (r >= 0 && q->start)
+        r = runtime_start(h->runtime, c->id, err);
+    return r;
+}
+
+/* ---- the end ---- */
+
+/* Notes the first failure and goes on: what can be removed is removed. */
+static void keep_first(int r, struct error *each, int *first, struct error *err)
+{
+    if (r >= 0 || *first < 0)
+        return;
+    *first = r;
+    if (err)
+        *err = *each;
+}
+
+static void clean_container(struct host *h, const struct container *c, int *first,
+                            struct error *err)
+{
+    struct error e = ERROR_INIT;
+    int r = runtime_remove(h->runtime, c->id, &e);
+    keep_first(r, &e, first, err);
+    if (r < 0)
+        return; /* it may run still: its network and root stay */
+    if (h->net)
+        keep_first(net_detach(h->net, c->id, &e), &e, first, err);
+    keep_first(overlay_release(h->roots, c->id, &e), &e, first, err);
+    if (c->manifest_digest)
+        keep_first(image_unpin(h->images, c->manifest_digest, c->id, &e), &e, first, err);
+}
+
+int work_clean(struct host *h, const struct task *t, struct error *err)
+{
+    int first = 0;
+    struct error e = ERROR_INIT;
+    for (size_t i = t->container_count; i-- > 0;)
+        clean_container(h, &t->containers[i], &first, err);
+    if (first < 0)
+        return first;
+    keep_first(cgroup_remove(&h->cgroups, t->id, NULL, &e), &e, &first, err);
+    keep_first(volumes_remove(t->dir, &e), &e, &first, err);
+    AUTO_STR files = STR_INIT;
+    str_addf(&files, "%s/files", t->dir);
+    keep_first(dir_remove_all(files.data, &e), &e, &first, err);
+    return first;
+}

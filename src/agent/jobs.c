@@ -1,0 +1,338 @@
+#include "jobs.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "log.h"
+#include "registry_token.h"
+#include "str.h"
+
+#define KILL_DEADLINE_MS 10000
+
+struct job {
+    uv_work_t req;
+    const char *name;
+    struct engine *engine;
+    struct task *task;
+    struct container *container; /* NULL: the task's own */
+    void (*work)(struct job *j);
+    void (*done)(struct job *j);
+    int64_t queued_ns, begun_ns, ended_ns;
+    int r;
+    enum reason_step step;
+    struct error err;
+
+    /* inputs and outputs, as the kind needs */
+    char *password;
+    struct image_result image;
+    struct net_port *ports;
+    struct net_attachment net;
+    struct container_state state;
+    int supervisor_fd;
+    int signo;
+};
+
+static void on_worker(uv_work_t *req)
+{
+    struct job *j = req->data;
+    j->begun_ns = clock_mono_ns();
+    j->work(j);
+    j->ended_ns = clock_mono_ns();
+}
+
+static void log_job(const struct job *j)
+{
+    char queue[24], work[24], age[24];
+    if (!log_enabled(LOG_DEBUG))
+        return;
+    snprintf(queue, sizeof(queue), "%" PRId64, (j->begun_ns - j->queued_ns) / 1000);
+    snprintf(work, sizeof(work), "%" PRId64, (j->ended_ns - j->begun_ns) / 1000);
+    snprintf(age, sizeof(age), "%" PRId64, (j->ended_ns - j->task->accepted_ns) / 1000);
+    log_line(LOG_DEBUG, "step", "task", j->task->id, "container",
+             j->container ? j->container->name : NULL, "step", j->name, "wait_us", queue,
+             "work_us", work, "since_accept_us", age, "error",
+             j->r < 0 ? j->err.text : NULL, NULL);
+}
+
+static void on_loop(uv_work_t *req, int status)
+{
+    struct job *j = req->data;
+    struct engine *e = j->engine;
+    struct task *t = j->task;
+    log_job(j);
+    j->done(j);
+    t->jobs--; /* only now: so long the task can't be freed */
+    e->jobs--;
+    free(j->password);
+    free(j->ports);
+    free(j);
+    if (!engine_release(e, t))
+        engine_advance(e, t);
+}
+
+static struct job *job_new(const char *name, struct task *t, struct container *c,
+                           void (*work)(struct job *), void (*done)(struct job *))
+{
+    struct job *j = xcalloc(1, sizeof(*j));
+    *j = (struct job){.name = name,
+                      .engine = t->engine,
+                      .task = t,
+                      .container = c,
+                      .work = work,
+                      .done = done,
+                      .supervisor_fd = -1};
+    return j;
+}
+
+static void job_run(struct job *j)
+{
+    j->req.data = j;
+    j->queued_ns = clock_mono_ns();
+    j->task->jobs++;
+    j->engine->jobs++;
+    uv_queue_work(j->engine->loop, &j->req, on_worker, on_loop);
+}
+
+/* ---- the task's group ---- */
+
+static void prepare_work(struct job *j)
+{
+    j->r = work_task(j->engine->host, j->task, &j->err);
+}
+
+static void prepare_done(struct job *j)
+{
+    struct task *t = j->task;
+    t->prepared = PART_DONE;
+    for (size_t i = 0; i < t->container_count && j->r < 0; i++)
+        engine_container_failed(&t->containers[i], REASON_CREATE, &j->err);
+}
+
+void job_prepare(struct task *t)
+{
+    t->prepared = PART_BUSY;
+    job_run(job_new("group", t, NULL, prepare_work, prepare_done));
+}
+
+/* ---- image ---- */
+
+static void image_work(struct job *j)
+{
+    struct registry_auth auth = {.username = "AWS", .password = j->password};
+    j->r = work_image(j->engine->host, j->container, j->password ? &auth : NULL, &j->image,
+                      &j->step, &j->err);
+}
+
+static void note_image(struct container *c, struct image_result *got)
+{
+    struct arena *a = &c->task->arena;
+    c->image = got->image;
+    memcpy(c->rootfs, got->rootfs, sizeof(c->rootfs));
+    c->image_digest = arena_strdup(a, got->image->digest);
+    c->manifest_digest = arena_strdup(a, got->image->manifest_digest);
+    c->stop_signal = arena_strdup(a, got->image->config.stop_signal);
+}
+
+static void image_done(struct job *j)
+{
+    struct container *c = j->container;
+    c->image_part = PART_DONE;
+    c->task->pull_stopped_at_ms = clock_wall_ms();
+    if (j->r >= 0)
+        note_image(c, &j->image);
+    else if (j->r == -E_CANCELLED && c->task->step == STEP_STOPPING)
+        container_set_reason(c, REASON_BEFORE_PULL);
+    else
+        engine_container_failed(c, j->step, &j->err);
+}
+
+void job_image(struct container *c)
+{
+    struct task *t = c->task;
+    struct job *j = job_new("image", t, c, image_work, image_done);
+    const char *password = registry_token_for(t->engine, c->def->image);
+    j->password = password ? xstrdup(password) : NULL;
+    c->image_part = PART_BUSY;
+    if (!t->pull_started_at_ms)
+        t->pull_started_at_ms = clock_wall_ms();
+    job_run(j);
+}
+
+/* ---- network ---- */
+
+static void network_work(struct job *j)
+{
+    j->r = work_network(j->engine->host, j->container, j->ports, &j->net, &j->step, &j->err);
+}
+
+static void network_done(struct job *j)
+{
+    struct container *c = j->container;
+    c->net_part = PART_DONE;
+    if (j->r < 0) {
+        engine_container_failed(c, j->step, &j->err);
+        return;
+    }
+    c->net = j->net;
+    for (size_t i = 0; i < c->port_count; i++)
+        c->ports[i] = j->ports[i];
+    c->ports_known = true;
+}
+
+void job_network(struct container *c)
+{
+    struct job *j = job_new("network", c->task, c, network_work, network_done);
+    j->ports = xcalloc(c->port_count + 1, sizeof(*j->ports));
+    for (size_t i = 0; i < c->port_count; i++)
+        j->ports[i] = c->ports[i];
+    c->net_part = PART_BUSY;
+    job_run(j);
+}
+
+/* ---- create, start ---- */
+
+/* Whatever happened: what does the runtime say? */
+static void adopt(struct job *j)
+{
+    struct error e = ERROR_INIT;
+    int r = runtime_adopt(j->engine->host->runtime, j->container->id, &j->state,
+                          &j->supervisor_fd, j->r < 0 ? &e : &j->err);
+    if (j->r >= 0)
+        j->r = r;
+}
+
+static void create_work(struct job *j)
+{
+    struct container *c = j->container;
+    struct create_request q = {
+        .c = c, .image = c->image, .net = &c->net, .rootfs = c->rootfs, .start = true};
+    j->r = work_create(j->engine->host, &q, &j->step, &j->err);
+    if (j->r >= 0)
+        adopt(j);
+}
+
+static void start_done(struct job *j)
+{
+    struct container *c = j->container;
+    c->busy = false;
+    image_free(c->image); /* large, and not needed any more */
+    c->image = NULL;
+    if (j->r < 0)
+        engine_container_failed(c, j->step, &j->err);
+    else
+        engine_container_state(c, &j->state, j->supervisor_fd);
+}
+
+void job_create(struct container *c)
+{
+    c->busy = true;
+    job_run(job_new("create", c->task, c, create_work, start_done));
+}
+
+static void start_work(struct job *j)
+{
+    j->step = REASON_START;
+    j->r = runtime_start(j->engine->host->runtime, j->container->id, &j->err);
+    if (j->r >= 0)
+        adopt(j);
+}
+
+void job_start(struct container *c)
+{
+    c->busy = true;
+    job_run(job_new("start", c->task, c, start_work, start_done));
+}
+
+/* ---- stop ---- */
+
+static void signal_work(struct job *j)
+{
+    j->r = runtime_signal(j->engine->host->runtime, j->container->id, j->signo, &j->err);
+}
+
+static void stop_done(struct job *j)
+{
+    struct container *c = j->container;
+    c->busy = false;
+    if (j->r < 0 && j->r != -E_CONFLICT && j->r != -E_NOTFOUND)
+        log_line(LOG_WARN, "stopping a container", "task", c->task->arn, "container",
+                 c->name, "error", j->err.text, NULL);
+    if (j->r < 0 || j->signo == 0)
+        c->settle = true;
+}
+
+void job_signal(struct container *c, int signo)
+{
+    struct job *j = job_new("signal", c->task, c, signal_work, stop_done);
+    j->signo = signo;
+    c->busy = true;
+    job_run(j);
+}
+
+static void kill_work(struct job *j)
+{
+    j->r = runtime_kill(j->engine->host->runtime, j->container->id, KILL_DEADLINE_MS,
+                        &j->err);
+}
+
+void job_kill(struct container *c)
+{
+    c->busy = true;
+    c->kill_due = false;
+    job_run(job_new("kill", c->task, c, kill_work, stop_done));
+}
+
+/* ---- settle ---- */
+
+static void settle_work(struct job *j)
+{
+    adopt(j);
+}
+
+static void settle_done(struct job *j)
+{
+    struct container *c = j->container;
+    c->busy = false;
+    if (j->r >= 0) {
+        engine_container_state(c, &j->state, j->supervisor_fd);
+        return;
+    }
+    log_line(LOG_ERROR, "can't tell what became of a container", "task", c->task->arn,
+             "container", c->name, "error", j->err.text, NULL);
+}
+
+void job_settle(struct container *c)
+{
+    c->busy = true;
+    c->settle = false;
+    job_run(job_new("settle", c->task, c, settle_work, settle_done));
+}
+
+/* ---- clean ---- */
+
+#define CLEAN_TRIES 5
+
+static void clean_work(struct job *j)
+{
+    if (j->task->clean_tries > 0) /* the last try failed */
+        usleep(200000u << j->task->clean_tries);
+    j->r = work_clean(j->engine->host, j->task, &j->err);
+}
+
+static void clean_done(struct job *j)
+{
+    struct task *t = j->task;
+    t->prepared = PART_TODO;
+    if (j->r >= 0 || ++t->clean_tries >= CLEAN_TRIES)
+        engine_cleaned(t->engine, t);
+    if (j->r < 0)
+        log_line(LOG_ERROR, "cleaning up", "task", t->arn, "error", j->err.text, NULL);
+}
+
+void job_clean(struct task *t)
+{
+    t->prepared = PART_BUSY;
+    job_run(job_new("clean", t, NULL, clean_work, clean_done));
+}

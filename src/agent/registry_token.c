@@ -1,0 +1,111 @@
+#include "registry_token.h"
+
+#include <stdlib.h>
+
+#include "base64.h"
+#include "clock.h"
+#include "ecr_api.h"
+#include "log.h"
+#include "reference.h"
+#include "server_calls.h"
+#include "str.h"
+
+#define EARLY_MS (30 * 60 * 1000)
+#define RETRY_MS (60 * 1000)
+
+static const char *port_of(const char *authority)
+{
+    const char *colon = strrchr(authority, ':');
+    return colon && !strchr(colon, ']') ? colon + 1 : "80";
+}
+
+bool registry_is_own(const char *image, const char *url)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    struct reference ref;
+    if (reference_parse(&a, image, &ref, NULL) < 0)
+        return false;
+    if (ref.ecr)
+        return true;
+    const char *start = strstr(url, "://");
+    start = start ? start + 3 : url;
+    const char *authority = arena_strndup(&a, start, strcspn(start, "/"));
+    if (streq(ref.registry, authority))
+        return true;
+    return reference_host_is_loopback(ref.registry) &&
+           reference_host_is_loopback(authority) &&
+           streq(port_of(ref.registry), port_of(authority));
+}
+
+static bool own(struct engine *e, const char *image)
+{
+    const struct agent_config *c = e->config;
+    return registry_is_own(image, c->registry_url ? c->registry_url : c->server_url);
+}
+
+/* "AWS:<password>" in base64. */
+static char *password_of(const char *token)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    uint8_t *text;
+    size_t size;
+    if (!token || !base64_decode(&a, token, strlen(token), &text, &size) || size < 5 ||
+        memcmp(text, "AWS:", 4) != 0)
+        return NULL;
+    char *password = xcalloc(1, size - 3);
+    memcpy(password, text + 4, size - 4);
+    return password;
+}
+
+static void take_token(struct registry_token *t, const char *body, size_t len)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    struct wire_error bad;
+    void *value;
+    if (wire_json_decode(&a, &ecr_get_authorization_token_response_shape, body, len, true,
+                         &value, &bad) < 0)
+        return;
+    const struct ecr_get_authorization_token_response *resp = value;
+    if (resp->authorization_data.n == 0)
+        return;
+    free(t->password);
+    t->password = password_of(resp->authorization_data.v[0].authorization_token);
+    t->expires_at_ms = resp->authorization_data.v[0].expires_at.v;
+}
+
+static void on_token(void *ctx, const struct server_answer *answer)
+{
+    struct engine *e = ctx;
+    e->token.asked = false;
+    if (answer->status == 200)
+        take_token(&e->token, answer->body, answer->body_len);
+    else
+        log_line(LOG_WARN, "no token for the registry; pulling without", "error",
+                 answer->status ? answer->body : answer->err->text, NULL);
+    e->token.retry_at_ms = clock_wall_ms() + RETRY_MS;
+    engine_advance_all(e);
+}
+
+bool registry_token_awaited(struct engine *e, const char *image)
+{
+    int64_t now = clock_wall_ms();
+    struct registry_token *t = &e->token;
+    if (!own(e, image))
+        return false;
+    if (t->password && now < t->expires_at_ms - EARLY_MS)
+        return false;
+    if (!t->asked && now < t->retry_at_ms)
+        return false; /* asked not long ago, in vain */
+    if (!t->asked) {
+        t->asked = true;
+        server_call(e->calls, "ecr",
+                    "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken", "{}", 2,
+                    on_token, e);
+    }
+    return true;
+}
+
+const char *registry_token_for(struct engine *e, const char *image)
+{
+    return own(e, image) ? e->token.password : NULL;
+}

@@ -1,0 +1,159 @@
+#include "report.h"
+
+#include "clock.h"
+#include "log.h"
+#include "server_calls.h"
+#include "str.h"
+
+#define TARGET "AmazonEC2ContainerServiceV20141113.SubmitTaskStateChange"
+
+const char *report_due(const struct task *t)
+{
+    if (!t->unsent || t->forgotten)
+        return NULL;
+    if (t->ever_running && str_empty(t->sent))
+        return "RUNNING";
+    if (t->step == STEP_STOPPED)
+        return "STOPPED";
+    return t->ever_running ? "RUNNING" : NULL;
+}
+
+static struct opt_time at(int64_t ms)
+{
+    return ms ? SET_TIME(ms) : (struct opt_time){0};
+}
+
+static void put_bindings(struct arena *a, const struct container *c,
+                         struct ecs_network_binding_list *ret)
+{
+    for (size_t i = 0; c->ports_known && i < c->port_count; i++) {
+        struct ecs_network_binding *b = LIST_PUSH(a, ret);
+        b->bind_ip = "0.0.0.0";
+        b->container_port = SET_INT(c->ports[i].container_port);
+        b->host_port = SET_INT(c->ports[i].host_port);
+        b->protocol =
+            c->ports[i].udp ? ECS_TRANSPORT_PROTOCOL_UDP : ECS_TRANSPORT_PROTOCOL_TCP;
+    }
+}
+
+/* `as_running`: the task is over, but the server has not heard that it ran. */
+static void put_container(struct arena *a, const struct container *c, const char *status,
+                          bool as_running, struct ecs_container_state_change *ret)
+{
+    bool was_up = container_was_up(c);
+    ret->container_name = c->name;
+    ret->image_digest = c->image_digest;
+    ret->runtime_id = was_up || c->created_at_ms ? c->id : NULL;
+    put_bindings(a, c, &ret->network_bindings);
+    if (as_running && was_up) {
+        ret->status = "RUNNING";
+        return;
+    }
+    ret->status = streq(status, "STOPPED") ? status : container_step_status(c->step);
+    ret->reason = c->reason;
+    if (c->has_exit_code)
+        ret->exit_code = SET_INT(c->exit_code);
+}
+
+void report_write(const struct task *t, const char *cluster, const char *status,
+                  struct str *ret)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    bool stopped = streq(status, "STOPPED");
+    bool as_running = !stopped && t->step != STEP_RUNNING;
+    struct ecs_submit_task_state_change_request req = {
+        .cluster = cluster,
+        .task = t->arn,
+        .status = status,
+        .reason = stopped ? t->reason : NULL,
+        .pull_started_at = at(t->pull_started_at_ms),
+        .pull_stopped_at = at(t->pull_stopped_at_ms),
+        .execution_stopped_at = at(stopped ? t->execution_stopped_at_ms : 0)};
+    for (size_t i = 0; i < t->container_count; i++)
+        put_container(&a, &t->containers[i], status, as_running,
+                      LIST_PUSH(&a, &req.containers));
+    wire_json_encode(ret, &ecs_submit_task_state_change_request_shape, &req);
+}
+
+/* ---- sending ---- */
+
+static void on_timer(uv_timer_t *timer)
+{
+    report_all(timer->data);
+}
+
+/* The earliest of all that wait. */
+static void arm_timer(struct engine *e, int64_t ms)
+{
+    uint64_t due = (uint64_t)(ms > 0 ? ms : 1);
+    if (!uv_is_active((uv_handle_t *)&e->report_timer) ||
+        uv_timer_get_due_in(&e->report_timer) > due)
+        uv_timer_start(&e->report_timer, on_timer, due, 0);
+}
+
+static void acknowledged(struct engine *e, struct task *t)
+{
+    backoff_reset(&t->send_backoff);
+    t->sent = t->sending_status;
+    if (t->version == t->sending_version)
+        t->unsent = false;
+    engine_changed(e, t, false);
+    if (t->step == STEP_STOPPED && streq(t->sent, "STOPPED") && !t->unsent)
+        engine_drop(e, t);
+}
+
+static void refused(struct engine *e, struct task *t, const struct server_answer *answer)
+{
+    const char *text = answer->status ? answer->body : answer->err->text;
+    log_line(LOG_WARN, "the server did not take a report", "task", t->arn, "status",
+             t->sending_status, "error", text, NULL);
+    int64_t wait = backoff_next_ms(&t->send_backoff, server_random(e->calls));
+    t->send_after_ns = clock_mono_ns() + wait * 1000000;
+    arm_timer(e, wait);
+}
+
+static void on_answer(void *ctx, const struct server_answer *answer)
+{
+    struct task *t = ctx;
+    struct engine *e = t->engine;
+    e->sending--;
+    if (answer->status == 200)
+        acknowledged(e, t);
+    else if (server_answer_is_final(answer)) {
+        log_line(LOG_ERROR, "the server refuses a report for good", "task", t->arn,
+                 "status", t->sending_status, "error", answer->body, NULL);
+        acknowledged(e, t);
+    } else {
+        refused(e, t, answer);
+    }
+    t->sending = false; /* only now: so long the task can't be freed */
+    if (!engine_release(e, t))
+        report_task(e, t);
+}
+
+void report_task(struct engine *e, struct task *t)
+{
+    const char *status = report_due(t);
+    if (!status || t->sending || t->dropped || !e->cluster_arn || e->stopping)
+        return;
+    int64_t now = clock_mono_ns();
+    if (now < t->send_after_ns) {
+        arm_timer(e, (t->send_after_ns - now) / 1000000);
+        return;
+    }
+    AUTO_STR body = STR_INIT;
+    report_write(t, e->cluster_arn, status, &body);
+    t->sending = true;
+    t->sending_status = status;
+    t->sending_version = t->version;
+    e->sending++;
+    server_call(e->calls, "ecs", TARGET, body.data, body.len, on_answer, t);
+}
+
+void report_all(struct engine *e)
+{
+    list_for_each_safe(it, &e->tasks)
+    {
+        report_task(e, list_entry(it, struct task, link));
+    }
+}

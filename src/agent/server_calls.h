@@ -1,0 +1,69 @@
+/* server_calls.h: the agent's way to its server: signed calls and one long stream.
+ *
+ * Calls are AWS JSON 1.1 POSTs over at most CALLS_PARALLEL kept connections; more wait in
+ * line (the callers bound their number: one a task). The stream is one GET whose answer does not end: lines of JSON. Everything runs on
+ * the loop (libuv, no thread, no libcurl).
+ *
+ * Owns: connections and copies of what is sent. Threads: the loop's only; callbacks come
+ * from the loop, never from within the call that asked (a stream's bad URL excepted).
+ * Fails: by the callback: status 0 and an error. E_NETWORK, E_TIMEOUT, E_PROTOCOL, E_LIMIT,
+ * E_CANCELLED when the agent ends. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "error.h"
+
+#define CALLS_PARALLEL  8
+#define CALL_TIMEOUT_MS 30000
+#define ANSWER_MAX      (8u << 20)
+#define STREAM_LINE_MAX (64u << 20) /* the desired state of a whole instance is one line */
+
+struct server_calls;
+
+struct server_config {
+    const char *url;
+    const char *region, *access_key_id, *secret_access_key, *session_token;
+};
+
+/* E_INVALID the URL; E_UNSUPPORTED https. */
+int server_calls_new(uv_loop_t *loop, const struct server_config *config,
+                     struct server_calls **ret, struct error *err);
+/* Ends everything; callbacks come with E_CANCELLED. Run the loop, then free. */
+void server_calls_close(struct server_calls *s);
+void server_calls_free(struct server_calls *s);
+
+struct server_answer {
+    int status;       /* HTTP; 0: no answer, see err */
+    const char *body; /* NUL-terminated, "" when none */
+    size_t body_len;
+    const struct error *err;
+};
+typedef void server_done(void *ctx, const struct server_answer *answer);
+
+/* `target` is X-Amz-Target's value. The body is copied. */
+void server_call(struct server_calls *s, const char *service, const char *target,
+                 const char *body, size_t len, server_done *done, void *ctx);
+/* Will the same call never succeed? (400 with a client's error, but no throttling and
+ * nothing about credentials.) */
+bool server_answer_is_final(const struct server_answer *answer);
+
+/* One stream at a time. `line` gets each line; `ended` comes once, whatever the reason
+ * (status 200: the peer ended it, or idle_ms passed without a byte). */
+typedef void server_line(void *ctx, const char *line, size_t len);
+void server_stream_open(struct server_calls *s, const char *url, int64_t idle_ms,
+                        server_line *line, server_done *ended, void *ctx);
+
+uint32_t server_random(struct server_calls *s);
+
+/* ---- pure, for tests ---- */
+
+struct server_url {
+    char host[256], port[8], path[1024]; /* path begins with '/', without query */
+    char authority[300];                 /* as Host says it */
+    const char *query;                   /* in the text given; NULL: none */
+};
+int server_url_parse(const char *url, struct server_url *ret, struct error *err);

@@ -1,0 +1,165 @@
+#include "task.h"
+
+#include <stdlib.h>
+
+#include "clock.h"
+#include "http_client.h"
+#include "str.h"
+
+static const struct {
+    const char *name, *status;
+} csteps[] = {
+    [CSTEP_NONE] = {"NONE", "PENDING"},
+    [CSTEP_CREATED] = {"CREATED", "PENDING"},
+    [CSTEP_RUNNING] = {"RUNNING", "RUNNING"},
+    [CSTEP_STOPPED] = {"STOPPED", "STOPPED"},
+};
+_Static_assert(sizeof(csteps) / sizeof(csteps[0]) == CSTEP_COUNT, "a name for every step");
+
+const char *container_step_name(enum container_step step)
+{
+    return csteps[step].name;
+}
+
+const char *container_step_status(enum container_step step)
+{
+    return csteps[step].status;
+}
+
+bool container_step_parse(const char *name, enum container_step *ret)
+{
+    for (int i = 0; i < CSTEP_COUNT; i++) {
+        if (streq(name, csteps[i].name)) {
+            *ret = (enum container_step)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool id_is_good(const char *id)
+{
+    size_t n = id ? strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                               "0123456789_-")
+                  : 0;
+    return n > 0 && n <= 100 && !id[n];
+}
+
+static void init_ports(struct task *t, struct container *c)
+{
+    const struct ecs_port_mapping_list *l = &c->def->port_mappings;
+    enum ecs_network_mode mode = t->host->task_definition->network_mode;
+    if (mode == ECS_NETWORK_MODE_NONE)
+        return;
+    c->ports = arena_new_array(&t->arena, struct net_port, l->n + 1);
+    for (size_t i = 0; i < l->n; i++) {
+        struct net_port *p = &c->ports[c->port_count++];
+        p->container_port = (uint16_t)l->v[i].container_port.v;
+        p->host_port = (uint16_t)(l->v[i].host_port.set ? l->v[i].host_port.v : 0);
+        p->udp = l->v[i].protocol == ECS_TRANSPORT_PROTOCOL_UDP;
+        if (mode == ECS_NETWORK_MODE_HOST && p->host_port == 0)
+            p->host_port = p->container_port;
+    }
+    c->ports_known = mode == ECS_NETWORK_MODE_HOST;
+}
+
+static void init_container(struct task *t, size_t i)
+{
+    struct container *c = &t->containers[i];
+    c->task = t;
+    c->index = i;
+    c->def = &t->host->task_definition->container_definitions.v[i];
+    c->name = c->def->name;
+    c->id = container_id_make(&t->arena, t->id, c->name);
+    c->essential = !c->def->essential.set || c->def->essential.v;
+    c->supervisor_fd = -1;
+    c->log_path = arena_printf(&t->arena, "%s/logs/%s.log", t->dir, c->name);
+    init_ports(t, c);
+}
+
+static int check_words(const struct gantry_host_task *w, struct error *err)
+{
+    if (!id_is_good(w->task_id) || str_empty(w->task_arn))
+        return fail(err, E_INVALID, "a task without id or ARN");
+    const struct ecs_task_definition *def = w->task_definition;
+    if (!def || def->container_definitions.n == 0)
+        return fail(err, E_INVALID, "task %s has no containers", w->task_id);
+    for (size_t i = 0; i < def->container_definitions.n; i++)
+        if (!id_is_good(def->container_definitions.v[i].name))
+            return fail(err, E_INVALID, "task %s: bad name of container %zu", w->task_id, i);
+    return 0;
+}
+
+int task_new(struct engine *e, const struct gantry_host_task *words, const char *data_dir,
+             struct task **ret, struct error *err)
+{
+    int r = check_words(words, err);
+    if (r < 0)
+        return r;
+    struct task *t = xcalloc(1, sizeof(*t));
+    list_init(&t->link);
+    t->engine = e;
+    t->host = wire_copy(&t->arena, &gantry_host_task_shape, words);
+    t->id = t->host->task_id;
+    t->arn = t->host->task_arn;
+    t->dir = arena_printf(&t->arena, "%s/tasks/%s", data_dir, t->id);
+    t->sent = "";
+    t->send_backoff = (struct backoff)BACKOFF_REPORT;
+    t->accepted_ns = clock_mono_ns();
+    t->cancel = http_cancel_new();
+    task_need_of(&t->arena, t->host->task_definition, t->host->overrides, &t->need);
+    t->container_count = t->host->task_definition->container_definitions.n;
+    t->containers = arena_new_array(&t->arena, struct container, t->container_count);
+    for (size_t i = 0; i < t->container_count; i++)
+        init_container(t, i);
+    *ret = t;
+    return 0;
+}
+
+void task_free(struct task *t)
+{
+    if (!t)
+        return;
+    list_remove(&t->link);
+    for (size_t i = 0; i < t->container_count; i++)
+        image_free(t->containers[i].image);
+    http_cancel_free(t->cancel);
+    arena_free(&t->arena);
+    free(t);
+}
+
+void task_set_reason(struct task *t, const char *reason)
+{
+    if (!t->reason)
+        t->reason = arena_strdup(&t->arena, reason);
+}
+
+void container_set_reason(struct container *c, const char *reason)
+{
+    if (!c->reason)
+        c->reason = arena_strdup(&c->task->arena, reason);
+}
+
+bool container_is_done(const struct container *c)
+{
+    return c->step == CSTEP_STOPPED;
+}
+
+bool container_was_up(const struct container *c)
+{
+    return c->started_at_ms > 0;
+}
+
+struct order_view *task_views(const struct task *t, struct arena *a)
+{
+    struct order_view *v = arena_new_array(a, struct order_view, t->container_count);
+    for (size_t i = 0; i < t->container_count; i++) {
+        const struct container *c = &t->containers[i];
+        v[i] = (struct order_view){.up = container_was_up(c),
+                                   .done = container_is_done(c),
+                                   .failed_to_start = c->failed,
+                                   .has_exit_code = c->has_exit_code,
+                                   .exit_code = c->exit_code};
+    }
+    return v;
+}

@@ -1,0 +1,133 @@
+/* task.h: a task on this host: what was asked, what is known, what is under way.
+ *
+ * Owns: a task its arena, in which everything of it lies for as long as it is known.
+ * Threads: the loop's only. Workers get what they need copied or constant: the server's
+ * words (`host`, `def`), names and paths never change once the task is made.
+ * Fails: as noted. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "arena.h"
+#include "backoff.h"
+#include "ecs_api.h"
+#include "error.h"
+#include "gantry_api.h"
+#include "host_room.h"
+#include "image_store.h"
+#include "list.h"
+#include "net.h"
+#include "runtime.h"
+#include "task_order.h"
+#include "task_spec.h"
+#include "task_steps.h"
+
+#define CONTAINER_ROOT_SIZE 512
+
+struct engine;
+struct task;
+
+enum container_step {
+    CSTEP_NONE, /* nothing but perhaps files, an address, a root */
+    CSTEP_CREATED,
+    CSTEP_RUNNING,
+    CSTEP_STOPPED,
+    CSTEP_COUNT,
+};
+const char *container_step_name(enum container_step step); /* "NONE", "CREATED", … */
+bool container_step_parse(const char *name, enum container_step *ret);
+const char *container_step_status(enum container_step step); /* "PENDING", "RUNNING", … */
+
+/* What is being done or is done on the way to CREATED; not saved, as it can be repeated. */
+enum part { PART_TODO, PART_BUSY, PART_DONE };
+
+struct container {
+    struct task *task;
+    size_t index;
+    const struct ecs_container_definition *def;
+    const char *name, *id;
+    const char *log_path; /* NULL: driver none */
+    struct log_settings log;
+    bool essential;
+
+    /* known, saved */
+    enum container_step step;
+    const char *reason; /* NULL: none */
+    bool has_exit_code;
+    int exit_code;
+    const char *image_digest, *manifest_digest;
+    const char *stop_signal; /* the image's word; NULL or "": SIGTERM */
+    struct net_port *ports;
+    size_t port_count;
+    bool ports_known; /* host ports are filled in */
+    int64_t created_at_ms, started_at_ms, finished_at_ms; /* 0: not yet */
+
+    /* under way */
+    enum part image_part, net_part;
+    struct image *image; /* from the pull until the container is created */
+    struct net_attachment net;
+    char rootfs[CONTAINER_ROOT_SIZE];
+    bool busy;       /* a job that must be alone: create, start, signal, kill, settle */
+    bool settle;     /* ask the runtime what became of it, when not busy */
+    bool failed;     /* never ran: one of its steps failed */
+    bool stop_sent, kill_due;
+    uv_timer_t stop_timer; /* valid while timer_open */
+    uv_poll_t supervisor;  /* valid while poll_open */
+    bool timer_open, poll_open;
+    int supervisor_fd;
+};
+
+struct task {
+    struct list link; /* engine.tasks, oldest first */
+    struct engine *engine;
+    struct arena arena;
+    const struct gantry_host_task *host;
+    const char *id, *arn;
+    const char *dir; /* <data_dir>/tasks/<id> */
+    struct task_order order;
+    struct task_need need;
+
+    /* known, saved */
+    int64_t sequence;
+    enum task_step step;
+    bool stop_wanted;    /* desired status STOPPED */
+    bool forgotten;      /* the server does not want to hear of it */
+    bool ever_running;   /* every container was up */
+    const char *reason;  /* why it ends; NULL: the server said so */
+    const char *sent;    /* last status that the server acknowledged; "" */
+    int64_t accepted_at_ms, pull_started_at_ms, pull_stopped_at_ms;
+    int64_t execution_stopped_at_ms, stopped_at_ms;
+    struct container *containers;
+    size_t container_count;
+
+    /* under way */
+    enum part prepared;
+    int64_t accepted_ns;
+    unsigned jobs, handles; /* the task can be freed when both are 0 */
+    unsigned clean_tries;
+    bool dropped;
+    bool has_room;
+    struct http_cancel *cancel; /* of its pulls */
+    /* reporting */
+    bool unsent, sending;
+    uint64_t version, sending_version;
+    const char *sending_status;
+    int64_t send_after_ns;
+    struct backoff send_backoff;
+};
+
+/* Copies the words into an arena of its own. E_INVALID: they make no task. `data_dir` is
+ * the agent's. */
+int task_new(struct engine *e, const struct gantry_host_task *words, const char *data_dir,
+             struct task **ret, struct error *err);
+void task_free(struct task *t); /* no job, no handle; NULL allowed */
+/* In the task's arena. Later reasons do not replace the first. */
+void task_set_reason(struct task *t, const char *reason);
+void container_set_reason(struct container *c, const char *reason);
+/* Views for task_order.h, in `a`. */
+struct order_view *task_views(const struct task *t, struct arena *a);
+bool container_is_done(const struct container *c);
+bool container_was_up(const struct container *c);

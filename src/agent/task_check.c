@@ -1,0 +1,230 @@
+/* task_check.c: what a task may ask for and this agent does not do (yet).
+ *
+ * A task never runs with a part of its definition ignored: it ends with a reason instead.
+ * Also what of logConfiguration is done. */
+#include <stdlib.h>
+
+#include "host_room.h"
+#include "str.h"
+#include "task_spec.h"
+
+typedef const char *container_rule(const struct ecs_container_definition *c);
+
+static bool is_true(struct opt_bool b)
+{
+    return b.set && b.v;
+}
+
+static const char *bad_feature(const struct ecs_container_definition *c)
+{
+    if (c->secrets.n)
+        return "secrets";
+    if (c->environment_files.n)
+        return "environmentFiles";
+    if (c->repository_credentials)
+        return "repositoryCredentials";
+    if (c->health_check)
+        return "healthCheck";
+    if (c->links.n)
+        return "links";
+    if (c->firelens_configuration)
+        return "firelensConfiguration";
+    if (c->resource_requirements.n)
+        return "resourceRequirements";
+    if (c->credential_specs.n)
+        return "credentialSpecs";
+    if (c->restart_policy && is_true(c->restart_policy->enabled))
+        return "restartPolicy";
+    return NULL;
+}
+
+static const char *bad_port(const struct ecs_container_definition *c)
+{
+    for (size_t i = 0; i < c->port_mappings.n; i++)
+        if (!str_empty(c->port_mappings.v[i].container_port_range))
+            return "portMappings.containerPortRange";
+    return NULL;
+}
+
+static const char *bad_dependency(const struct ecs_container_definition *c)
+{
+    for (size_t i = 0; i < c->depends_on.n; i++)
+        if (c->depends_on.v[i].condition == ECS_CONTAINER_CONDITION_HEALTHY)
+            return "dependsOn with condition HEALTHY";
+    return NULL;
+}
+
+static const char *bad_security(const struct ecs_container_definition *c)
+{
+    static const char *const fine[] = {
+        "no-new-privileges",        "no-new-privileges:true", "no-new-privileges=true",
+        "seccomp:unconfined",       "seccomp=unconfined",     "apparmor:unconfined",
+        "apparmor=unconfined",      "label:disable",          "label=disable",
+        "no-new-privileges:false",  "no-new-privileges=false"};
+    for (size_t i = 0; i < c->docker_security_options.n; i++) {
+        bool known = false;
+        for (size_t k = 0; k < sizeof(fine) / sizeof(fine[0]); k++)
+            known = known || streq(c->docker_security_options.v[i], fine[k]);
+        if (!known)
+            return "dockerSecurityOptions other than no-new-privileges and unconfined";
+    }
+    return NULL;
+}
+
+static const char *bad_override(const struct ecs_container_override *o)
+{
+    if (o && o->environment_files.n)
+        return "overrides.environmentFiles";
+    if (o && o->resource_requirements.n)
+        return "overrides.resourceRequirements";
+    return NULL;
+}
+
+static const char *bad_volume(const struct ecs_volume *v)
+{
+    if (v->efs_volume_configuration)
+        return "efsVolumeConfiguration";
+    if (v->s3files_volume_configuration)
+        return "s3filesVolumeConfiguration";
+    if (v->fsx_windows_file_server_volume_configuration)
+        return "fsxWindowsFileServerVolumeConfiguration";
+    if (is_true(v->configured_at_launch))
+        return "volumes configured at launch";
+    const struct ecs_docker_volume_configuration *d = v->docker_volume_configuration;
+    if (d && !str_empty(d->driver) && !streq(d->driver, "local"))
+        return "dockerVolumeConfiguration.driver other than local";
+    if (d && d->driver_opts.n)
+        return "dockerVolumeConfiguration.driverOpts";
+    return NULL;
+}
+
+static const char *bad_task(const struct ecs_task_definition *def)
+{
+    if (def->network_mode == ECS_NETWORK_MODE_AWSVPC)
+        return "networkMode awsvpc";
+    if (def->pid_mode == ECS_PID_MODE_TASK)
+        return "pidMode task";
+    if (def->ipc_mode == ECS_IPC_MODE_TASK)
+        return "ipcMode task";
+    if (def->proxy_configuration)
+        return "proxyConfiguration";
+    if (def->inference_accelerators.n)
+        return "inferenceAccelerators";
+    for (size_t i = 0; i < def->volumes.n; i++) {
+        const char *bad = bad_volume(&def->volumes.v[i]);
+        if (bad)
+            return bad;
+    }
+    return NULL;
+}
+
+static int refuse(struct error *err, const char *what)
+{
+    return fail(err, E_UNSUPPORTED, "%s: not supported by this agent", what);
+}
+
+int task_check_supported(const struct gantry_host_task *task, size_t *ret_index,
+                         struct error *err)
+{
+    static container_rule *const rules[] = {bad_feature, bad_port, bad_dependency,
+                                            bad_security};
+    const struct ecs_task_definition *def = task->task_definition;
+    const char *bad = bad_task(def);
+    *ret_index = SIZE_MAX;
+    if (bad)
+        return refuse(err, bad);
+    for (size_t i = 0; i < def->container_definitions.n; i++) {
+        const struct ecs_container_definition *c = &def->container_definitions.v[i];
+        struct log_settings log;
+        bad = bad_override(container_override_find(task->overrides, c->name));
+        for (size_t k = 0; k < sizeof(rules) / sizeof(rules[0]) && !bad; k++)
+            bad = rules[k](c);
+        *ret_index = i;
+        if (bad)
+            return refuse(err, bad);
+        int r = log_settings_of(c, 0, 1, &log, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* ---- logConfiguration ---- */
+
+/* Docker's sizes: a number and k, m or g (either case, an optional b). */
+static bool parse_size(const char *text, int64_t *ret)
+{
+    char *end;
+    double v = strtod(text, &end);
+    if (end == text || !(v >= 0) || v > 1e15)
+        return false;
+    int64_t unit = 1;
+    switch (*end | 32) {
+    case 'k':
+        unit = 1024;
+        break;
+    case 'm':
+        unit = 1024 * 1024;
+        break;
+    case 'g':
+        unit = 1024 * 1024 * 1024;
+        break;
+    default:
+        break;
+    }
+    if (unit > 1)
+        end++;
+    if ((*end | 32) == 'b')
+        end++;
+    if (*end)
+        return false;
+    *ret = (int64_t)(v * (double)unit);
+    return true;
+}
+
+static int read_option(const struct string_entry *o, struct log_settings *s,
+                       struct error *err)
+{
+    int64_t n;
+    if (streq(o->key, "max-size")) {
+        if (streq(o->value, "-1"))
+            s->max_bytes = 0;
+        else if (!o->value || !parse_size(o->value, &s->max_bytes))
+            return fail(err, E_INVALID, "invalid value for max-size: '%s'", o->value);
+    } else if (streq(o->key, "max-file")) {
+        if (!o->value || !str_to_i64(o->value, 1, 1000, &n))
+            return fail(err, E_INVALID, "invalid value for max-file: '%s'", o->value);
+        s->max_files = (int)n;
+    } else if (!streq(o->key, "mode") && !streq(o->key, "max-buffer-size")) {
+        /* labels, tag, env would change what a line says; compress what a file is */
+        return fail(err, E_UNSUPPORTED, "log option '%s' for json-file is not supported",
+                    o->key);
+    }
+    return 0;
+}
+
+int log_settings_of(const struct ecs_container_definition *def, int64_t default_bytes,
+                    int default_files, struct log_settings *ret, struct error *err)
+{
+    struct log_settings s = {.max_bytes = default_bytes,
+                             .max_files = default_files > 0 ? default_files : 1};
+    const struct ecs_log_configuration *c = def->log_configuration;
+    *ret = s;
+    if (!c)
+        return 0;
+    const char *driver = wire_enum_name(&ecs_log_driver_shape, (int)c->log_driver);
+    if (streq(driver, "none")) {
+        ret->none = true;
+        return 0;
+    }
+    if (!streq(driver, "json-file"))
+        return fail(err, E_UNSUPPORTED, "log driver '%s' is not supported by this agent",
+                    driver ? driver : "unknown");
+    for (size_t i = 0; i < c->options.n; i++) {
+        int r = read_option(&c->options.v[i], &s, err);
+        if (r < 0)
+            return r;
+    }
+    *ret = s;
+    return 0;
+}

@@ -1,0 +1,465 @@
+#include "task_spec.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "host_room.h"
+#include "str.h"
+
+#define MIB                 (1024 * 1024)
+#define MEMORY_SMALLEST_MIB 6 /* what OCI runtimes need to start anything */
+
+static bool is_given(const struct string_list *l)
+{
+    return l->n > 0;
+}
+
+static size_t count_of(const char *const *v)
+{
+    size_t n = 0;
+    while (v && v[n])
+        n++;
+    return n;
+}
+
+struct args {
+    const char **v;
+    size_t n;
+};
+
+static void append(struct args *out, const char *const *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        out->v[out->n++] = v[i];
+}
+
+int task_spec_args(struct arena *a, const struct ecs_container_definition *def,
+                   const struct ecs_container_override *over,
+                   const struct image_config *image, const char *const **ret,
+                   struct error *err)
+{
+    static const struct string_list none;
+    const struct string_list *entry = &def->entry_point;
+    const struct string_list *cmd =
+        over && is_given(&over->command) ? &over->command : &def->command;
+    /* Docker's way to say "no entry point": one empty string */
+    bool cleared = entry->n == 1 && str_empty(entry->v[0]);
+    bool given = is_given(entry);
+    size_t image_entry = count_of(image->entrypoint), image_cmd = count_of(image->cmd);
+
+    struct args out = {
+        .v = arena_new_array(a, const char *,
+                             entry->n + cmd->n + image_entry + image_cmd + 1)};
+    if (!given)
+        append(&out, image->entrypoint, image_entry);
+    else if (!cleared)
+        append(&out, entry->v, entry->n);
+    if (!is_given(cmd))
+        cmd = &none;
+    append(&out, cmd->v, cmd->n);
+    if (cmd->n == 0 && !given)
+        append(&out, image->cmd, image_cmd);
+    if (out.n == 0)
+        return fail(err, E_INVALID, "No command specified");
+    *ret = out.v;
+    return 0;
+}
+
+/* ---- environment ---- */
+
+struct env {
+    struct arena *a;
+    const char **v;
+    size_t n;
+};
+
+static size_t name_length(const char *entry)
+{
+    return strcspn(entry, "=");
+}
+
+static size_t env_find(const struct env *e, const char *name, size_t len)
+{
+    for (size_t i = 0; i < e->n; i++)
+        if (name_length(e->v[i]) == len && strncmp(e->v[i], name, len) == 0)
+            return i;
+    return e->n;
+}
+
+static bool env_has(const struct env *e, const char *name)
+{
+    return env_find(e, name, strlen(name)) < e->n;
+}
+
+static void env_put_entry(struct env *e, const char *entry)
+{
+    size_t i = env_find(e, entry, name_length(entry));
+    e->v[i] = entry;
+    if (i == e->n)
+        e->n++;
+}
+
+static void env_put(struct env *e, const char *name, const char *value)
+{
+    if (!str_empty(name))
+        env_put_entry(e, arena_printf(e->a, "%s=%s", name, value ? value : ""));
+}
+
+static void env_put_list(struct env *e, const struct ecs_key_value_pair_list *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        env_put(e, l->v[i].name, l->v[i].value);
+}
+
+static bool list_has(const struct ecs_key_value_pair_list *l, const char *name)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (streq(l->v[i].name, name))
+            return true;
+    return false;
+}
+
+static void env_inject(struct env *e, const struct gantry_host_task *task,
+                       const struct ecs_container_definition *def)
+{
+    bool fargate = streq(task->launch_type, "FARGATE");
+    env_put(e, "AWS_EXECUTION_ENV", fargate ? "AWS_ECS_FARGATE" : "AWS_ECS_EC2");
+    bool set = env_has(e, "AWS_REGION") || env_has(e, "AWS_DEFAULT_REGION") ||
+               list_has(&def->environment, "AWS_REGION") ||
+               list_has(&def->environment, "AWS_DEFAULT_REGION");
+    if (set || !task->region)
+        return;
+    env_put(e, "AWS_REGION", task->region);
+    env_put(e, "AWS_DEFAULT_REGION", task->region);
+}
+
+const char *const *task_spec_env(struct arena *a, const struct gantry_host_task *task,
+                                 const struct ecs_container_definition *def,
+                                 const struct image_config *image)
+{
+    const struct ecs_container_override *over =
+        container_override_find(task->overrides, def->name);
+    size_t most = count_of(image->env) + def->environment.n +
+                  (over ? over->environment.n : 0) + 8;
+    struct env e = {.a = a, .v = arena_new_array(a, const char *, most + 1)};
+    for (size_t i = 0; image->env && image->env[i]; i++)
+        env_put_entry(&e, image->env[i]);
+    env_inject(&e, task, def);
+    env_put_list(&e, &def->environment);
+    if (over)
+        env_put_list(&e, &over->environment);
+    return e.v;
+}
+
+/* ---- names ---- */
+
+/* FNV-1a: only to make names that stay the same. */
+static uint64_t name_hash(const char *s)
+{
+    uint64_t h = 14695981039346656037ull;
+    for (; *s; s++)
+        h = (h ^ (unsigned char)*s) * 1099511628211ull;
+    return h ^ h >> 32;
+}
+
+const char *container_id_make(struct arena *a, const char *task_id, const char *container)
+{
+    return arena_printf(a, "%s-%010" PRIu32, task_id, (uint32_t)name_hash(container));
+}
+
+const char *container_display_name(struct arena *a, const struct gantry_host_task *task,
+                                   const char *container, const char *id)
+{
+    const struct ecs_task_definition *def = task->task_definition;
+    uint64_t h = name_hash(id);
+    return arena_printf(a, "ecs-%s-%d-%s-%016" PRIx64 "%04x", def->family,
+                        (int)def->revision.v, container, h, (unsigned)(h * 31 & 0xffff));
+}
+
+const char *task_spec_hostname(struct arena *a, const struct gantry_host_task *task,
+                               const struct ecs_container_definition *def,
+                               const char *id)
+{
+    if (!str_empty(def->hostname))
+        return def->hostname;
+    if (task->task_definition->network_mode == ECS_NETWORK_MODE_HOST)
+        return NULL;
+    return arena_strndup(a, id, 12);
+}
+
+static int realtime_signal(const char *name)
+{
+    int64_t n = 0;
+    if (strncasecmp(name, "RTMIN", 5) == 0) {
+        if (name[5] == '+' && !str_to_i64(name + 6, 0, 63, &n))
+            return 0;
+        return SIGRTMIN + (int)n;
+    }
+    if (strncasecmp(name, "RTMAX", 5) == 0) {
+        if (name[5] == '-' && !str_to_i64(name + 6, 0, 63, &n))
+            return 0;
+        return SIGRTMAX - (int)n;
+    }
+    return 0;
+}
+
+int stop_signal_number(const char *name)
+{
+    int64_t n;
+    if (str_empty(name))
+        return SIGTERM;
+    if (str_to_i64(name, 1, SIGRTMAX, &n))
+        return (int)n;
+    if (strncasecmp(name, "SIG", 3) == 0)
+        name += 3;
+    for (int i = 1; i < NSIG; i++) {
+        const char *abbreviation = sigabbrev_np(i);
+        if (abbreviation && strcasecmp(abbreviation, name) == 0)
+            return i;
+    }
+    int rt = realtime_signal(name);
+    return rt > 0 && rt <= SIGRTMAX ? rt : SIGTERM;
+}
+
+/* ---- limits ---- */
+
+static struct opt_int either(struct opt_int over, struct opt_int def)
+{
+    return over.set ? over : def;
+}
+
+static int64_t container_cpu(const struct gantry_host_task *task,
+                             const struct ecs_container_definition *def)
+{
+    const struct ecs_container_override *o =
+        container_override_find(task->overrides, def->name);
+    struct opt_int cpu = o ? either(o->cpu, def->cpu) : def->cpu;
+    return cpu.set ? cpu.v : 0;
+}
+
+void task_limits(const struct gantry_host_task *task, struct cgroup_limits *ret)
+{
+    const struct ecs_task_definition *def = task->task_definition;
+    const struct ecs_task_override *o = task->overrides;
+    int64_t cpu = task_size_parse(o && o->cpu ? o->cpu : def->cpu);
+    int64_t memory = task_size_parse(o && o->memory ? o->memory : def->memory);
+    *ret = (struct cgroup_limits)CGROUP_LIMITS_INIT;
+    ret->memory_max_bytes = memory * MIB;
+    if (cpu > 0) {
+        ret->cpu_quota_us = cgroup_cpu_quota_us(cpu);
+        return;
+    }
+    for (size_t i = 0; i < def->container_definitions.n; i++)
+        ret->cpu_shares +=
+            cgroup_cpu_shares(container_cpu(task, &def->container_definitions.v[i]));
+    ret->cpu_shares = cgroup_cpu_shares(ret->cpu_shares);
+}
+
+static void swap_limits(const struct ecs_linux_parameters *l, int64_t memory_bytes,
+                        struct cgroup_limits *ret)
+{
+    if (!l || !l->max_swap.set || memory_bytes == 0)
+        return;
+    ret->swap_max_bytes = (int64_t)l->max_swap.v * MIB;
+    ret->swappiness = l->swappiness.set ? l->swappiness.v : 60;
+}
+
+void container_limits(const struct gantry_host_task *task,
+                      const struct ecs_container_definition *def,
+                      struct cgroup_limits *ret)
+{
+    const struct ecs_container_override *o =
+        container_override_find(task->overrides, def->name);
+    struct opt_int hard = o ? either(o->memory, def->memory) : def->memory;
+    struct opt_int soft =
+        o ? either(o->memory_reservation, def->memory_reservation)
+          : def->memory_reservation;
+    *ret = (struct cgroup_limits)CGROUP_LIMITS_INIT;
+    ret->cpu_shares = cgroup_cpu_shares(container_cpu(task, def));
+    if (hard.set && hard.v > 0)
+        ret->memory_max_bytes =
+            (int64_t)(hard.v < MEMORY_SMALLEST_MIB ? MEMORY_SMALLEST_MIB : hard.v) * MIB;
+    if (soft.set && soft.v > 0)
+        ret->memory_low_bytes = (int64_t)soft.v * MIB;
+    swap_limits(def->linux_parameters, ret->memory_max_bytes, ret);
+}
+
+/* ---- the rest of the definition ---- */
+
+static const char *const *null_ended(struct arena *a, const struct string_list *l)
+{
+    const char **v = arena_new_array(a, const char *, l->n + 1);
+    for (size_t i = 0; i < l->n; i++)
+        v[i] = l->v[i];
+    return v;
+}
+
+static void put_ulimits(struct arena *a, const struct ecs_ulimit_list *l,
+                        struct container_spec *ret)
+{
+    struct spec_ulimit *v = arena_new_array(a, struct spec_ulimit, l->n + 1);
+    for (size_t i = 0; i < l->n; i++)
+        v[i] = (struct spec_ulimit){
+            .name = wire_enum_name(&ecs_ulimit_name_shape, (int)l->v[i].name),
+            .soft = l->v[i].soft_limit.v,
+            .hard = l->v[i].hard_limit.v};
+    ret->ulimits = v;
+    ret->ulimit_count = l->n;
+}
+
+static void put_devices(struct arena *a, const struct ecs_device_list *l,
+                        struct container_spec *ret)
+{
+    struct spec_device *v = arena_new_array(a, struct spec_device, l->n + 1);
+    for (size_t i = 0; i < l->n; i++) {
+        v[i].host_path = l->v[i].host_path;
+        v[i].container_path = l->v[i].container_path;
+        for (size_t k = 0; k < l->v[i].permissions.n; k++) {
+            int p = l->v[i].permissions.v[k];
+            v[i].read |= p == ECS_DEVICE_CGROUP_PERMISSION_READ;
+            v[i].write |= p == ECS_DEVICE_CGROUP_PERMISSION_WRITE;
+            v[i].mknod |= p == ECS_DEVICE_CGROUP_PERMISSION_MKNOD;
+        }
+    }
+    ret->devices = v;
+    ret->device_count = l->n;
+}
+
+static struct spec_mount tmpfs_mount(struct arena *a, const struct ecs_tmpfs *t)
+{
+    AUTO_STR options = STR_INIT;
+    for (size_t i = 0; i < t->mount_options.n; i++)
+        str_addf(&options, "%s%s", i ? "," : "", t->mount_options.v[i]);
+    return (struct spec_mount){.destination = t->container_path,
+                               .tmpfs = true,
+                               .options = options.len ? arena_strdup(a, options.data) : NULL,
+                               .size_bytes = (int64_t)t->size.v * MIB};
+}
+
+static void put_mounts(struct arena *a, const struct spec_source *s,
+                       struct container_spec *ret)
+{
+    const struct ecs_linux_parameters *l = s->def->linux_parameters;
+    size_t tmpfs = l ? l->tmpfs.n : 0;
+    struct spec_mount *v =
+        arena_new_array(a, struct spec_mount, s->mount_count + tmpfs + 1);
+    for (size_t i = 0; i < s->mount_count; i++)
+        v[i] = s->mounts[i];
+    for (size_t i = 0; i < tmpfs; i++)
+        v[s->mount_count + i] = tmpfs_mount(a, &l->tmpfs.v[i]);
+    ret->mounts = v;
+    ret->mount_count = s->mount_count + tmpfs;
+}
+
+static void put_sysctls(struct arena *a, const struct ecs_system_control_list *l,
+                        struct container_spec *ret)
+{
+    struct spec_pair *v = arena_new_array(a, struct spec_pair, l->n + 1);
+    for (size_t i = 0; i < l->n; i++)
+        v[i] = (struct spec_pair){l->v[i].namespace, l->v[i].value};
+    ret->sysctls = v;
+    ret->sysctl_count = l->n;
+}
+
+static void put_labels(struct arena *a, const struct spec_source *s,
+                       struct container_spec *ret)
+{
+    const struct gantry_host_task *t = s->task;
+    const struct string_map *labels = &s->def->docker_labels;
+    struct spec_pair *v = arena_new_array(a, struct spec_pair, labels->n + 5);
+    size_t n = 0;
+    v[n++] = (struct spec_pair){"com.amazonaws.ecs.cluster", t->cluster_name};
+    v[n++] = (struct spec_pair){"com.amazonaws.ecs.container-name", s->def->name};
+    v[n++] = (struct spec_pair){"com.amazonaws.ecs.task-arn", t->task_arn};
+    v[n++] = (struct spec_pair){"com.amazonaws.ecs.task-definition-family",
+                                t->task_definition->family};
+    v[n++] = (struct spec_pair){
+        "com.amazonaws.ecs.task-definition-version",
+        arena_printf(a, "%d", (int)t->task_definition->revision.v)};
+    for (size_t i = 0; i < labels->n; i++)
+        v[n++] = (struct spec_pair){labels->v[i].key, labels->v[i].value};
+    ret->annotations = v;
+    ret->annotation_count = n;
+}
+
+static void put_linux(struct arena *a, const struct spec_source *s,
+                      struct container_spec *ret)
+{
+    const struct ecs_linux_parameters *l = s->def->linux_parameters;
+    if (!l)
+        return;
+    if (l->capabilities) {
+        ret->cap_add = null_ended(a, &l->capabilities->add);
+        ret->cap_drop = null_ended(a, &l->capabilities->drop);
+    }
+    put_devices(a, &l->devices, ret);
+    ret->shm_bytes = l->shared_memory_size.set ? (int64_t)l->shared_memory_size.v * MIB : 0;
+    ret->init_process = l->init_process_enabled.set && l->init_process_enabled.v;
+    ret->init_path = s->init_path;
+}
+
+static void put_security(const struct ecs_container_definition *def,
+                         struct container_spec *ret)
+{
+    ret->privileged = def->privileged.set && def->privileged.v;
+    for (size_t i = 0; i < def->docker_security_options.n; i++) {
+        const char *o = def->docker_security_options.v[i];
+        if (streq(o, "no-new-privileges") || str_ends(o, "privileges:true") ||
+            str_ends(o, "privileges=true"))
+            ret->no_new_privileges = true;
+        if (str_starts(o, "seccomp") && str_ends(o, "unconfined"))
+            ret->seccomp = SPEC_SECCOMP_NONE;
+    }
+}
+
+static void put_process(struct arena *a, const struct spec_source *s,
+                        struct container_spec *ret)
+{
+    const struct ecs_container_definition *def = s->def;
+    ret->env = task_spec_env(a, s->task, def, s->image);
+    ret->cwd = str_empty(def->working_directory) ? s->image->working_dir
+                                                 : def->working_directory;
+    ret->user = str_empty(def->user) ? s->image->user : def->user;
+    ret->hostname = task_spec_hostname(a, s->task, def, s->id);
+    ret->terminal = def->pseudo_terminal.set && def->pseudo_terminal.v;
+}
+
+static void put_namespaces(const struct spec_source *s, struct container_spec *ret)
+{
+    const struct ecs_task_definition *def = s->task->task_definition;
+    ret->net = s->net_path ? SPEC_NS_PATH : SPEC_NS_HOST;
+    ret->net_path = s->net_path;
+    ret->pid = def->pid_mode == ECS_PID_MODE_HOST ? SPEC_NS_HOST : SPEC_NS_NEW;
+    ret->ipc = def->ipc_mode == ECS_IPC_MODE_HOST ? SPEC_NS_HOST : SPEC_NS_NEW;
+    ret->cgroups_path = s->cgroups_path;
+    ret->cgroup_version = s->cgroup_version;
+}
+
+int task_spec_build(struct arena *a, const struct spec_source *s,
+                    struct container_spec *ret, struct error *err)
+{
+    const struct ecs_container_definition *def = s->def;
+    struct container_spec spec = CONTAINER_SPEC_INIT;
+    int r = task_spec_args(a, def, container_override_find(s->task->overrides, def->name),
+                           s->image, &spec.args, err);
+    if (r < 0)
+        return r;
+    spec.rootfs = s->rootfs;
+    spec.rootfs_readonly =
+        def->readonly_root_filesystem.set && def->readonly_root_filesystem.v;
+    put_process(a, s, &spec);
+    put_security(def, &spec);
+    put_linux(a, s, &spec);
+    put_ulimits(a, &def->ulimits, &spec);
+    put_mounts(a, s, &spec);
+    put_sysctls(a, &def->system_controls, &spec);
+    put_labels(a, s, &spec);
+    put_namespaces(s, &spec);
+    if (spec.init_process && !spec.init_path)
+        return fail(err, E_UNSUPPORTED,
+                    "initProcessEnabled: no init program on this host");
+    *ret = spec;
+    return 0;
+}
