@@ -256,13 +256,24 @@ static void refuse_dependency(struct container *c, size_t on)
     task_end(t, reason.data);
 }
 
+/* Pulls may take hours: some workers are always left for everything else. */
+static bool may_pull(struct engine *e, const struct container *c)
+{
+    unsigned most = e->config->workers > 4 ? e->config->workers - 3 : 1;
+    if (e->image_jobs >= most) {
+        e->image_waits = true;
+        return false;
+    }
+    return !registry_token_awaited(e, c->def->image);
+}
+
 static void bring_up(struct container *c, const struct order_view *views)
 {
     struct task *t = c->task;
     size_t on = 0;
     if (c->net_part == PART_TODO)
         job_network(c);
-    if (c->image_part == PART_TODO && !registry_token_awaited(t->engine, c->def->image))
+    if (c->image_part == PART_TODO && may_pull(t->engine, c))
         job_image(c);
     enum order_answer answer = task_order_may_start(&t->order, c->index, views, &on);
     if (answer == ORDER_NEVER)

@@ -40,6 +40,8 @@ struct engine {
     struct exit_watch *exits;
     uv_poll_t exit_poll;
     unsigned jobs;  /* under way, of all tasks */
+    unsigned image_jobs; /* of these, pulls */
+    bool image_waits;    /* a container waits until one of them ends */
     bool stopping;  /* nothing new is begun */
     struct registry_token token;
 

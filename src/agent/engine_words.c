@@ -82,7 +82,7 @@ static void warn_roles(const struct task *t)
                  "task", t->arn, NULL);
 }
 
-static void accept(struct engine *e, const struct gantry_host_task *words)
+static void take_new(struct engine *e, const struct gantry_host_task *words)
 {
     struct error err = ERROR_INIT;
     struct task *t;
@@ -162,7 +162,7 @@ static void take(struct engine *e, const struct gantry_host_task *words)
     }
     if (strchr(words->task_id, '/') || words->task_id[0] == '.' ||
         !revive_stopped(e, words->task_id))
-        accept(e, words);
+        take_new(e, words);
 }
 
 void engine_task(struct engine *e, const struct gantry_host_task *task)
@@ -376,6 +376,8 @@ bool engine_stop(struct engine *e)
 
 void engine_fini(struct engine *e)
 {
+    if (!e->loop)
+        return; /* it never began */
     list_for_each_safe(it, &e->tasks)
     {
         struct task *t = list_entry(it, struct task, link);

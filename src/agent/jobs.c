@@ -146,6 +146,11 @@ static void image_done(struct job *j)
         container_set_reason(c, REASON_BEFORE_PULL);
     else
         engine_container_failed(c, j->step, &j->err);
+    j->engine->image_jobs--;
+    if (j->engine->image_waits) {
+        j->engine->image_waits = false;
+        engine_advance_all(j->engine);
+    }
 }
 
 void job_image(struct container *c)
@@ -155,6 +160,7 @@ void job_image(struct container *c)
     const char *password = registry_token_for(t->engine, c->def->image);
     j->password = password ? xstrdup(password) : NULL;
     c->image_part = PART_BUSY;
+    t->engine->image_jobs++;
     if (!t->pull_started_at_ms)
         t->pull_started_at_ms = clock_wall_ms();
     job_run(j);
