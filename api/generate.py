@@ -17,6 +17,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from model import Model, quote                                      # noqa: E402
 from names import constant, snake, unique                           # noqa: E402
+from pattern import compile_pattern                                 # noqa: E402
 
 NOTE = '/* Made by api/generate.py from the service\'s contract: change that instead. */\n'
 TIME = {'unixTimestamp': 'WIRE_TIME_UNIX', 'iso8601': 'WIRE_TIME_ISO8601',
@@ -162,6 +163,22 @@ def number(value):
     return None if value is None else repr(float(value))
 
 
+def program(shape):
+    pattern = shape.data.get('pattern') if shape.kind == 'string' else None
+    return compile_pattern(pattern) if pattern else None
+
+
+def matcher(shape):
+    code = program(shape)
+    if code:
+        yield f'static const uint32_t {shape.tag}_code[] = {{\n'
+        for i in range(0, len(code), 12):
+            yield '    ' + ', '.join(str(word) for word in code[i:i + 12]) + ',\n'
+        yield '};\n'
+        yield (f'static const struct wire_pattern {shape.tag}_pattern = '
+               f'{{{shape.tag}_code}};\n')
+
+
 def shape_fields(m, shape, extra):
     d = shape.data
     return fields(
@@ -171,6 +188,7 @@ def shape_fields(m, shape, extra):
         is_union=boolean(d.get('union')), is_error=boolean(d.get('exception')),
         min=number(d.get('min')), max=number(d.get('max')),
         size=f'sizeof({shape.element_type()})', pattern=quote(d.get('pattern')),
+        matcher=f'&{shape.tag}_pattern' if program(shape) else None,
         xml_name=quote(d.get('locationName')),
         xml_namespace=quote(d.get('xmlNamespace', {}).get('uri')), **extra)
 
@@ -298,6 +316,7 @@ def write_source(m):
             for ref in [*s.data.get('members', {}).values(),
                         *[s.data[k] for k in ('member', 'key', 'value') if k in s.data]]}
     for s in [s for s in plain if s.name in used]:
+        yield from matcher(s)
         yield f'static const struct wire_shape {s.symbol} = {{{shape_fields(m, s, {})}}};\n'
     relaxed = relaxed_members(m)
     roots = {op['input']['shape']: op['input'] for op in m.operations.values()

@@ -46,7 +46,8 @@ static int skip(struct reader *r, struct item head, int depth);
 
 static int bad(struct reader *r, const char *what)
 {
-    return report_syntax(r->report, "%s at byte %zu", what, (size_t)(r->p - r->start));
+    report_syntax(r->report, "%s at byte %zu", what, (size_t)(r->p - r->start));
+    return -E_INVALID;
 }
 
 static int read_head(struct reader *r, struct item *ret)
@@ -296,8 +297,8 @@ static int read_map(struct reader *r, const struct wire_path *path,
         return wrong_type(r, path, head);
     map->set = true;
     while (more(r, &head)) {
-        char *key;
-        struct item item;
+        char *key = NULL;
+        struct item item = {0};
         int e = read_key(r, &key, &item);
         if (e < 0)
             return e;
@@ -327,8 +328,8 @@ static int read_struct(struct reader *r, const struct wire_path *path,
     if (head.major != MAP)
         return wrong_type(r, path, head);
     while (more(r, &head)) {
-        char *key;
-        struct item item;
+        char *key = NULL;
+        struct item item = {0};
         int e = read_key(r, &key, &item);
         if (e < 0)
             return e;

@@ -1,13 +1,16 @@
-/* The model's rules for values: required members, lengths in characters, ranges. One walk
+/* The model's rules for values: required members, lengths in characters, ranges, patterns. One walk
  * over the decoded struct, the same for every protocol. Enums are checked while decoding,
  * because only the decoder still has the unknown name. */
 #include <stdio.h>
 
+#include "pattern.h"
 #include "report.h"
 #include "slot.h"
 
 static void check(struct wire_report *r, const struct wire_path *path,
                   const struct wire_shape *shape, const void *value);
+
+#define PATTERN_TEXT_MAX 65536 /* bytes; longer texts are not worth the time */
 
 static void check_length(struct wire_report *r, const struct wire_path *path,
                          const struct wire_shape *shape, size_t n, const char *shown)
@@ -18,6 +21,18 @@ static void check_length(struct wire_report *r, const struct wire_path *path,
     if (shape->has_max && (double)n > shape->max)
         report_value(r, path, shown, "Member must have length less than or equal to %.0f",
                      shape->max);
+}
+
+static void check_string(struct wire_report *r, const struct wire_path *path,
+                         const struct wire_shape *shape, const char *text)
+{
+    int before = r->count;
+    if (shape->has_min || shape->has_max)
+        check_length(r, path, shape, utf8_length(text), text);
+    if (r->count == before && shape->matcher && strlen(text) <= PATTERN_TEXT_MAX &&
+        !pattern_matches(shape->matcher, text))
+        report_value(r, path, text, "Member must satisfy regular expression pattern: %s",
+                     shape->pattern);
 }
 
 static void check_range(struct wire_report *r, const struct wire_path *path,
@@ -99,10 +114,7 @@ static void check(struct wire_report *r, const struct wire_path *path,
             check_number(r, path, shape, value);
         break;
     case WIRE_STRING:
-        if (shape->has_min || shape->has_max) {
-            const char *s = *(const char *const *)value;
-            check_length(r, path, shape, utf8_length(s), s);
-        }
+        check_string(r, path, shape, *(const char *const *)value);
         break;
     case WIRE_BLOB:
         check_length(r, path, shape, ((const struct wire_blob *)value)->size, "[binary]");

@@ -83,9 +83,9 @@ static const char *const denial_texts[WIRE_DENIAL_COUNT] = {
     [WIRE_DENIED_UNKNOWN_KEY] = "The security token included in the request is invalid.",
     [WIRE_DENIED_BAD_TOKEN] = "The security token included in the request is invalid.",
     [WIRE_DENIED_BAD_SIGNATURE] =
-        "The request signature we calculated does not match the signature you provided. "
-        "Check your AWS Secret Access Key and signing method. Consult the service "
-        "documentation for details.",
+        ("The request signature we calculated does not match the signature you provided. "
+         "Check your AWS Secret Access Key and signing method. Consult the service "
+         "documentation for details."),
     [WIRE_DENIED_SKEWED] = "Signature expired",
     [WIRE_DENIED_EXPIRED_URL] = "Request has expired",
     [WIRE_DENIED_EXPIRED] = "The security token included in the request is expired",
@@ -125,10 +125,15 @@ static const struct wire_fault not_offered[FAMILY_COUNT] = {
 
 static const char *ecr_words(struct arena *a, const struct wire_error *e)
 {
+    static const char pattern[] = "Member must satisfy regular expression pattern: ";
     const char *rule = e->constraint;
-    if (strcmp(rule, "Member must not be null") == 0)
-        rule = "must not be null";
-    else if (str_starts(rule, "Member "))
+    if (str_starts(rule, pattern))
+        return arena_printf(
+            a,
+            "Invalid parameter at '%s' failed to satisfy constraint: 'must "
+            "satisfy regular expression '%s''",
+            e->member, rule + strlen(pattern));
+    if (str_starts(rule, "Member "))
         rule += strlen("Member ");
     return arena_printf(a, "Invalid parameter at '%s' failed to satisfy constraint: '%s'",
                         e->member, rule);

@@ -101,7 +101,7 @@ static int match_query(const char *uri, const char *query)
         if (!query_find(query, (struct span){p, key}, &value))
             return -1;
         if (key < n &&
-            (value.len != n - key - 1 || memcmp(value.p, p + key + 1, value.len)))
+            (value.len != n - key - 1 || memcmp(value.p, p + key + 1, value.len) != 0))
             return -1;
         p += n + (p[n] == '&');
     }

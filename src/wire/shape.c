@@ -138,7 +138,7 @@ bool wire_equal(const struct wire_shape *shape, const void *a, const void *b)
     case WIRE_BLOB: {
         const struct wire_blob *x = a, *y = b;
         return !x->data == !y->data && x->size == y->size &&
-               (!x->size || memcmp(x->data, y->data, x->size) == 0);
+               (!x->data || !y->data || memcmp(x->data, y->data, x->size) == 0);
     }
     case WIRE_STRUCT:
         return equal_struct(shape, a, b);

@@ -268,7 +268,7 @@ enum sigv4_failure sigv4_parse(struct arena *a, const struct wire_http_request *
                                const char *body_hash, struct sigv4 *ret,
                                const char **ret_text)
 {
-    const char *ignored;
+    const char *ignored = NULL;
     struct parser p = {
         .arena = a, .req = req, .sig = ret, .text = ret_text ? ret_text : &ignored};
     *ret = (struct sigv4){0};
@@ -317,7 +317,7 @@ static enum sigv4_failure check_time(struct arena *a, const struct sigv4 *sig,
 enum sigv4_failure sigv4_check(struct arena *a, const struct sigv4 *sig,
                                const char *secret, int64_t now_ms, const char **ret_text)
 {
-    const char *ignored;
+    const char *ignored = NULL;
     const char **text = ret_text ? ret_text : &ignored;
     enum sigv4_failure r = check_time(a, sig, now_ms, text);
     if (r != SIGV4_OK)

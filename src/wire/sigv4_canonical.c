@@ -2,7 +2,6 @@
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <time.h>
@@ -51,21 +50,30 @@ void canonical_date(int64_t ms, char ret[static CANONICAL_DATE_SIZE])
     strftime(ret, CANONICAL_DATE_SIZE, "%Y%m%dT%H%M%SZ", &tm);
 }
 
+/* The number in `len` digits. */
+static int digits(const char *text, int len)
+{
+    int v = 0;
+    while (len--)
+        v = v * 10 + (*text++ - '0');
+    return v;
+}
+
 bool canonical_date_parse(const char *text, int64_t *ret_ms)
 {
-    struct tm tm = {0};
     static const char shape[] = "ddddddddTddddddZ";
     for (size_t i = 0; i < sizeof(shape); i++)
         if (shape[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != shape[i])
             return false;
-    if (sscanf(text, "%4d%2d%2dT%2d%2d%2dZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-               &tm.tm_hour, &tm.tm_min, &tm.tm_sec) != 6)
-        return false;
-    if (tm.tm_mon < 1 || tm.tm_mon > 12 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
+    struct tm tm = {.tm_year = digits(text, 4) - 1900,
+                    .tm_mon = digits(text + 4, 2) - 1,
+                    .tm_mday = digits(text + 6, 2),
+                    .tm_hour = digits(text + 9, 2),
+                    .tm_min = digits(text + 11, 2),
+                    .tm_sec = digits(text + 13, 2)};
+    if (tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 || tm.tm_mday > 31 ||
         tm.tm_hour > 23 || tm.tm_min > 59 || tm.tm_sec > 60)
         return false;
-    tm.tm_year -= 1900;
-    tm.tm_mon -= 1;
     *ret_ms = (int64_t)timegm(&tm) * 1000;
     return true;
 }

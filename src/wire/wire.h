@@ -175,6 +175,11 @@ struct wire_member {
     uint8_t timestamp; /* enum wire_timestamp_format of this member */
 };
 
+/* A compiled pattern, see pattern.h. */
+struct wire_pattern {
+    const uint32_t *code;
+};
+
 struct wire_shape {
     const char *name; /* the model's shape name */
     uint8_t type;     /* enum wire_type */
@@ -186,6 +191,7 @@ struct wire_shape {
     double min, max;     /* numbers: range; strings: characters; lists, maps: entries */
     uint32_t size;       /* bytes of the C value as list element, or of the struct */
     const char *pattern; /* as the model has it, or NULL */
+    const struct wire_pattern *matcher; /* the same compiled; NULL: not checked */
     const char *const *enum_names; /* [0] is NULL (unset); ended by NULL after the last */
     uint32_t enum_count;           /* valid values are 1…enum_count */
     /* structures */

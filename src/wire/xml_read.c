@@ -286,6 +286,8 @@ int xml_read(struct wire_report *r, struct arena *a, const char *text, size_t le
     int e = parse(&t, text, len);
     if (e < 0)
         return e;
+    if (!t.root)
+        return report_syntax(r, "the body is not well-formed XML: no element");
     struct reader reader = {.report = r, .arena = a};
     return read_struct(&reader, NULL, shape, t.root, 0, root);
 }

@@ -63,6 +63,10 @@ def echo():
 CHARS = string.ascii_letters + string.digits + ' -_.~/+&=<>"\'\\%#?;:\u00e9\u20ac\U0001f600'
 
 
+PATTERNS = {'Dashed': 'a-b', 'Evil': 'aabc', 'RegistryId': '012345678901',
+            'RepositoryName': 'team/web', 'ImageTagMutabilityExclusionFilterValue': 'v*'}
+
+
 class Random:
     """Valid parameters for a shape."""
 
@@ -71,6 +75,8 @@ class Random:
         self.chars = string.ascii_letters + string.digits if ascii_only else CHARS
 
     def text(self, shape, plain=False):
+        if shape.name in PATTERNS:
+            return PATTERNS[shape.name]
         low = shape.metadata.get('min', 1)
         high = min(shape.metadata.get('max', low + 12), low + 12)
         chars = string.ascii_letters if plain else self.chars

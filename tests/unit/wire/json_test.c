@@ -199,6 +199,41 @@ static void bad_values_are_worded_as_coral_does(void **state)
     }
 }
 
+static void patterns_mean_the_whole_text(void **state)
+{
+    static const struct {
+        const char *text;
+        bool good;
+    } rows[] = {
+        {"{\"name\":\"ab\",\"dashed\":\"a-b__c.d\"}", true},
+        {"{\"name\":\"ab\",\"dashed\":\"a--------b\"}", true},
+        {"{\"name\":\"ab\",\"dashed\":\"\xc3\xa9 9\"}", true},
+        {"{\"name\":\"ab\",\"dashed\":\"12x\"}", true},
+        {"{\"name\":\"ab\",\"dashed\":\"12X\"}", true},
+        {"{\"name\":\"ab\",\"dashed\":\"a-\"}", false},
+        {"{\"name\":\"ab\",\"dashed\":\"A-b\"}", false},
+        {"{\"name\":\"ab\",\"dashed\":\"a._b\"}", false},
+        {"{\"name\":\"ab\",\"dashed\":\"\"}", false},
+        {"{\"name\":\"ab\",\"dashed\":\"ab\\n\"}", false},
+        {"{\"name\":\"ab\",\"evil\":\"ababaac\"}", true},
+        {"{\"name\":\"ab\",\"evil\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaad\"}",
+         false},
+        {"{\"name\":\"ab\",\"ahead\":\"x\"}", true}, /* can't be checked */
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct wire_error e;
+        int r = decode(rows[i].text, &e);
+        if ((r == 0) != rows[i].good)
+            print_error("%s\n", rows[i].text);
+        assert_int_equal(r == 0, rows[i].good);
+        if (r < 0)
+            assert_non_null(strstr(
+                e.text,
+                "failed to satisfy constraint: Member must satisfy regular expression "
+                "pattern: "));
+    }
+}
+
 static void lengths_count_characters(void **state)
 {
     struct wire_error e;
@@ -352,6 +387,7 @@ int main(void)
         cmocka_unit_test(wrong_types_are_refused),
         cmocka_unit_test(a_type_error_says_where),
         cmocka_unit_test(bad_values_are_worded_as_coral_does),
+        cmocka_unit_test(patterns_mean_the_whole_text),
         cmocka_unit_test(lengths_count_characters),
         cmocka_unit_test(trusted_text_is_not_checked),
         cmocka_unit_test(unknown_members_and_nulls_are_skipped),

@@ -63,6 +63,9 @@ def main():
                              endpointPrefix='probe-' + protocol)
     if protocol == 'smithy-rpc-v2-cbor':  # one port: nothing but the target tells them apart
         model['metadata']['targetPrefix'] += 'Cbor'
+    if protocol != 'json':                # patterns are the same everywhere
+        for name in ('dashed', 'evil', 'ahead'):
+            del model['shapes']['Thing']['members'][name]
     if protocol.startswith('rest-'):
         rest(model)
     if protocol == 'ec2':                 # it has neither maps nor documents nor unions
