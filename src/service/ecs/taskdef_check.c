@@ -19,6 +19,9 @@ int taskdef_bad(struct ecs_taskdef_error *err, const char *fmt, ...)
     err->fault = TASKDEF_CLIENT;
     vsnprintf(err->text, sizeof(err->text), fmt, ap);
     va_end(ap);
+    /* Cut at a character's end, should it have been cut. */
+    for (size_t len = strlen(err->text); len > 0 && !utf8_valid(err->text, len);)
+        err->text[--len] = '\0';
     return -E_INVALID;
 }
 
