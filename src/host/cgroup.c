@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -432,6 +433,52 @@ int cgroup_supervisor_add(const struct cgroups *cg, pid_t pid, struct error *err
             return r;
     }
     return 0;
+}
+
+/* Writes our own pid where we are already: the kernel takes its lock and moves nobody. */
+static void *warm(void *arg)
+{
+    char *dir = arg;
+    struct error ignored;
+    cgroup_write(dir, "cgroup.procs", "0", &ignored);
+    free(dir);
+    return NULL;
+}
+
+/* The group of this process in the hierarchy that /proc/self/cgroup calls `name`. */
+static char *own_group(const struct cgroups *cg, const char *name, const char *folder)
+{
+    AUTO_STR text = STR_INIT, dir = STR_INIT, wanted = STR_INIT;
+    struct error ignored;
+    if (file_read(AT_FDCWD, "/proc/self/cgroup", 65536, &text, &ignored) < 0)
+        return NULL;
+    str_addf(&wanted, ":%s:/", name);
+    const char *hit = strstr(str_text(&text), wanted.data);
+    if (!hit)
+        return NULL;
+    hit += wanted.len - 1;
+    str_add(&dir, cg->root);
+    if (folder)
+        str_addf(&dir, "/%s", folder);
+    str_addn(&dir, hit, strcspn(hit, "\n"));
+    return str_take(&dir);
+}
+
+void cgroup_warm(const struct cgroups *cg)
+{
+    char *dir = cg->version == CGROUP_V2 ? own_group(cg, "", NULL)
+                                         : own_group(cg, "freezer", "freezer");
+    pthread_attr_t attr;
+    pthread_t thread;
+    if (!dir || pthread_attr_init(&attr) != 0)
+        goto out;
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, 64 * 1024);
+    if (pthread_create(&thread, &attr, warm, dir) == 0)
+        dir = NULL;
+    pthread_attr_destroy(&attr);
+out:
+    free(dir);
 }
 
 int cgroup_each_task(const struct cgroups *cg, void (*each)(void *arg, const char *task),

@@ -86,6 +86,12 @@ int cgroup_container_create(const struct cgroups *cg, const char *task,
                             const char *container, const struct cgroup_limits *limits,
                             struct error *err);
 
+/* Moving a process between groups waits for an RCU grace period (5 to 15 ms), unless
+ * another move was just made: then for about as long it costs nothing. This makes one that
+ * moves nobody, from a thread of its own, and returns at once. Call it when a task arrives:
+ * the wait passes while images and network are prepared. Optional; failures are silent. */
+void cgroup_warm(const struct cgroups *cg);
+
 /* The path below the hierarchy's root, with '/' in front; also the OCI cgroupsPath.
  * container NULL gives the task's group. */
 void cgroup_path(const struct cgroups *cg, const char *task, const char *container,

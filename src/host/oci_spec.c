@@ -342,7 +342,7 @@ static int add_devices(struct str *s, const struct container_spec *c, struct err
 }
 
 static void add_device_rule(struct str *s, bool allow, char type, int64_t maj, int64_t min,
-                            const char *access)
+                            const char *rights)
 {
     char t[2] = {type, '\0'};
     jtext_open(s, NULL, '{');
@@ -352,36 +352,27 @@ static void add_device_rule(struct str *s, bool allow, char type, int64_t maj, i
         jtext_i64(s, "major", maj);
     if (min >= 0)
         jtext_i64(s, "minor", min);
-    jtext_plain(s, "access", access);
+    jtext_plain(s, "access", rights);
     jtext_close(s, '}');
 }
 
+/* All is denied, then what the container asks for is allowed; null, tty, pts and the other
+ * nodes that every container has are the OCI runtime's to allow (runtime-spec, "Default
+ * Devices"). */
 static int add_device_rules(struct str *s, const struct container_spec *c,
                             struct error *err)
 {
-    static const struct {
-        char type;
-        int64_t major, minor;
-        const char *access;
-    } allowed[] = {
-        {'c', -1, -1, "m"}, {'b', -1, -1, "m"}, {'c', 1, 3, "rwm"}, {'c', 1, 5, "rwm"},
-        {'c', 1, 7, "rwm"}, {'c', 1, 8, "rwm"}, {'c', 1, 9, "rwm"}, {'c', 5, 0, "rwm"},
-        {'c', 5, 1, "rwm"}, {'c', 5, 2, "rwm"}, {'c', 136, -1, "rwm"},
-    };
     jtext_open(s, "devices", '[');
     add_device_rule(s, c->privileged, 'a', -1, -1, "rwm");
-    for (size_t i = 0; !c->privileged && i < sizeof(allowed) / sizeof(allowed[0]); i++)
-        add_device_rule(s, true, allowed[i].type, allowed[i].major, allowed[i].minor,
-                        allowed[i].access);
     for (size_t i = 0; !c->privileged && i < c->device_count; i++) {
         const struct spec_device *d = &c->devices[i];
         struct device dev;
         TRY(device_stat(d->host_path, &dev, err));
         bool all = !d->read && !d->write && !d->mknod;
-        char access[4] = "";
-        snprintf(access, sizeof(access), "%s%s%s", all || d->read ? "r" : "",
+        char rights[4] = "";
+        snprintf(rights, sizeof(rights), "%s%s%s", all || d->read ? "r" : "",
                  all || d->write ? "w" : "", all || d->mknod ? "m" : "");
-        add_device_rule(s, true, dev.type, dev.major, dev.minor, access);
+        add_device_rule(s, true, dev.type, dev.major, dev.minor, rights);
     }
     jtext_close(s, ']');
     return 0;
@@ -520,16 +511,21 @@ static int add_linux(struct str *s, const struct container_spec *c, uint64_t cap
         add_hidden_paths(s);
         if (c->seccomp == SPEC_SECCOMP_DEFAULT) {
             jtext_key(s, "seccomp");
-            TRY(seccomp_profile_write(caps, s, err));
+            seccomp_profile_write(caps, s);
         }
     }
     jtext_close(s, '}');
     return 0;
 }
 
-static int add_annotations(struct str *s, const struct container_spec *c, struct error *err)
+static int add_annotations(struct str *s, const struct container_spec *c, uint64_t caps,
+                           struct error *err)
 {
+    AUTO_STR filter = STR_INIT;
     jtext_open(s, "annotations", '{');
+    if (!c->privileged && c->seccomp == SPEC_SECCOMP_DEFAULT &&
+        seccomp_filter_write(caps, &filter))
+        jtext_plain(s, "run.oci.seccomp_bpf_data", filter.data);
     for (size_t i = 0; i < c->annotation_count; i++) {
         AUTO_STR key = STR_INIT;
         TRY(jtext_string(&key, NULL, c->annotations[i].name, err));
@@ -573,7 +569,7 @@ int oci_spec_write(const struct container_spec *c, struct str *ret, struct error
         TRY(jtext_string(&s, "hostname", c->hostname, err));
     TRY(add_mounts(&s, c, err));
     TRY(add_linux(&s, c, caps, err));
-    TRY(add_annotations(&s, c, err));
+    TRY(add_annotations(&s, c, caps, err));
     jtext_close(&s, '}');
     str_addn(ret, s.data, s.len);
     return 0;

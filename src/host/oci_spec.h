@@ -121,5 +121,8 @@ int user_lookup(const char *rootfs, const char *user, struct user_ids *ret,
                 struct error *err);
 
 /* The "seccomp" object for a capability set: deny by default with EPERM, allow what
- * Docker allows. Static text, made on first use for each distinct set (bounded cache). */
-int seccomp_profile_write(uint64_t capabilities, struct str *ret, struct error *err);
+ * Docker allows. Made on first use for each distinct set (bounded cache). */
+void seccomp_profile_write(uint64_t capabilities, struct str *ret);
+/* The same, compiled and in base64, for crun's annotation run.oci.seccomp_bpf_data. False
+ * when it can't be compiled here. */
+bool seccomp_filter_write(uint64_t capabilities, struct str *ret);

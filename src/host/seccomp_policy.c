@@ -82,3 +82,18 @@ const struct seccomp_extra seccomp_extras[] = {
     {"CAP_PERFMON", "perf_event_open"},
 };
 const size_t seccomp_extra_count = sizeof(seccomp_extras) / sizeof(seccomp_extras[0]);
+
+/* CLONE_NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET */
+#define CLONE_NAMESPACES 0x7E020000
+#define AF_VSOCK_NUMBER  40
+
+const struct seccomp_arg_rule seccomp_arg_rules[] = {
+    {"personality", SECCOMP_EQUAL, 0x0, NULL},
+    {"personality", SECCOMP_EQUAL, 0x8, NULL},
+    {"personality", SECCOMP_EQUAL, 0x20000, NULL},
+    {"personality", SECCOMP_EQUAL, 0x20008, NULL},
+    {"personality", SECCOMP_EQUAL, 0xffffffff, NULL},
+    {"socket", SECCOMP_NOT_EQUAL, AF_VSOCK_NUMBER, NULL},
+    {"clone", SECCOMP_MASKED_ZERO, CLONE_NAMESPACES, "CAP_SYS_ADMIN"},
+};
+const size_t seccomp_arg_rule_count = sizeof(seccomp_arg_rules) / sizeof(seccomp_arg_rules[0]);

@@ -4,12 +4,15 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "container_files.h"
 #include "container_log.h"
 #include "fd.h"
 #include "host_ports.h"
+#include "spawn.h"
 
 static char dir[64];
 static struct error err;
@@ -180,9 +183,57 @@ static void test_resolv_conf(void **state)
     assert_non_null(strstr(s.data, "10.88.0.2\tc1\n"));
 }
 
+/* Born in a group of cgroup v2, wherever one is mounted. */
+static void test_spawn(void **state)
+{
+    static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+    char group[64], made[128];
+    int fds[2], code = -1;
+    pid_t pid;
+    snprintf(group, sizeof(group), "gantry-spawn-%d", getpid());
+    AUTO_FD dir_fd = -1;
+    for (int i = 0; i < 2 && dir_fd < 0 && geteuid() == 0; i++) {
+        snprintf(made, sizeof(made), "%s/cgroup.subtree_control", places[i]);
+        if (access(made, F_OK) < 0)
+            continue;
+        snprintf(made, sizeof(made), "%s/%s", places[i], group);
+        if (mkdir(made, 0755) == 0)
+            dir_fd = open(made, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    const char *argv[] = {"cat", "/proc/self/cgroup", NULL};
+    struct spawn s = {.path = "/bin/cat", .argv = argv, .fds = {-1, fds[1], -1}, .cgroup_fd = dir_fd};
+    assert_int_equal(spawn_start(&s, &pid, NULL, &err), 0);
+    close(fds[1]);
+    assert_int_equal(spawn_reap(pid, &code), 0);
+    assert_int_equal(code, 0);
+    char text[4096] = "";
+    assert_true(read(fds[0], text, sizeof(text) - 1) > 0);
+    close(fds[0]);
+    if (dir_fd >= 0) {
+        assert_non_null(strstr(text, group));
+        assert_int_equal(rmdir(made), 0);
+    }
+    s.path = "/does/not/exist";
+    s.cgroup_fd = -1;
+    assert_int_equal(spawn_start(&s, &pid, NULL, &err), -E_EXEC);
+    assert_non_null(strstr(err.text, "/does/not/exist"));
+
+    AUTO_STR out = STR_INIT, errors = STR_INIT;
+    int status;
+    const char *sh[] = {"sh", "-c", "cat; echo oops >&2; exit 3", NULL};
+    assert_int_equal(spawn_run("/bin/sh", sh, "input", &out, &errors, 10000, &status, &err), 0);
+    assert_string_equal(str_text(&out), "input");
+    assert_string_equal(str_text(&errors), "oops\n");
+    assert_int_equal(WEXITSTATUS(status), 3);
+    const char *slow[] = {"sleep", "100", NULL};
+    assert_int_equal(spawn_run("/bin/sleep", slow, NULL, NULL, NULL, 20, &status, &err), -E_TIMEOUT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_spawn),
         cmocka_unit_test(test_lines),
         cmocka_unit_test_setup_teardown(test_reader, setup, teardown),
         cmocka_unit_test(test_port_lists),
