@@ -4,6 +4,8 @@ PREFIX     ?= /usr/local
 DESTDIR    ?=
 JOBS       ?= $(shell nproc)
 PYTHON     ?= /usr/bin/python3
+# More for meson, when it sets the build folder up; CI says -Dwerror=true.
+MESON_ARGS ?=
 export PYTHON BUILD JOBS
 
 .DEFAULT_GOAL := all
@@ -14,7 +16,8 @@ all: $(BUILD)/build.ninja ## release build; the binary is build/gantry
 
 $(BUILD)/build.ninja:
 	@command -v meson >/dev/null || { echo "meson is missing: run 'make deps' first" >&2; exit 1; }
-	meson setup $(BUILD) --buildtype=release -Ddebug=true --prefix=$(PREFIX)
+	meson setup $(BUILD) --buildtype=release -Doptimization=2 -Ddebug=true --prefix=$(PREFIX) \
+	    $(MESON_ARGS)
 
 deps: ## install the Debian packages of tools/deps.txt
 	@tools/deps.sh

@@ -4,7 +4,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 . tools/lib.sh
 BUILD=${BUILD:-build}
-mapfile -t headers < <(own_sources 'src/*.h' 'tests/*.h')
+mapfile -t headers < <(own_sources 'src/*.h')
 [ ${#headers[@]} -gt 0 ] || { echo "skip: no headers yet"; exit 77; }
 includes=
 for dir in $(find src tests/unit "$BUILD" -name '*.h' -printf '%h\n' 2>/dev/null | sort -u); do

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import subprocess
@@ -16,9 +17,13 @@ import sys
 BUILD = pathlib.Path(os.environ.get("BUILD", "build"))
 ROOT = pathlib.Path.cwd()
 KEPT = BUILD / "check" / "tidy"
+CONFIG = (".clang-tidy", "tests/.clang-tidy", "tools/analyzer.h", "tools/check_tidy.py")
 DROP = {"-o", "-MF", "-MQ"}
 # gcc's flags that clang doesn't know must not count as findings.
 EXTRA = ["-Wno-unknown-warning-option", "-Wno-everything"]
+# Not where the functions themselves are.
+DEFINES = re.compile(r"^int (fail|fail_errno|wrap|call_fault)\(", re.M)
+ANALYZER = [f"-I{ROOT}/src/base", f"-include{ROOT}/tools/analyzer.h"]
 
 
 def commands():
@@ -41,7 +46,8 @@ def key_of(entry):
     text = subprocess.run(flags + ["-E", "-P"], cwd=entry["directory"], capture_output=True)
     if text.returncode != 0:
         return None
-    return hashlib.sha256(pathlib.Path(".clang-tidy").read_bytes() + text.stdout).hexdigest()
+    config = b"".join(pathlib.Path(p).read_bytes() for p in CONFIG)
+    return hashlib.sha256(config + text.stdout).hexdigest()
 
 
 def run(tidy, path, entry):
@@ -49,8 +55,9 @@ def run(tidy, path, entry):
     mark = KEPT / key if key else None
     if mark and mark.exists():
         return path, True, ""
+    extra = EXTRA + ([] if DEFINES.search(pathlib.Path(path).read_text()) else ANALYZER)
     done = subprocess.run(
-        [tidy, "-p", str(BUILD), "--quiet", *[f"--extra-arg={e}" for e in EXTRA], path],
+        [tidy, "-p", str(BUILD), "--quiet", *[f"--extra-arg={e}" for e in extra], path],
         capture_output=True, text=True, errors="replace")
     if done.returncode == 0 and mark:
         mark.touch()
