@@ -28,7 +28,7 @@ bool layer_is_here(struct image_store *s, const char *diff_id)
 
 static bool is_busy(const struct image_store *s, const char *diff_id)
 {
-    list_for_each(it, &s->busy)
+    list_for_each (it, &s->busy)
         if (streq(list_entry(it, struct busy_layer, entry)->diff_id, diff_id))
             return true;
     return false;
@@ -127,8 +127,8 @@ static int publish(struct image_store *s, const char *temp, const char *diff_id,
 }
 
 static int unpack_and_publish(struct image_store *s, const char *diff_id,
-                              const struct content_descriptor *d, struct http_cancel *cancel,
-                              struct error *err)
+                              const struct content_descriptor *d,
+                              struct http_cancel *cancel, struct error *err)
 {
     AUTO_STR temp = STR_INIT;
     struct blob_digest want, blob;
@@ -153,9 +153,10 @@ static int unpack_and_publish(struct image_store *s, const char *diff_id,
     return 0;
 }
 
-static int make(struct image_store *s, struct registry_session *session, const char *diff_id,
-                const struct content_descriptor *d, struct http_cancel *cancel,
-                registry_progress *progress, void *ctx, struct error *err)
+static int make(struct image_store *s, struct registry_session *session,
+                const char *diff_id, const struct content_descriptor *d,
+                struct http_cancel *cancel, registry_progress *progress, void *ctx,
+                struct error *err)
 {
     AUTO_STR name = STR_INIT;
     AUTO_FD lock = -1;
@@ -171,9 +172,10 @@ static int make(struct image_store *s, struct registry_session *session, const c
     return r < 0 ? wrap(err, "layer %s", d->digest) : 0;
 }
 
-int layer_ensure(struct image_store *s, struct registry_session *session, const char *diff_id,
-                 const struct content_descriptor *d, struct http_cancel *cancel,
-                 registry_progress *progress, void *ctx, struct error *err)
+int layer_ensure(struct image_store *s, struct registry_session *session,
+                 const char *diff_id, const struct content_descriptor *d,
+                 struct http_cancel *cancel, registry_progress *progress, void *ctx,
+                 struct error *err)
 {
     struct busy_layer busy = {.diff_id = diff_id};
     int r = 0;

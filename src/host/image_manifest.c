@@ -33,8 +33,8 @@ static int load(const void *data, size_t len, size_t max, json_t **ret, struct e
 }
 
 /* A member that is absent or null gives "". */
-static int get_string(struct arena *a, const json_t *obj, const char *name, const char **ret,
-                      struct error *err)
+static int get_string(struct arena *a, const json_t *obj, const char *name,
+                      const char **ret, struct error *err)
 {
     const json_t *v = json_object_get(obj, name);
     *ret = "";
@@ -77,13 +77,13 @@ static int get_keys(struct arena *a, json_t *obj, const char *name, const char *
     const char *key;
     json_t *unused;
     size_t i = 0;
-    json_object_foreach (v, key, unused)
-        list[i++] = arena_strdup(a, key);
+    json_object_foreach(v, key, unused) list[i++] = arena_strdup(a, key);
     *ret = list;
     return 0;
 }
 
-static int get_object(const json_t *obj, const char *name, json_t **ret, struct error *err)
+static int get_object(const json_t *obj, const char *name, json_t **ret,
+                      struct error *err)
 {
     json_t *v = json_object_get(obj, name);
     if (v && !json_is_null(v) && !json_is_object(v))
@@ -104,8 +104,8 @@ static int get_platform(struct arena *a, const json_t *obj, struct platform *ret
     return 0;
 }
 
-static int get_descriptor(struct arena *a, const json_t *j, struct content_descriptor *ret,
-                          struct error *err)
+static int get_descriptor(struct arena *a, const json_t *j,
+                          struct content_descriptor *ret, struct error *err)
 {
     struct content_descriptor d = {0};
     struct blob_digest digest;
@@ -126,8 +126,8 @@ static int get_descriptor(struct arena *a, const json_t *j, struct content_descr
     return 0;
 }
 
-static int get_descriptors(struct arena *a, const json_t *obj, const char *name, size_t max,
-                           struct content_descriptor **ret, size_t *ret_count,
+static int get_descriptors(struct arena *a, const json_t *obj, const char *name,
+                           size_t max, struct content_descriptor **ret, size_t *ret_count,
                            struct error *err)
 {
     const json_t *v = json_object_get(obj, name);
@@ -136,7 +136,8 @@ static int get_descriptors(struct arena *a, const json_t *obj, const char *name,
     size_t n = json_array_size(v);
     if (n > max)
         return fail(err, E_LIMIT, "%zu %s, and %zu are allowed", n, name, max);
-    struct content_descriptor *list = arena_new_array(a, struct content_descriptor, n + 1);
+    struct content_descriptor *list =
+        arena_new_array(a, struct content_descriptor, n + 1);
     for (size_t i = 0; i < n; i++)
         if (get_descriptor(a, json_array_get(v, i), &list[i], err) < 0)
             return wrap(err, "%s[%zu]", name, i);
@@ -186,14 +187,16 @@ static int parse_manifest(struct arena *a, const char *content_type, const json_
 {
     const json_t *version = json_object_get(j, "schemaVersion");
     if (json_integer_value(version) == 1)
-        return fail(err, E_UNSUPPORTED,
-                    "it has the old schema 1; push the image again with a current client");
+        return fail(
+            err, E_UNSUPPORTED,
+            "it has the old schema 1; push the image again with a current client");
     if (json_integer_value(version) != 2)
         return fail(err, E_INVALID, "schemaVersion is not 2");
     int r = decide_type(a, j, content_type, &m->media_type, err);
     if (r < 0)
         return r;
-    if (streq(m->media_type, MEDIA_OCI_INDEX) || streq(m->media_type, MEDIA_DOCKER_LIST)) {
+    if (streq(m->media_type, MEDIA_OCI_INDEX) ||
+        streq(m->media_type, MEDIA_DOCKER_LIST)) {
         m->kind = MANIFEST_INDEX;
         return get_descriptors(a, j, "manifests", INDEX_MAX_MANIFESTS, &m->manifests,
                                &m->manifest_count, err);
@@ -206,8 +209,8 @@ static int parse_manifest(struct arena *a, const char *content_type, const json_
     return parse_image(a, j, m, err);
 }
 
-int manifest_parse(struct arena *a, const char *content_type, const void *data, size_t len,
-                   struct manifest *ret, struct error *err)
+int manifest_parse(struct arena *a, const char *content_type, const void *data,
+                   size_t len, struct manifest *ret, struct error *err)
 {
     struct error own;
     AUTO_JSON *j = NULL;
@@ -228,10 +231,11 @@ void platform_of_machine(struct platform *ret)
     static const struct {
         const char *machine, *architecture, *variant;
     } table[] = {
-        {"x86_64", "amd64", ""},    {"aarch64", "arm64", "v8"}, {"armv7l", "arm", "v7"},
-        {"armv6l", "arm", "v6"},    {"i686", "386", ""},        {"i586", "386", ""},
-        {"riscv64", "riscv64", ""}, {"ppc64le", "ppc64le", ""}, {"s390x", "s390x", ""},
-        {"loongarch64", "loong64", ""},
+        {"x86_64", "amd64", ""},    {"aarch64", "arm64", "v8"},
+        {"armv7l", "arm", "v7"},    {"armv6l", "arm", "v6"},
+        {"i686", "386", ""},        {"i586", "386", ""},
+        {"riscv64", "riscv64", ""}, {"ppc64le", "ppc64le", ""},
+        {"s390x", "s390x", ""},     {"loongarch64", "loong64", ""},
     };
     struct utsname u;
     *ret = (struct platform){"linux", "unknown", ""};
@@ -246,7 +250,9 @@ static const char *variant_of(const struct platform *p)
 {
     if (*p->variant)
         return p->variant;
-    return streq(p->architecture, "arm64") ? "v8" : streq(p->architecture, "arm") ? "v7" : "";
+    return streq(p->architecture, "arm64") ? "v8"
+           : streq(p->architecture, "arm") ? "v7"
+                                           : "";
 }
 
 /* 0: can't run; higher is better. */
@@ -267,7 +273,8 @@ static int match(const struct platform *have, const struct platform *want)
 
 static void print_platform(const struct platform *p, struct str *ret)
 {
-    str_addf(ret, "%s/%s%s%s", p->os, p->architecture, *p->variant ? "/" : "", p->variant);
+    str_addf(ret, "%s/%s%s%s", p->os, p->architecture, *p->variant ? "/" : "",
+             p->variant);
 }
 
 int manifest_select(const struct manifest *index, const struct platform *want,
@@ -311,8 +318,8 @@ int image_config_check_platform(const struct image_config *c, const struct platf
     AUTO_STR wants = STR_INIT;
     print_platform(&c->platform, &has);
     print_platform(want, &wants);
-    return fail(err, E_UNSUPPORTED, "the image is for %s, and this machine is %s", has.data,
-                wants.data);
+    return fail(err, E_UNSUPPORTED, "the image is for %s, and this machine is %s",
+                has.data, wants.data);
 }
 
 /* ---- config ---- */
@@ -327,7 +334,8 @@ static int get_labels(struct arena *a, json_t *obj, struct image_config *c,
         return -(int)err->code;
     c->label_names = arena_new_array(a, const char *, json_object_size(labels) + 1);
     c->label_values = arena_new_array(a, const char *, json_object_size(labels) + 1);
-    json_object_foreach (labels, key, v) {
+    json_object_foreach(labels, key, v)
+    {
         if (!json_is_string(v))
             return fail(err, E_INVALID, "label '%s' is no string", key);
         c->label_names[i] = arena_strdup(a, key);
@@ -348,12 +356,14 @@ static int get_run_part(struct arena *a, json_t *j, struct image_config *c,
         get_string(a, run, "User", &c->user, err) < 0 ||
         get_string(a, run, "StopSignal", &c->stop_signal, err) < 0 ||
         get_keys(a, run, "ExposedPorts", &c->exposed_ports, err) < 0 ||
-        get_keys(a, run, "Volumes", &c->volumes, err) < 0 || get_labels(a, run, c, err) < 0)
+        get_keys(a, run, "Volumes", &c->volumes, err) < 0 ||
+        get_labels(a, run, c, err) < 0)
         return -(int)err->code;
     return 0;
 }
 
-static int get_rootfs(struct arena *a, json_t *j, struct image_config *c, struct error *err)
+static int get_rootfs(struct arena *a, json_t *j, struct image_config *c,
+                      struct error *err)
 {
     json_t *rootfs = NULL;
     const char *type;

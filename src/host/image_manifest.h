@@ -45,8 +45,8 @@ enum manifest_kind { MANIFEST_IMAGE, MANIFEST_INDEX };
 struct manifest {
     enum manifest_kind kind;
     const char *media_type;
-    struct content_descriptor config;     /* image */
-    struct content_descriptor *layers;    /* image: bottom first */
+    struct content_descriptor config;  /* image */
+    struct content_descriptor *layers; /* image: bottom first */
     size_t layer_count;
     struct content_descriptor *manifests; /* index */
     size_t manifest_count;
@@ -54,8 +54,8 @@ struct manifest {
 
 /* content_type is the HTTP header's value (may be NULL; parameters are ignored): it and the
  * body's mediaType must agree when both are there. */
-int manifest_parse(struct arena *a, const char *content_type, const void *data, size_t len,
-                   struct manifest *ret, struct error *err);
+int manifest_parse(struct arena *a, const char *content_type, const void *data,
+                   size_t len, struct manifest *ret, struct error *err);
 
 /* This machine, from uname(2). Static text. */
 void platform_of_machine(struct platform *ret);
@@ -67,12 +67,12 @@ int manifest_select(const struct manifest *index, const struct platform *want,
 
 struct image_config {
     struct platform platform;
-    const char **entrypoint; /* NULL-ended, never NULL */
-    const char **cmd;        /* NULL-ended, never NULL */
-    const char **env;        /* NULL-ended "NAME=value", never NULL */
-    const char *working_dir; /* "" when none */
-    const char *user;        /* "" when none */
-    const char *stop_signal; /* "" when none */
+    const char **entrypoint;    /* NULL-ended, never NULL */
+    const char **cmd;           /* NULL-ended, never NULL */
+    const char **env;           /* NULL-ended "NAME=value", never NULL */
+    const char *working_dir;    /* "" when none */
+    const char *user;           /* "" when none */
+    const char *stop_signal;    /* "" when none */
     const char **exposed_ports; /* NULL-ended "80/tcp" */
     const char **volumes;       /* NULL-ended absolute paths */
     const char **label_names;   /* NULL-ended, with … */

@@ -96,8 +96,9 @@ static void *layer_thread(void *arg)
     while (take_layer(w, &i)) {
         struct error err = ERROR_INIT;
         struct layer_part part = {.work = w};
-        int r = layer_ensure(p->store, p->session, p->config.diff_ids[i],
-                             &p->manifest.layers[i], p->cancel, note_progress, &part, &err);
+        int r =
+            layer_ensure(p->store, p->session, p->config.diff_ids[i],
+                         &p->manifest.layers[i], p->cancel, note_progress, &part, &err);
         if (r < 0) {
             layer_failed(w, r, &err);
             break;
@@ -225,7 +226,8 @@ static int pull_work(struct pull *p, struct error *err)
     store_step(s, "manifest-fetched");
     announce_total(p);
     if ((r = pull_layers(p, err)) < 0 ||
-        (r = image_save(s, manifest_digest, &p->manifest_bytes, &p->config_bytes, err)) < 0 ||
+        (r = image_save(s, manifest_digest, &p->manifest_bytes, &p->config_bytes, err)) <
+            0 ||
         (r = save_names(p, digest, manifest_digest, err)) < 0)
         return r;
     p->digest = digest;
@@ -269,8 +271,7 @@ static void *pull_thread(void *arg)
 /* s->lock is held. The credentials are part of what makes two pulls the same. */
 static struct pull *pull_find(struct image_store *s, const char *key)
 {
-    list_for_each(it, &s->pulls)
-    {
+    list_for_each (it, &s->pulls) {
         struct pull *p = list_entry(it, struct pull, entry);
         if (!p->abandoned && streq(p->key, key))
             return p;
@@ -286,8 +287,8 @@ static void make_key(const struct pull *p, struct str *ret)
              p->spelling);
 }
 
-static int pull_new(struct image_store *s, const struct image_pull *pull, struct pull **ret,
-                    struct error *err)
+static int pull_new(struct image_store *s, const struct image_pull *pull,
+                    struct pull **ret, struct error *err)
 {
     struct pull *p = xcalloc(1, sizeof(*p));
     AUTO_STR spelling = STR_INIT;
@@ -403,7 +404,8 @@ static void leave(struct pull *p)
 }
 
 static int load_pulled(struct image_store *s, const struct image_pull *pull,
-                       const struct image_name *name, struct image **ret, struct error *err)
+                       const struct image_name *name, struct image **ret,
+                       struct error *err)
 {
     struct image *i;
     int r = image_load(s, name->manifest_digest, &i, err);

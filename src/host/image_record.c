@@ -33,8 +33,8 @@ static void image_dir(const struct image_store *s, const char *manifest_digest,
     str_add(ret, leaf);
 }
 
-static int read_verified(const char *path, const char *digest, size_t max, struct str *ret,
-                         struct error *err)
+static int read_verified(const char *path, const char *digest, size_t max,
+                         struct str *ret, struct error *err)
 {
     struct blob_digest want, has;
     int r = blob_digest_parse(digest, &want, err);
@@ -46,8 +46,8 @@ static int read_verified(const char *path, const char *digest, size_t max, struc
     return 0;
 }
 
-int image_read(struct image_store *s, const char *manifest_digest, struct str *ret_manifest,
-               struct str *ret_config, struct error *err)
+int image_read(struct image_store *s, const char *manifest_digest,
+               struct str *ret_manifest, struct str *ret_config, struct error *err)
 {
     AUTO_ARENA a = ARENA_INIT;
     AUTO_STR manifest = STR_INIT;
@@ -56,11 +56,12 @@ int image_read(struct image_store *s, const char *manifest_digest, struct str *r
     int r;
     image_dir(s, manifest_digest, "/manifest", &manifest);
     image_dir(s, manifest_digest, "/config", &config);
-    if ((r = read_verified(manifest.data, manifest_digest, MANIFEST_MAX_BYTES, ret_manifest,
-                           err)) < 0 ||
-        (r = manifest_parse(&a, NULL, ret_manifest->data, ret_manifest->len, &m, err)) < 0 ||
-        (r = read_verified(config.data, m.config.digest, IMAGE_CONFIG_MAX_BYTES, ret_config,
-                           err)) < 0)
+    if ((r = read_verified(manifest.data, manifest_digest, MANIFEST_MAX_BYTES,
+                           ret_manifest, err)) < 0 ||
+        (r = manifest_parse(&a, NULL, ret_manifest->data, ret_manifest->len, &m, err)) <
+            0 ||
+        (r = read_verified(config.data, m.config.digest, IMAGE_CONFIG_MAX_BYTES,
+                           ret_config, err)) < 0)
         return r;
     return 0;
 }
@@ -81,7 +82,8 @@ static int load_layers(struct image_store *s, struct image *i, struct error *err
         const char *diff_id = i->config.diff_ids[n];
         if (!layer_is_here(s, diff_id))
             return fail(err, E_NOTFOUND, "layer %s is not here", diff_id);
-        i->layers[n] = arena_printf(&i->arena, "%s/layers/%s", s->dir, digest_hex(diff_id));
+        i->layers[n] =
+            arena_printf(&i->arena, "%s/layers/%s", s->dir, digest_hex(diff_id));
     }
     return 0;
 }
@@ -125,8 +127,8 @@ int image_load(struct image_store *s, const char *manifest_digest, struct image 
     return 0;
 }
 
-static int write_files(const char *temp, const struct str *manifest, const struct str *config,
-                       struct error *err)
+static int write_files(const char *temp, const struct str *manifest,
+                       const struct str *config, struct error *err)
 {
     AUTO_STR path = STR_INIT;
     str_addf(&path, "%s/manifest", temp);
@@ -138,8 +140,8 @@ static int write_files(const char *temp, const struct str *manifest, const struc
     return file_replace(path.data, config->data, config->len, 0600, 0, err);
 }
 
-int image_save(struct image_store *s, const char *manifest_digest, const struct str *manifest,
-               const struct str *config, struct error *err)
+int image_save(struct image_store *s, const char *manifest_digest,
+               const struct str *manifest, const struct str *config, struct error *err)
 {
     AUTO_STR temp = STR_INIT;
     AUTO_STR path = STR_INIT;
@@ -217,8 +219,8 @@ int name_save(struct image_store *s, const struct image_name *n, struct error *e
     AUTO_STR path = STR_INIT;
     AUTO_STR text = STR_INIT;
     struct image_name have;
-    if (name_load(s, &a, n->reference, &have, NULL) == 0 && streq(have.digest, n->digest) &&
-        streq(have.manifest_digest, n->manifest_digest))
+    if (name_load(s, &a, n->reference, &have, NULL) == 0 &&
+        streq(have.digest, n->digest) && streq(have.manifest_digest, n->manifest_digest))
         return 0;
     /* No part of it can hold a character that JSON quotes: the grammars forbid them. */
     str_addf(&text, "{\"reference\":\"%s\",\"digest\":\"%s\",\"manifest\":\"%s\"}\n",
@@ -313,7 +315,8 @@ int image_unpin(struct image_store *s, const char *manifest_digest, const char *
 
 /* Calls with the owner of each pin; of one image, or of all when hex is NULL. */
 static int pin_each(struct image_store *s, const char *hex,
-                    bool (*keep)(void *ctx, const char *owner), void *ctx, struct error *err)
+                    bool (*keep)(void *ctx, const char *owner), void *ctx,
+                    struct error *err)
 {
     AUTO_STR dir = STR_INIT;
     store_path(s, "pins", "", &dir);
@@ -325,9 +328,11 @@ static int pin_each(struct image_store *s, const char *hex,
     while (r == 0 && (e = readdir(d))) {
         const char *dot = strchr(e->d_name, '.');
         if (!dot || dot == e->d_name ||
-            (hex && (strlen(hex) != (size_t)(dot - e->d_name) || !str_starts(e->d_name, hex))))
+            (hex &&
+             (strlen(hex) != (size_t)(dot - e->d_name) || !str_starts(e->d_name, hex))))
             continue;
-        if (!keep(ctx, dot + 1) && unlinkat(dirfd(d), e->d_name, 0) < 0 && errno != ENOENT)
+        if (!keep(ctx, dot + 1) && unlinkat(dirfd(d), e->d_name, 0) < 0 &&
+            errno != ENOENT)
             r = fail_errno(err, errno, "unpin '%s'", e->d_name);
     }
     closedir(d);

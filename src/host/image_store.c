@@ -93,7 +93,8 @@ static int folder_names(const struct image_store *s, const char *folder, struct 
     return 0;
 }
 
-static int empty_folder(const struct image_store *s, const char *folder, struct error *err)
+static int empty_folder(const struct image_store *s, const char *folder,
+                        struct error *err)
 {
     AUTO_ARENA a = ARENA_INIT;
     const char **names;
@@ -198,8 +199,8 @@ int image_store_open(const struct image_store_config *config, struct image_store
     pthread_cond_init(&s->changed, &attr);
     pthread_condattr_destroy(&attr);
     int r;
-    if ((r = make_folders(s, err)) < 0 || (r = blob_store_open(s->dir, &s->blobs, err)) < 0 ||
-        (r = clean_up(s, err)) < 0) {
+    if ((r = make_folders(s, err)) < 0 ||
+        (r = blob_store_open(s->dir, &s->blobs, err)) < 0 || (r = clean_up(s, err)) < 0) {
         image_store_close(s);
         return wrap(err, "image store '%s'", config->dir);
     }
@@ -444,7 +445,8 @@ struct forget {
 static int forget_name(void *ctx, const struct image_name *n, struct error *err)
 {
     const struct forget *f = ctx;
-    return streq(n->manifest_digest, f->digest) ? name_remove(f->store, n->reference, err) : 0;
+    return streq(n->manifest_digest, f->digest) ? name_remove(f->store, n->reference, err)
+                                                : 0;
 }
 
 int image_remove(struct image_store *s, const char *manifest_digest, struct error *err)

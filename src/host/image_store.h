@@ -64,7 +64,8 @@ struct image {
 void image_free(struct image *i); /* NULL allowed */
 
 struct image_progress {
-    uint64_t bytes_done, bytes_total; /* compressed; total is 0 until the manifest is known */
+    uint64_t bytes_done,
+        bytes_total; /* compressed; total is 0 until the manifest is known */
     unsigned layers_done, layers_total;
 };
 /* Called by the waiting caller's own thread. A negative return ends this caller's wait with
@@ -75,8 +76,8 @@ typedef int image_pull_progress(void *ctx, const struct image_progress *p,
 struct image_pull {
     const char *reference;
     const struct registry_auth *auth; /* NULL: anonymous */
-    const char *pin_owner;            /* pinned for it on return (as image_pin); or NULL */
-    image_pull_progress *progress;    /* may be NULL; at most about ten calls a second */
+    const char *pin_owner;         /* pinned for it on return (as image_pin); or NULL */
+    image_pull_progress *progress; /* may be NULL; at most about ten calls a second */
     void *ctx;
     struct http_cancel *cancel; /* may be NULL */
 };

@@ -43,11 +43,11 @@ int store_temp(struct image_store *s, struct str *ret, struct error *err);
 /* E_NOTFOUND when it is not there, not whole, or one of its layers is missing. */
 int image_load(struct image_store *s, const char *manifest_digest, struct image **ret,
                struct error *err);
-int image_save(struct image_store *s, const char *manifest_digest, const struct str *manifest,
-               const struct str *config, struct error *err);
+int image_save(struct image_store *s, const char *manifest_digest,
+               const struct str *manifest, const struct str *config, struct error *err);
 /* The manifest and config that are here already, verified; E_NOTFOUND. */
-int image_read(struct image_store *s, const char *manifest_digest, struct str *ret_manifest,
-               struct str *ret_config, struct error *err);
+int image_read(struct image_store *s, const char *manifest_digest,
+               struct str *ret_manifest, struct str *ret_config, struct error *err);
 
 struct image_name {
     const char *reference, *digest, *manifest_digest;
@@ -67,6 +67,7 @@ unsigned pin_count(struct image_store *s, const char *manifest_digest);
 
 bool layer_is_here(struct image_store *s, const char *diff_id);
 /* Makes the layer local: downloads and unpacks it, or waits for whoever does. */
-int layer_ensure(struct image_store *s, struct registry_session *session, const char *diff_id,
-                 const struct content_descriptor *blob, struct http_cancel *cancel,
-                 registry_progress *progress, void *ctx, struct error *err);
+int layer_ensure(struct image_store *s, struct registry_session *session,
+                 const char *diff_id, const struct content_descriptor *blob,
+                 struct http_cancel *cancel, registry_progress *progress, void *ctx,
+                 struct error *err);

@@ -69,8 +69,8 @@ static bool xattr_refused(const char *name)
            str_starts(name, "trusted.gantry.") || streq(name, "security.selinux");
 }
 
-static int set_xattrs(struct unpack *u, struct archive_entry *e, int dir, const char *name,
-                      struct error *err)
+static int set_xattrs(struct unpack *u, struct archive_entry *e, int dir,
+                      const char *name, struct error *err)
 {
     const char *key;
     const void *value;
@@ -135,9 +135,9 @@ static int set_dir_times(struct unpack *u, struct error *err)
         struct stat st;
         int dir = u->root_fd;
         /* It may have been replaced since. */
-        if (*d->path && (layer_path_parent(&u->paths, d->path, false, &dir, &name, NULL) < 0 ||
-                         fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-                         !S_ISDIR(st.st_mode)))
+        if (*d->path &&
+            (layer_path_parent(&u->paths, d->path, false, &dir, &name, NULL) < 0 ||
+             fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode)))
             continue;
         if (utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) < 0)
             return fail_errno(err, errno, "set time of '%.200s'", d->path);
@@ -158,7 +158,8 @@ static int clear_way(struct unpack *u, int dir, const char *name, bool want_dir,
     struct stat st;
     *ret = (struct way){0};
     if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return errno == ENOENT ? 0 : fail_errno(err, errno, "stat '%.200s'", u->path.data);
+        return errno == ENOENT ? 0
+                               : fail_errno(err, errno, "stat '%.200s'", u->path.data);
     if (S_ISDIR(st.st_mode) && want_dir) {
         ret->is_dir = true;
         return 0;
@@ -177,8 +178,8 @@ static int clear_way(struct unpack *u, int dir, const char *name, bool want_dir,
 
 /* ---- kinds of entries ---- */
 
-static int unpack_dir(struct unpack *u, struct archive_entry *e, int dir, const char *name,
-                      const struct way *way, struct error *err)
+static int unpack_dir(struct unpack *u, struct archive_entry *e, int dir,
+                      const char *name, const struct way *way, struct error *err)
 {
     if (!way->is_dir && mkdirat(dir, name, 0700) < 0)
         return fail_errno(err, errno, "make directory '%.200s'", u->path.data);
@@ -191,7 +192,8 @@ static int unpack_dir(struct unpack *u, struct archive_entry *e, int dir, const 
     return set_attributes(u, e, dir, name, err);
 }
 
-static int pwrite_all(int fd, const char *data, size_t len, int64_t offset, struct error *err)
+static int pwrite_all(int fd, const char *data, size_t len, int64_t offset,
+                      struct error *err)
 {
     while (len > 0) {
         ssize_t n = pwrite(fd, data, len, offset);
@@ -242,8 +244,8 @@ static int write_data(struct unpack *u, int fd, int64_t size, struct error *err)
     return 0;
 }
 
-static int unpack_file(struct unpack *u, struct archive_entry *e, int dir, const char *name,
-                       struct error *err)
+static int unpack_file(struct unpack *u, struct archive_entry *e, int dir,
+                       const char *name, struct error *err)
 {
     int64_t size = archive_entry_size(e);
     if (size < 0)
@@ -252,7 +254,8 @@ static int unpack_file(struct unpack *u, struct archive_entry *e, int dir, const
     if ((uint64_t)size > u->options.max_bytes || u->logical_bytes > u->options.max_bytes)
         return fail(err, E_LIMIT, "the layer's files have more than %llu bytes",
                     (unsigned long long)u->options.max_bytes);
-    AUTO_FD fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    AUTO_FD fd =
+        openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return fail_errno(err, errno, "create '%.200s'", u->path.data);
     int r = write_data(u, fd, size, err);
@@ -280,15 +283,19 @@ static int unpack_hardlink(struct unpack *u, const char *target, struct error *e
     struct way way;
     int dir;
     if (layer_name_check(target, &u->link, err) < 0 || u->link.len == 0)
-        return fail(err, E_INVALID, "'%.200s' is a hard link out of the layer, to '%.200s'",
-                    u->path.data, target);
+        return fail(err, E_INVALID,
+                    "'%.200s' is a hard link out of the layer, to '%.200s'", u->path.data,
+                    target);
     int r = layer_path_parent(&u->paths, u->link.data, false, &dir, &from_name, err);
     if (r < 0 || fstatat(dir, from_name, &from, AT_SYMLINK_NOFOLLOW) < 0)
-        return fail(err, E_INVALID, "'%.200s' is a hard link to '%.200s', which the layer "
-                                    "does not hold", u->path.data, target);
-    if (S_ISDIR(from.st_mode) || layer_is_whiteout(dir, from_name))
-        return fail(err, E_INVALID, "'%.200s' is a hard link to '%.200s', which is no file",
+        return fail(err, E_INVALID,
+                    "'%.200s' is a hard link to '%.200s', which the layer "
+                    "does not hold",
                     u->path.data, target);
+    if (S_ISDIR(from.st_mode) || layer_is_whiteout(dir, from_name))
+        return fail(err, E_INVALID,
+                    "'%.200s' is a hard link to '%.200s', which is no file", u->path.data,
+                    target);
     /* Through O_PATH the target stays named while the way is cleared. */
     AUTO_FD source = openat(dir, from_name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (source < 0)
@@ -311,8 +318,8 @@ static int unpack_hardlink(struct unpack *u, const char *target, struct error *e
     return 0;
 }
 
-static int unpack_node(struct unpack *u, struct archive_entry *e, int dir, const char *name,
-                       struct error *err)
+static int unpack_node(struct unpack *u, struct archive_entry *e, int dir,
+                       const char *name, struct error *err)
 {
     mode_t type = archive_entry_filetype(e);
     bool device = type == AE_IFCHR || type == AE_IFBLK;
@@ -336,7 +343,8 @@ static int unpack_whiteout(struct unpack *u, int dir, const char *name, struct e
     const char *hidden = name + strlen(WHITEOUT);
     struct stat st;
     if (!*hidden || streq(hidden, ".") || streq(hidden, ".."))
-        return fail(err, E_INVALID, "'%.200s' hides nothing that can be named", u->path.data);
+        return fail(err, E_INVALID, "'%.200s' hides nothing that can be named",
+                    u->path.data);
     if (fstatat(dir, hidden, &st, AT_SYMLINK_NOFOLLOW) == 0) {
         /* A whiteout is about the layers below, wherever it stands in the tar: what this
          * layer itself has stays, and only it is seen. */
@@ -358,8 +366,8 @@ static int unpack_root(struct unpack *u, struct archive_entry *e, struct error *
     return set_attributes(u, e, u->root_fd, ".", err);
 }
 
-static int unpack_kind(struct unpack *u, struct archive_entry *e, int dir, const char *name,
-                       const struct way *way, struct error *err)
+static int unpack_kind(struct unpack *u, struct archive_entry *e, int dir,
+                       const char *name, const struct way *way, struct error *err)
 {
     switch (archive_entry_filetype(e)) {
     case AE_IFDIR:
@@ -389,7 +397,8 @@ static int unpack_entry(struct unpack *u, struct archive_entry *e, struct error 
         return r;
     if (u->path.len == 0)
         return unpack_root(u, e, err);
-    if (archive_entry_hardlink(e)) /* always with the real name: `.wh.` means nothing here */
+    if (archive_entry_hardlink(
+            e)) /* always with the real name: `.wh.` means nothing here */
         return unpack_hardlink(u, archive_entry_hardlink(e), err);
     if ((r = layer_path_parent(&u->paths, u->path.data, true, &dir, &name, err)) < 0)
         return r;
@@ -450,7 +459,8 @@ static int mark_root(struct unpack *u, struct error *err)
     if (u->root_seen || u->options.unprivileged)
         return 0;
     layer_fd_path(u->root_fd, ".", &path);
-    if (fchmod(u->root_fd, 0755) < 0 || lsetxattr(path.data, IMPLICIT_ROOT, "y", 1, 0) < 0)
+    if (fchmod(u->root_fd, 0755) < 0 ||
+        lsetxattr(path.data, IMPLICIT_ROOT, "y", 1, 0) < 0)
         return fail_errno(err, errno, "mark the layer's root");
     return 0;
 }
@@ -460,14 +470,15 @@ static int unpack_run(struct unpack *u, struct error *err)
     const struct blob_digest *want = u->options.diff_id;
     int r;
     if ((r = open_archive(u, err)) < 0 || (r = unpack_all(u, err)) < 0 ||
-        (r = layer_stream_drain(u->stream, &u->result.diff_id, &u->result.tar_bytes, err)) < 0)
+        (r = layer_stream_drain(u->stream, &u->result.diff_id, &u->result.tar_bytes,
+                                err)) < 0)
         return r;
     if (want && !blob_digest_equal(want, &u->result.diff_id)) {
         char has[BLOB_DIGEST_SIZE], wants[BLOB_DIGEST_SIZE];
         blob_digest_format(&u->result.diff_id, has);
         blob_digest_format(want, wants);
-        return fail(err, E_CORRUPT, "the layer's diff_id is %s, and the image says %s", has,
-                    wants);
+        return fail(err, E_CORRUPT, "the layer's diff_id is %s, and the image says %s",
+                    has, wants);
     }
     if ((r = mark_root(u, err)) < 0)
         return r;

@@ -84,9 +84,14 @@ static int detect(struct decoder *d, struct error *err)
         }
         d->len += (size_t)n;
     }
-    if (begins(d, "\xfd" "7zXZ", 5) || begins(d, "BZh", 3))
-        return fail(err, E_UNSUPPORTED, "the layer is compressed with xz or bzip2; gzip, "
-                                        "zstd and none are supported");
+    if (begins(d,
+               "\xfd"
+               "7zXZ",
+               5) ||
+        begins(d, "BZh", 3))
+        return fail(err, E_UNSUPPORTED,
+                    "the layer is compressed with xz or bzip2; gzip, "
+                    "zstd and none are supported");
     if (begins(d, "\x1f\x8b", 2)) {
         d->kind = GZIP;
         if (inflateInit2(&d->z, 15 + 16) != Z_OK)
@@ -240,7 +245,8 @@ int layer_stream_open(layer_read *read, void *ctx, enum blob_algorithm algorithm
     return 0;
 }
 
-int64_t layer_stream_next(struct layer_stream *s, const void **ret_data, struct error *err)
+int64_t layer_stream_next(struct layer_stream *s, const void **ret_data,
+                          struct error *err)
 {
     pthread_mutex_lock(&s->lock);
     if (s->holding) {

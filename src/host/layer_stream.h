@@ -21,7 +21,8 @@ struct layer_stream;
 int layer_stream_open(layer_read *read, void *ctx, enum blob_algorithm algorithm,
                       uint64_t max_bytes, struct layer_stream **ret, struct error *err);
 /* The next bytes, valid until the next call: their count, 0 at the end. */
-int64_t layer_stream_next(struct layer_stream *s, const void **ret_data, struct error *err);
+int64_t layer_stream_next(struct layer_stream *s, const void **ret_data,
+                          struct error *err);
 /* Reads to the end, then tells digest and length of all bytes. */
 int layer_stream_drain(struct layer_stream *s, struct blob_digest *ret_digest,
                        uint64_t *ret_bytes, struct error *err);

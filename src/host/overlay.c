@@ -26,8 +26,9 @@
 static int check_id(const char *id, struct error *err)
 {
     size_t n = strlen(id);
-    size_t ok = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                           "_.-");
+    size_t ok =
+        strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                   "_.-");
     if (n == 0 || n > OVERLAY_MAX_ID || ok != n || strchr("._-", id[0]))
         return fail(err, E_INVALID, "'%.200s' is no overlay id", id);
     return 0;
@@ -36,7 +37,8 @@ static int check_id(const char *id, struct error *err)
 static int path_of(const char *dir, const char *id, const char *leaf,
                    char ret[static OVERLAY_PATH_SIZE], struct error *err)
 {
-    int n = snprintf(ret, OVERLAY_PATH_SIZE, "%s/%s%s%s", dir, id, *leaf ? "/" : "", leaf);
+    int n =
+        snprintf(ret, OVERLAY_PATH_SIZE, "%s/%s%s%s", dir, id, *leaf ? "/" : "", leaf);
     if (n < 0 || n >= OVERLAY_PATH_SIZE)
         return fail(err, E_LIMIT, "the path of overlay '%s' is too long", id);
     return 0;
@@ -140,8 +142,8 @@ static int try_new_way(const struct overlay_config *c, const struct stack *s,
     AUTO_FD mnt = fsmount(fs, FSMOUNT_CLOEXEC, c->read_only ? MOUNT_ATTR_RDONLY : 0);
     if (mnt < 0)
         return -errno;
-    if (move_mount(mnt, "", merged_fd, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) <
-        0)
+    if (move_mount(mnt, "", merged_fd, "",
+                   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
         return -errno;
     return 0;
 }
@@ -185,8 +187,10 @@ static int mount_stack(const struct overlay_config *c, const struct stack *s,
     if (r == -EINVAL || r == -ENOSYS || r == -EPERM)
         r = try_old_way(c, s, upper, work, merged);
     if (r == -E2BIG)
-        return fail(err, E_LIMIT, "%zu layers are too many for this kernel; Linux 6.8 has "
-                                  "no such limit", s->count);
+        return fail(err, E_LIMIT,
+                    "%zu layers are too many for this kernel; Linux 6.8 has "
+                    "no such limit",
+                    s->count);
     return r < 0 ? fail_errno(err, -r, "mount overlay at '%s'", merged) : 0;
 }
 
@@ -298,12 +302,13 @@ static int fill(const struct overlay_config *c, const char *merged, struct error
     return r;
 }
 
-int overlay_mount(const struct overlay_config *c, char ret_merged[static OVERLAY_PATH_SIZE],
-                  struct error *err)
+int overlay_mount(const struct overlay_config *c,
+                  char ret_merged[static OVERLAY_PATH_SIZE], struct error *err)
 {
     char base[OVERLAY_PATH_SIZE], merged[OVERLAY_PATH_SIZE];
     int r;
-    if ((r = check_id(c->id, err)) < 0 || (r = path_of(c->dir, c->id, "", base, err)) < 0 ||
+    if ((r = check_id(c->id, err)) < 0 ||
+        (r = path_of(c->dir, c->id, "", base, err)) < 0 ||
         (r = path_of(c->dir, c->id, "merged", merged, err)) < 0)
         return r;
     if ((r = dir_make_all(c->dir, 0700, err)) < 0)
@@ -332,8 +337,8 @@ int overlay_release(const char *dir, const char *id, struct error *err)
     return dir_remove_all(base, err);
 }
 
-int overlay_find(const char *dir, const char *id, char ret_merged[static OVERLAY_PATH_SIZE],
-                 struct error *err)
+int overlay_find(const char *dir, const char *id,
+                 char ret_merged[static OVERLAY_PATH_SIZE], struct error *err)
 {
     char merged[OVERLAY_PATH_SIZE], marker[OVERLAY_PATH_SIZE];
     int r;
@@ -359,7 +364,8 @@ int overlay_list(const char *dir,
     while (r >= 0 && (e = readdir(d))) {
         char merged[OVERLAY_PATH_SIZE];
         if (check_id(e->d_name, NULL) == 0)
-            r = visit(ctx, e->d_name, overlay_find(dir, e->d_name, merged, NULL) == 0, err);
+            r = visit(ctx, e->d_name, overlay_find(dir, e->d_name, merged, NULL) == 0,
+                      err);
     }
     closedir(d);
     return r < 0 ? r : 0;
@@ -374,7 +380,8 @@ static const char *unfit_below(const char *dir)
         return NULL;
     switch ((uint32_t)fs.f_type) {
     case OVERLAYFS_SUPER_MAGIC:
-        return "it is itself on an overlay filesystem; use a directory on a disk or a volume";
+        return "it is itself on an overlay filesystem; use a directory on a disk or a "
+               "volume";
     case NFS_SUPER_MAGIC:
     case 0xff534d42u: /* CIFS */
     case 0xfe534d42u: /* SMB2 */

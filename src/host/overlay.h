@@ -29,25 +29,28 @@
 struct overlay_config {
     const char *dir; /* made when missing */
     const char *id;
-    const char *const *layers; /* absolute directories, bottom first; one may come twice */
-    size_t layer_count;        /* 0 gives an empty root */
-    bool read_only; /* no upper: nothing can be written, mount points must exist already */
-    bool volatile_upper; /* never flush what the container writes; gone after a power cut */
-    bool force_copy;     /* tests: as if overlayfs could not be used */
+    const char *const
+        *layers;        /* absolute directories, bottom first; one may come twice */
+    size_t layer_count; /* 0 gives an empty root */
+    bool
+        read_only; /* no upper: nothing can be written, mount points must exist already */
+    bool
+        volatile_upper; /* never flush what the container writes; gone after a power cut */
+    bool force_copy;    /* tests: as if overlayfs could not be used */
 };
 
 /* ret_merged: absolute path of the mounted root. On failure nothing is left. */
-int overlay_mount(const struct overlay_config *c, char ret_merged[static OVERLAY_PATH_SIZE],
-                  struct error *err);
+int overlay_mount(const struct overlay_config *c,
+                  char ret_merged[static OVERLAY_PATH_SIZE], struct error *err);
 /* Unmounts and removes everything of this id; 0 when there is nothing. Repeatable after a
  * crash at any point. */
 int overlay_release(const char *dir, const char *id, struct error *err);
 /* Is it mounted (or copied) and whole? 0 with ret_merged filled, or E_NOTFOUND. */
-int overlay_find(const char *dir, const char *id, char ret_merged[static OVERLAY_PATH_SIZE],
-                 struct error *err);
+int overlay_find(const char *dir, const char *id,
+                 char ret_merged[static OVERLAY_PATH_SIZE], struct error *err);
 /* Every id that has something under dir, whole or not; a negative return ends it. */
-int overlay_list(const char *dir, int (*visit)(void *ctx, const char *id, bool mounted,
-                                               struct error *err),
+int overlay_list(const char *dir,
+                 int (*visit)(void *ctx, const char *id, bool mounted, struct error *err),
                  void *ctx, struct error *err);
 
 /* Can an overlay with an upper directory in `dir` be mounted? 0, or E_UNSUPPORTED with the

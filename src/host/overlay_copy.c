@@ -77,8 +77,8 @@ static int copy_range(int from, int to, off_t start, off_t end, struct error *er
         ssize_t n = copy_file_range(from, &in, to, &out, (size_t)(end - start), 0);
         if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP)) {
             char buf[65536];
-            size_t want = (size_t)(end - start) < sizeof(buf) ? (size_t)(end - start)
-                                                              : sizeof(buf);
+            size_t want =
+                (size_t)(end - start) < sizeof(buf) ? (size_t)(end - start) : sizeof(buf);
             n = pread(from, buf, want, start);
             if (n > 0)
                 n = pwrite(to, buf, (size_t)n, start);

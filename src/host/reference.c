@@ -86,7 +86,8 @@ static bool registry_valid(const char *s)
     size_t host = strcspn(s, ":");
     if (s[0] == '[') {
         host = strcspn(s, "]");
-        if (s[host] != ']' || host < 3 || strspn(s + 1, "0123456789abcdefABCDEF:.") != host - 1)
+        if (s[host] != ']' || host < 3 ||
+            strspn(s + 1, "0123456789abcdefABCDEF:.") != host - 1)
             return false;
         host++;
     } else if (!host_name_valid(s, host)) {
@@ -129,7 +130,8 @@ static bool ecr_match(struct arena *a, const char *registry, struct reference *r
 }
 
 /* Cuts "@digest" and ":tag" off the end of `rest`. */
-static int cut_version(struct arena *a, char *rest, struct reference *r, struct error *err)
+static int cut_version(struct arena *a, char *rest, struct reference *r,
+                       struct error *err)
 {
     char *at = strchr(rest, '@');
     if (at) {
@@ -144,9 +146,10 @@ static int cut_version(struct arena *a, char *rest, struct reference *r, struct 
     if (colon) {
         *colon = '\0';
         if (!tag_valid(colon + 1))
-            return fail(err, E_INVALID,
-                        "'%s' is no tag: 1 to 128 of A-Z a-z 0-9 _ . -, the first not . or -",
-                        colon + 1);
+            return fail(
+                err, E_INVALID,
+                "'%s' is no tag: 1 to 128 of A-Z a-z 0-9 _ . -, the first not . or -",
+                colon + 1);
         r->tag = arena_strdup(a, colon + 1);
     }
     if (!r->tag && !r->digest)
@@ -166,7 +169,8 @@ static int set_registry(struct arena *a, const char *name, struct reference *r,
     }
     if (!registry_valid(r->registry))
         return fail(err, E_INVALID, "'%s' is no registry host", r->registry);
-    if (streq(r->registry, "index.docker.io") || streq(r->registry, "registry-1.docker.io"))
+    if (streq(r->registry, "index.docker.io") ||
+        streq(r->registry, "registry-1.docker.io"))
         r->registry = DEFAULT_DOMAIN;
     return 0;
 }
@@ -176,7 +180,8 @@ static bool is_bare_id(const char *s)
     return strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64;
 }
 
-static int parse(struct arena *a, const char *text, struct reference *r, struct error *err)
+static int parse(struct arena *a, const char *text, struct reference *r,
+                 struct error *err)
 {
     if (text[0] == '\0')
         return fail(err, E_INVALID, "it is empty");

@@ -47,7 +47,8 @@ static const char *read_value(struct arena *a, const char *p, const char **ret)
     return p;
 }
 
-static void set_param(struct challenge *c, const char *name, size_t len, const char *value)
+static void set_param(struct challenge *c, const char *name, size_t len,
+                      const char *value)
 {
     if (len == 5 && strncasecmp(name, "realm", 5) == 0)
         c->realm = value;
@@ -105,8 +106,10 @@ int challenge_parse(struct arena *a, const char *header, struct challenge *ret,
             best = c;
     }
     if (best.scheme == CHALLENGE_NONE)
-        return fail(err, E_UNSUPPORTED, "the registry asks for an authorisation that is "
-                                        "neither Basic nor Bearer: '%.200s'", header);
+        return fail(err, E_UNSUPPORTED,
+                    "the registry asks for an authorisation that is "
+                    "neither Basic nor Bearer: '%.200s'",
+                    header);
     *ret = best;
     return 0;
 }
@@ -119,7 +122,8 @@ static void add_basic(const struct registry_session *s, struct str *ret)
     str_addf(&plain, "%s:%s", s->username, s->password);
     size_t cap = 4 * ((plain.len + 2) / 3) + 1;
     char *b64 = xmalloc(cap);
-    EVP_EncodeBlock((unsigned char *)b64, (const unsigned char *)plain.data, (int)plain.len);
+    EVP_EncodeBlock((unsigned char *)b64, (const unsigned char *)plain.data,
+                    (int)plain.len);
     str_addf(ret, "Basic %s", b64);
     free(b64);
 }
@@ -140,11 +144,13 @@ static int token_url(const struct registry_session *s, const struct challenge *c
 {
     bool secure = str_starts(c->realm, "https://");
     if (!secure && !str_starts(c->realm, "http://"))
-        return fail(err, E_PROTOCOL, "the registry names no usable token service: '%.200s'",
-                    c->realm);
+        return fail(err, E_PROTOCOL,
+                    "the registry names no usable token service: '%.200s'", c->realm);
     if (!secure && str_starts(s->base, "https://"))
-        return fail(err, E_PROTOCOL, "the registry names a token service without TLS, '%.200s';"
-                                     " credentials are not sent there", c->realm);
+        return fail(err, E_PROTOCOL,
+                    "the registry names a token service without TLS, '%.200s';"
+                    " credentials are not sent there",
+                    c->realm);
     str_add(ret, c->realm);
     if (*c->service)
         add_query(ret, "service", c->service);
@@ -161,7 +167,8 @@ static int token_url(const struct registry_session *s, const struct challenge *c
 }
 
 /* RFC 6749 §5.1 names it access_token, the older specification token. */
-static int read_token(struct registry_session *s, const struct str *body, struct error *err)
+static int read_token(struct registry_session *s, const struct str *body,
+                      struct error *err)
 {
     json_t *j = json_loadb(str_text(body), body->len, JSON_REJECT_DUPLICATES, NULL);
     const char *token = json_string_value(json_object_get(j, "token"));
@@ -224,8 +231,8 @@ static int fetch_token(struct registry_session *s, const struct challenge *c,
     return r;
 }
 
-int registry_authorize(struct registry_session *s, const struct http_client_response *resp,
-                       struct error *err)
+int registry_authorize(struct registry_session *s,
+                       const struct http_client_response *resp, struct error *err)
 {
     AUTO_ARENA a = ARENA_INIT;
     AUTO_STR all = STR_INIT;

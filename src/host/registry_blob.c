@@ -18,7 +18,8 @@ struct blob_download {
     void *progress_ctx;
 };
 
-static int on_headers(void *ctx, const struct http_client_response *resp, struct error *err)
+static int on_headers(void *ctx, const struct http_client_response *resp,
+                      struct error *err)
 {
     struct blob_download *d = ctx;
     d->skip = 0;
@@ -29,7 +30,8 @@ static int on_headers(void *ctx, const struct http_client_response *resp, struct
     const char *range = http_client_header(resp, "Content-Range");
     uint64_t from;
     if (!range || sscanf(range, "bytes %" SCNu64 "-", &from) != 1 || from != d->base.have)
-        return fail(err, E_PROTOCOL, "blob %s: the registry sent another range than asked",
+        return fail(err, E_PROTOCOL,
+                    "blob %s: the registry sent another range than asked",
                     d->what->digest);
     return 0;
 }
@@ -53,9 +55,8 @@ static int sink(void *ctx, const void *data, size_t len, struct error *err)
     if (r < 0)
         return r;
     d->base.have += len;
-    return d->progress
-               ? d->progress(d->progress_ctx, d->base.have, d->what->size, err)
-               : 0;
+    return d->progress ? d->progress(d->progress_ctx, d->base.have, d->what->size, err)
+                       : 0;
 }
 
 static int download(struct blob_download *d, struct error *err)

@@ -10,7 +10,8 @@
 
 #define DOCKER_HUB "https://registry-1.docker.io"
 #define ACCEPT                                                                           \
-    MEDIA_OCI_INDEX ", " MEDIA_OCI_MANIFEST ", " MEDIA_DOCKER_LIST ", " MEDIA_DOCKER_MANIFEST
+    MEDIA_OCI_INDEX ", " MEDIA_OCI_MANIFEST ", " MEDIA_DOCKER_LIST                       \
+                    ", " MEDIA_DOCKER_MANIFEST
 
 /* ---- what comes from outside, when nothing else is given ---- */
 
@@ -111,8 +112,10 @@ static int choose_base(struct registry_session *s, struct error *err)
     s->http = listed || (loopback && !c->have_ca) ? c->trusting : c->verifying;
     if (s->ref.ecr) {
         if (!c->ecr_url)
-            return fail(err, E_UNSUPPORTED, "%s is an ECR name, and no registry of our own "
-                                            "is set to serve it", s->shown);
+            return fail(err, E_UNSUPPORTED,
+                        "%s is an ECR name, and no registry of our own "
+                        "is set to serve it",
+                        s->shown);
         s->base = c->ecr_url;
     } else if (streq(host, "docker.io")) {
         s->base = DOCKER_HUB;
@@ -191,15 +194,15 @@ static int check_digest(const struct registry_session *s, const void *data, size
         return 0;
     blob_digest_format(&has, has_text);
     blob_digest_format(want, want_text);
-    return fail(err, E_CORRUPT, "%s: the registry sent %s instead of %s", s->shown, has_text,
-                want_text);
+    return fail(err, E_CORRUPT, "%s: the registry sent %s instead of %s", s->shown,
+                has_text, want_text);
 }
 
 /* The digest that was asked for; else the one that the registry names; else our own. In
  * each case it is that of the bytes. */
 static int manifest_digest(const struct registry_session *s, const char *asked,
-                           const struct http_client_response *resp, struct blob_digest *ret,
-                           struct error *err)
+                           const struct http_client_response *resp,
+                           struct blob_digest *ret, struct error *err)
 {
     const char *named = http_client_header(resp, "Docker-Content-Digest");
     if (blob_digest_parse(asked, ret, NULL) < 0 &&
@@ -228,7 +231,7 @@ int registry_get_manifest(struct registry_session *s, const char *tag_or_digest,
         resp.body = (struct str)STR_INIT;
         blob_digest_format(&digest, ret->digest);
         if (type && strlen(type) < sizeof(ret->content_type))
-            strcpy(ret->content_type, type);
+            memcpy(ret->content_type, type, strlen(type) + 1);
     }
     http_client_response_fini(&resp);
     return r;
@@ -243,8 +246,8 @@ int registry_get_small(struct registry_session *s, const struct content_descript
     if (r < 0)
         return r;
     if (d->size > max_bytes)
-        return fail(err, E_LIMIT, "%s: blob %s has %llu bytes, and %zu are allowed", s->shown,
-                    d->digest, (unsigned long long)d->size, max_bytes);
+        return fail(err, E_LIMIT, "%s: blob %s has %llu bytes, and %zu are allowed",
+                    s->shown, d->digest, (unsigned long long)d->size, max_bytes);
     str_addf(&path, "/v2/%s/blobs/%s", s->ref.repository, d->digest);
     struct registry_request req = {.path = path.data, .max_body_bytes = max_bytes};
     struct http_client_response resp = HTTP_CLIENT_RESPONSE_INIT;

@@ -38,7 +38,8 @@ struct registry_env {
 };
 
 struct registry_client_config {
-    const char *ecr_url; /* gantry's own registry for ECR names: "http://127.0.0.1:4566" */
+    const char
+        *ecr_url; /* gantry's own registry for ECR names: "http://127.0.0.1:4566" */
     const char *ca_file; /* PEM for all registries; NULL: the system's */
     /* NULL-ended registries ("host:port") whose certificates are not checked and which may
      * speak plain HTTP. Loopback addresses may always speak plain HTTP, and without a
@@ -52,7 +53,8 @@ struct registry_client;
 
 int registry_client_new(const struct registry_client_config *config,
                         struct registry_client **ret, struct error *err);
-void registry_client_free(struct registry_client *c); /* after its sessions; NULL allowed */
+void registry_client_free(
+    struct registry_client *c); /* after its sessions; NULL allowed */
 
 struct registry_auth {
     const char *username; /* NULL: anonymous */
@@ -81,7 +83,8 @@ int registry_get_manifest(struct registry_session *s, const char *tag_or_digest,
 
 /* Bytes of this blob that are here, from any thread that runs the call. A negative return
  * ends the download with that code. */
-typedef int registry_progress(void *ctx, uint64_t done, uint64_t total, struct error *err);
+typedef int registry_progress(void *ctx, uint64_t done, uint64_t total,
+                              struct error *err);
 
 /* Streams a blob into the store: on return it is there, verified. A blob that is there
  * already costs no request. progress may be NULL. */

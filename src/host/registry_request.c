@@ -45,7 +45,8 @@ void registry_error_text(const struct http_client_response *resp, struct str *re
 
 /* ---- one try ---- */
 
-struct try {
+struct
+try {
     struct registry_session *s;
     const struct registry_request *req;
     struct http_client_response *resp;
@@ -132,8 +133,9 @@ static int send_any_scheme(struct try *t, struct error *err)
     t->base = streq(other, first) ? s->base : other;
     if (send_once(t, &ignored) < 0) {
         t->base = first;
-        return r < 0 ? r : fail(err, E_NETWORK, "it speaks TLS, and that failed: %s",
-                                ignored.text);
+        return r < 0 ? r
+                     : fail(err, E_NETWORK, "it speaks TLS, and that failed: %s",
+                            ignored.text);
     }
     pthread_mutex_lock(&s->lock);
     s->base = t->base;
@@ -206,17 +208,19 @@ static int fail_status(const struct registry_session *s,
     switch (resp->status) {
     case 401:
     case 403:
-        return fail(err, E_DENIED,
-                    "pull access denied for %s, the repository does not exist or may need "
-                    "other credentials: %s", s->shown, text.data);
+        return fail(
+            err, E_DENIED,
+            "pull access denied for %s, the repository does not exist or may need "
+            "other credentials: %s",
+            s->shown, text.data);
     case 404:
         return fail(err, E_NOTFOUND, "%s not found: %s", s->shown, text.data);
     case 429:
         return fail(err, E_NETWORK, "%s: toomanyrequests: %s", s->shown, text.data);
     default:
         return fail(err, resp->status >= 500 ? E_NETWORK : E_PROTOCOL,
-                    "%s: unexpected status %d from the registry: %s", s->shown, resp->status,
-                    text.data);
+                    "%s: unexpected status %d from the registry: %s", s->shown,
+                    resp->status, text.data);
     }
 }
 

@@ -47,7 +47,8 @@ struct registry_request {
 
 struct registry_download {
     uint64_t have;
-    int (*on_headers)(void *ctx, const struct http_client_response *resp, struct error *err);
+    int (*on_headers)(void *ctx, const struct http_client_response *resp,
+                      struct error *err);
     int (*sink)(void *ctx, const void *data, size_t len, struct error *err);
     void *ctx;
 };
@@ -58,7 +59,7 @@ int registry_request(struct registry_session *s, const struct registry_request *
                      struct http_client_response *resp, struct error *err);
 
 /* Makes s->authorization from the 401's challenge; s->lock is held. E_DENIED. */
-int registry_authorize(struct registry_session *s, const struct http_client_response *resp,
-                       struct error *err);
+int registry_authorize(struct registry_session *s,
+                       const struct http_client_response *resp, struct error *err);
 /* "MANIFEST_UNKNOWN: manifest unknown" of an error body, or the beginning of the text. */
 void registry_error_text(const struct http_client_response *resp, struct str *ret);

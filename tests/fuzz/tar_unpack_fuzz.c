@@ -44,7 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char outer[] = "/tmp/gantry-fuzz-XXXXXX", root[64];
     struct source s = {data, size};
-    struct layer_options o = {.max_bytes = 1 << 20, .max_entries = 1000, .unprivileged = true};
+    struct layer_options o = {
+        .max_bytes = 1 << 20, .max_entries = 1000, .unprivileged = true};
     struct error err = ERROR_INIT;
     if (!mkdtemp(outer))
         return 0;

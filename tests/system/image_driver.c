@@ -46,19 +46,23 @@ static int complain(const struct error *err)
 {
     printf("{\"error\":\"%s\",\"text\":\"", error_name(err->code));
     for (const char *p = err->text; *p; p++)
-        printf(*p == '"' || *p == '\\' ? "\\%c" : (unsigned char)*p < ' ' ? " " : "%c", *p);
+        printf(*p == '"' || *p == '\\'   ? "\\%c"
+               : (unsigned char)*p < ' ' ? " "
+                                         : "%c",
+               *p);
     printf("\",\"waits\":%d}\n", tries);
     return 1;
 }
 
 static void print_image(const struct image *i, double seconds)
 {
-    printf("{\"reference\":\"%s\",\"digest\":\"%s\",\"manifest\":\"%s\",\"config\":\"%s\","
-           "\"size\":%llu,\"seconds\":%.4f,\"waits\":%d,\"entrypoint\":\"%s\","
-           "\"layers\":[",
-           i->reference, i->digest, i->manifest_digest, i->config_digest,
-           (unsigned long long)i->size_bytes, seconds, tries,
-           i->config.entrypoint[0] ? i->config.entrypoint[0] : "");
+    printf(
+        "{\"reference\":\"%s\",\"digest\":\"%s\",\"manifest\":\"%s\",\"config\":\"%s\","
+        "\"size\":%llu,\"seconds\":%.4f,\"waits\":%d,\"entrypoint\":\"%s\","
+        "\"layers\":[",
+        i->reference, i->digest, i->manifest_digest, i->config_digest,
+        (unsigned long long)i->size_bytes, seconds, tries,
+        i->config.entrypoint[0] ? i->config.entrypoint[0] : "");
     for (size_t n = 0; n < i->layer_count; n++)
         printf("%s\"%s\"", n ? "," : "", i->layers[n]);
     printf("]}\n");
@@ -100,7 +104,8 @@ static int pull(struct image_store *s, const char *ref, const char *owner)
     int n = opt.times > 0 && opt.times <= 64 ? opt.times : 1, status = 0;
     for (int i = 0; i < n; i++) {
         jobs[i].store = s;
-        jobs[i].pull = (struct image_pull){.reference = ref, .auth = &auth, .pin_owner = owner};
+        jobs[i].pull =
+            (struct image_pull){.reference = ref, .auth = &auth, .pin_owner = owner};
         pthread_create(&threads[i], NULL, run_pull, &jobs[i]);
     }
     for (int i = 0; i < n; i++) {
@@ -114,8 +119,8 @@ static int pull(struct image_store *s, const char *ref, const char *owner)
     return status;
 }
 
-static int mount_image(struct image_store *s, const char *dir, const char *id, const char *ref,
-                       struct error *err)
+static int mount_image(struct image_store *s, const char *dir, const char *id,
+                       const char *ref, struct error *err)
 {
     struct image *i;
     char path[4096], merged[OVERLAY_PATH_SIZE];
@@ -155,8 +160,8 @@ static int unpack(const char *file, const char *target, struct error *err)
     if (r < 0)
         return r;
     blob_digest_format(&ret.diff_id, digest);
-    printf("{\"diff_id\":\"%s\",\"tar_bytes\":%llu,\"entries\":%u,\"seconds\":%.4f}\n", digest,
-           (unsigned long long)ret.tar_bytes, ret.entries, (double)t / 1e9);
+    printf("{\"diff_id\":\"%s\",\"tar_bytes\":%llu,\"entries\":%u,\"seconds\":%.4f}\n",
+           digest, (unsigned long long)ret.tar_bytes, ret.entries, (double)t / 1e9);
     return 0;
 }
 
@@ -219,21 +224,38 @@ static int run(char **a)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"ca", 1, NULL, 'c'},      {"user", 1, NULL, 'u'}, {"password", 1, NULL, 'p'},
-        {"ecr", 1, NULL, 'e'},     {"fast", 0, NULL, 'f'}, {"copy", 0, NULL, 'C'},
+        {"ca", 1, NULL, 'c'},      {"user", 1, NULL, 'u'},  {"password", 1, NULL, 'p'},
+        {"ecr", 1, NULL, 'e'},     {"fast", 0, NULL, 'f'},  {"copy", 0, NULL, 'C'},
         {"kill-at", 1, NULL, 'k'}, {"times", 1, NULL, 't'}, {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
         switch (c) {
-        case 'c': opt.ca = optarg; break;
-        case 'u': opt.user = optarg; break;
-        case 'p': opt.password = optarg; break;
-        case 'e': opt.ecr = optarg; break;
-        case 'f': opt.fast = true; break;
-        case 'C': opt.copy = true; break;
-        case 'k': opt.kill_at = optarg; break;
-        case 't': opt.times = atoi(optarg); break;
-        default: return 2;
+        case 'c':
+            opt.ca = optarg;
+            break;
+        case 'u':
+            opt.user = optarg;
+            break;
+        case 'p':
+            opt.password = optarg;
+            break;
+        case 'e':
+            opt.ecr = optarg;
+            break;
+        case 'f':
+            opt.fast = true;
+            break;
+        case 'C':
+            opt.copy = true;
+            break;
+        case 'k':
+            opt.kill_at = optarg;
+            break;
+        case 't':
+            opt.times = atoi(optarg);
+            break;
+        default:
+            return 2;
         }
     }
     char *a[5] = {NULL};

@@ -7,9 +7,9 @@
 #include "image_manifest.h"
 #include "str.h"
 
-#define D0 "sha256:0000000000000000000000000000000000000000000000000000000000000000"
-#define D1 "sha256:1111111111111111111111111111111111111111111111111111111111111111"
-#define D2 "sha256:2222222222222222222222222222222222222222222222222222222222222222"
+#define D0      "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+#define D1      "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+#define D2      "sha256:2222222222222222222222222222222222222222222222222222222222222222"
 #define DESC(d) "{\"mediaType\":\"x/y\",\"digest\":\"" d "\",\"size\":7}"
 
 static int parse(struct arena *a, const char *type, const char *text, struct manifest *m,
@@ -24,8 +24,9 @@ static void image_manifest_is_read(void **state)
     struct manifest m;
     struct error err = ERROR_INIT;
     if (parse(&a, MEDIA_OCI_MANIFEST "; charset=utf-8",
-              "{\"schemaVersion\":2,\"config\":" DESC(D0) ",\"layers\":[" DESC(D1) "," DESC(D2)
-              "],\"future\":[1]}", &m, &err) < 0)
+              "{\"schemaVersion\":2,\"config\":" DESC(D0) ",\"layers\":[" DESC(
+                  D1) "," DESC(D2) "],\"future\":[1]}",
+              &m, &err) < 0)
         fail_msg("%s", err.text);
     assert_int_equal(m.kind, MANIFEST_IMAGE);
     assert_int_equal(m.layer_count, 2);
@@ -44,16 +45,22 @@ static void bad_manifests_are_refused(void **state)
         {NULL, "{\"schemaVersion\":2}", E_INVALID},
         {NULL, "{\"schemaVersion\":1,\"fsLayers\":[]}", E_UNSUPPORTED},
         {NULL, "{\"schemaVersion\":2,\"schemaVersion\":2}", E_INVALID},
-        {NULL, "{\"schemaVersion\":2,\"mediaType\":\"a/b\",\"layers\":[]}", E_UNSUPPORTED},
-        {MEDIA_DOCKER_MANIFEST, "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_MANIFEST "\"}",
-         E_INVALID},
+        {NULL, "{\"schemaVersion\":2,\"mediaType\":\"a/b\",\"layers\":[]}",
+         E_UNSUPPORTED},
+        {MEDIA_DOCKER_MANIFEST,
+         "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_MANIFEST "\"}", E_INVALID},
         {NULL, "{\"schemaVersion\":2,\"config\":" DESC(D0) ",\"layers\":{}}", E_INVALID},
-        {NULL, "{\"schemaVersion\":2,\"config\":" DESC("sha256:../../etc") ",\"layers\":[]}",
+        {NULL,
+         "{\"schemaVersion\":2,\"config\":" DESC("sha256:../../etc") ",\"layers\":[]}",
          E_INVALID},
-        {NULL, "{\"schemaVersion\":2,\"config\":{\"digest\":\"" D0 "\",\"size\":-1},\"layers\":[]}",
+        {NULL,
+         "{\"schemaVersion\":2,\"config\":{\"digest\":\"" D0
+         "\",\"size\":-1},\"layers\":[]}",
          E_INVALID},
-        {NULL, "{\"schemaVersion\":2,\"config\":{\"digest\":\"" D0 "\",\"size\":99999999},"
-               "\"layers\":[]}", E_LIMIT},
+        {NULL,
+         "{\"schemaVersion\":2,\"config\":{\"digest\":\"" D0 "\",\"size\":99999999},"
+         "\"layers\":[]}",
+         E_LIMIT},
         {NULL, "{\"schemaVersion\":2,\"config\":" DESC(D0) ",\"layers\":[1]}", E_INVALID},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -82,8 +89,8 @@ static void too_many_layers_are_refused(void **state)
     assert_int_equal(parse(&a, NULL, t.data, &m, &err), -E_LIMIT);
 }
 
-static struct content_descriptor entry(const char *digest, const char *os, const char *arch,
-                                       const char *variant)
+static struct content_descriptor entry(const char *digest, const char *os,
+                                       const char *arch, const char *variant)
 {
     return (struct content_descriptor){.digest = digest, .platform = {os, arch, variant}};
 }
@@ -100,15 +107,15 @@ static void selection_prefers_what_fits_best(void **state)
         entry("windows", "windows", "amd64", ""),
         entry("att", "unknown", "unknown", ""),
     };
-    const struct manifest index = {.kind = MANIFEST_INDEX, .manifests = list,
-                                   .manifest_count = 8};
+    const struct manifest index = {
+        .kind = MANIFEST_INDEX, .manifests = list, .manifest_count = 8};
     static const struct {
         struct platform want;
         const char *digest;
     } table[] = {
-        {{"linux", "amd64", ""}, "amd64"},   {{"linux", "arm64", "v8"}, "arm64"},
-        {{"linux", "arm", "v7"}, "arm-v6"},  {{"linux", "arm", "v6"}, "arm-v6"},
-        {{"linux", "arm", "v5"}, "arm-v5"},  {{"linux", "s390x", ""}, "any"},
+        {{"linux", "amd64", ""}, "amd64"},  {{"linux", "arm64", "v8"}, "arm64"},
+        {{"linux", "arm", "v7"}, "arm-v6"}, {{"linux", "arm", "v6"}, "arm-v6"},
+        {{"linux", "arm", "v5"}, "arm-v5"}, {{"linux", "s390x", ""}, "any"},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         const struct content_descriptor *d;
@@ -121,8 +128,8 @@ static void no_platform_names_what_is_offered(void **state)
 {
     struct content_descriptor list[] = {entry("a", "linux", "arm64", "v8"),
                                         entry("b", "windows", "amd64", "")};
-    const struct manifest index = {.kind = MANIFEST_INDEX, .manifests = list,
-                                   .manifest_count = 2};
+    const struct manifest index = {
+        .kind = MANIFEST_INDEX, .manifests = list, .manifest_count = 2};
     const struct platform want = {"linux", "amd64", ""};
     const struct content_descriptor *d;
     struct error err = ERROR_INIT;
@@ -134,8 +141,10 @@ static void no_platform_names_what_is_offered(void **state)
 static void config_is_read(void **state)
 {
     static const char text[] =
-        "{\"os\":\"linux\",\"architecture\":\"amd64\",\"config\":{\"Entrypoint\":[\"/a\"],"
-        "\"Cmd\":null,\"Env\":[\"A=b=c\",\"B=\",\"NOVALUE\",\"=x\"],\"WorkingDir\":\"/w\","
+        "{\"os\":\"linux\",\"architecture\":\"amd64\",\"config\":{\"Entrypoint\":[\"/"
+        "a\"],"
+        "\"Cmd\":null,\"Env\":[\"A=b=c\",\"B=\",\"NOVALUE\",\"=x\"],\"WorkingDir\":\"/"
+        "w\","
         "\"User\":\"u:g\",\"StopSignal\":\"SIGQUIT\",\"ExposedPorts\":{\"80/tcp\":{}},"
         "\"Volumes\":{\"/v\":{}},\"Labels\":{\"l\":\"m\"},\"Future\":1},"
         "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"" D1 "\"]}}";
@@ -149,7 +158,8 @@ static void config_is_read(void **state)
     assert_null(c.cmd[0]);
     assert_string_equal(c.env[0], "A=b=c");
     assert_string_equal(c.env[1], "B=");
-    assert_null(c.env[2]); /* names without values, and values without names, are left out */
+    assert_null(
+        c.env[2]); /* names without values, and values without names, are left out */
     assert_string_equal(c.working_dir, "/w");
     assert_string_equal(c.user, "u:g");
     assert_string_equal(c.stop_signal, "SIGQUIT");
@@ -174,9 +184,12 @@ static void bad_configs_are_refused(void **state)
         {"{\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"../..\"]}}", E_INVALID},
         {"{\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[1]}}", E_INVALID},
         {"{\"config\":[],\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}", E_INVALID},
-        {"{\"config\":{\"Env\":{}},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}", E_INVALID},
-        {"{\"config\":{\"User\":1},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}", E_INVALID},
-        {"{\"config\":{\"Labels\":{\"a\":1}},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}",
+        {"{\"config\":{\"Env\":{}},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}",
+         E_INVALID},
+        {"{\"config\":{\"User\":1},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}",
+         E_INVALID},
+        {"{\"config\":{\"Labels\":{\"a\":1}},\"rootfs\":{\"type\":\"layers\",\"diff_"
+         "ids\":[]}}",
          E_INVALID},
         {"{\"config\":{\"User\":\"a\\u0000b\"}}", E_INVALID},
     };

@@ -135,8 +135,14 @@ static void kinds_and_attributes_are_kept(void **state)
     struct error err = ERROR_INIT;
     int r = UNPACK(&err, {.name = "./", .type = '5', .mode = 0711, .mtime = 1000},
                    {.name = "d/", .type = '5', .mode = 01777, .mtime = 12345, .gid = 7},
-                   {.name = "d/suid", .type = '0', .mode = 04755, .uid = 12, .gid = 34,
-                    .data = "x", .len = 1, .mtime = 77},
+                   {.name = "d/suid",
+                    .type = '0',
+                    .mode = 04755,
+                    .uid = 12,
+                    .gid = 34,
+                    .data = "x",
+                    .len = 1,
+                    .mtime = 77},
                    TAR_LINK("d/link", "../../../etc/passwd"), TAR_HARD("hard", "d/suid"),
                    {.name = "fifo", .type = '6', .mode = 0600},
                    {.name = "null", .type = '3', .mode = 0666, .major = 1, .minor = 3});
@@ -179,10 +185,10 @@ static void whiteout_and_replacement_in_one_layer(void **state)
 {
     needs_root();
     struct error err = ERROR_INIT;
-    int r = UNPACK(&err, TAR_FILE("f", "new"), TAR_FILE(".wh.f", ""), TAR_FILE(".wh.g", ""),
-                   TAR_FILE("g", "new"), TAR_FILE(".wh.d", ""), TAR_DIR("d"),
-                   TAR_FILE(".wh.e", ""), TAR_FILE("e/x", "y"), TAR_DIR("h"),
-                   TAR_FILE(".wh.h", ""));
+    int r = UNPACK(&err, TAR_FILE("f", "new"), TAR_FILE(".wh.f", ""),
+                   TAR_FILE(".wh.g", ""), TAR_FILE("g", "new"), TAR_FILE(".wh.d", ""),
+                   TAR_DIR("d"), TAR_FILE(".wh.e", ""), TAR_FILE("e/x", "y"),
+                   TAR_DIR("h"), TAR_FILE(".wh.h", ""));
     if (r < 0)
         fail_msg("%s", err.text);
     assert_text("f", "new");
@@ -197,8 +203,9 @@ static void links_inside_the_layer_are_followed_for_parents(void **state)
 {
     struct error err = ERROR_INIT;
     int r = UNPACK(&err, TAR_DIR("usr/lib"), TAR_LINK("lib", "usr/lib"),
-                   TAR_FILE("lib/a", "1"), TAR_LINK("abs", "/usr/lib"), TAR_FILE("abs/b", "2"),
-                   TAR_LINK("sbin", "usr/sbin"), TAR_FILE("sbin/deep/c", "3"));
+                   TAR_FILE("lib/a", "1"), TAR_LINK("abs", "/usr/lib"),
+                   TAR_FILE("abs/b", "2"), TAR_LINK("sbin", "usr/sbin"),
+                   TAR_FILE("sbin/deep/c", "3"));
     if (r < 0)
         fail_msg("%s", err.text);
     assert_text("usr/lib/a", "1");
@@ -270,10 +277,9 @@ static void overlay_xattrs_of_an_image_are_not_obeyed(void **state)
 
 static void names_that_lead_out_are_refused(void **state)
 {
-    static const char *const table[] = {"/abs",    "../evil",    "a/../../evil", "..",
-                                        "a/..",    "a/../b",     "/",            "//x",
-                                        ".wh..",   ".wh...",     ".wh.",         "a/.wh.",
-                                        "a/.wh.."};
+    static const char *const table[] = {
+        "/abs", "../evil", "a/../../evil", "..",   "a/..",   "a/../b", "/",
+        "//x",  ".wh..",   ".wh...",       ".wh.", "a/.wh.", "a/.wh.."};
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct error err = ERROR_INIT;
         int r = UNPACK(&err, TAR_FILE(table[i], "evil"));
@@ -307,8 +313,9 @@ static void last_component_is_never_followed(void **state)
     snprintf(target, sizeof(target), "%s/victim", outside);
     AUTO_FD victim = open(target, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     assert_true(victim >= 0);
-    int r = UNPACK(&err, TAR_LINK("l", target), TAR_FILE("l", "evil"), TAR_LINK("d", outside),
-                   TAR_DIR("d"), {.name = "m", .type = '2', .link = target, .mode = 0777});
+    int r =
+        UNPACK(&err, TAR_LINK("l", target), TAR_FILE("l", "evil"), TAR_LINK("d", outside),
+               TAR_DIR("d"), {.name = "m", .type = '2', .link = target, .mode = 0777});
     if (r < 0)
         fail_msg("%s", err.text);
     struct stat st;
@@ -320,8 +327,8 @@ static void last_component_is_never_followed(void **state)
 
 static void hard_links_out_of_the_layer_are_refused(void **state)
 {
-    static const char *const targets[] = {"/etc/passwd", "../victim", "missing", "d", "",
-                                          "a/../../victim"};
+    static const char *const targets[] = {"/etc/passwd", "../victim", "missing",
+                                          "d",           "",          "a/../../victim"};
     for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
         struct error err = ERROR_INIT;
         int r = UNPACK(&err, TAR_DIR("d"), TAR_HARD("h", targets[i]));
@@ -331,7 +338,8 @@ static void hard_links_out_of_the_layer_are_refused(void **state)
     }
     struct error err = ERROR_INIT;
     /* Through a link: stays inside, where there is no such file. */
-    assert_int_equal(UNPACK(&err, TAR_LINK("l", "/etc"), TAR_HARD("h", "l/passwd")), -E_INVALID);
+    assert_int_equal(UNPACK(&err, TAR_LINK("l", "/etc"), TAR_HARD("h", "l/passwd")),
+                     -E_INVALID);
     /* To a link: the link itself gets a second name. */
     assert_int_equal(UNPACK(&err, TAR_LINK("l", "/etc/passwd"), TAR_HARD("h", "l")), 0);
     assert_true(S_ISLNK(stat_of("h").st_mode));
@@ -344,8 +352,9 @@ static void a_file_can_not_be_a_parent(void **state)
 {
     struct error err = ERROR_INIT;
     assert_int_equal(UNPACK(&err, TAR_FILE("f", "x"), TAR_FILE("f/y", "z")), -E_INVALID);
-    assert_int_equal(UNPACK(&err, TAR_LINK("a", "b"), TAR_LINK("b", "a"), TAR_FILE("a/x", "")),
-                     -E_INVALID);
+    assert_int_equal(
+        UNPACK(&err, TAR_LINK("a", "b"), TAR_LINK("b", "a"), TAR_FILE("a/x", "")),
+        -E_INVALID);
 }
 
 static void depth_and_length_are_bounded(void **state)
@@ -422,7 +431,8 @@ static void sizes_and_counts_are_bounded(void **state)
 static void gzip_to(struct str *out, const void *data, size_t len)
 {
     z_stream z = {0};
-    assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    assert_int_equal(deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY),
+                     Z_OK);
     str_reserve(out, deflateBound(&z, len) + 64);
     z.next_in = (void *)(uintptr_t)data;
     z.avail_in = (uInt)len;
@@ -474,8 +484,8 @@ static void make_tar(struct str *t)
     static char big[300000];
     for (size_t i = 0; i < sizeof(big); i++)
         big[i] = (char)(i * 2654435761u >> 13);
-    struct tar_entry e = {.name = "big", .type = '0', .data = big, .len = sizeof(big),
-                          .mode = 0644};
+    struct tar_entry e = {
+        .name = "big", .type = '0', .data = big, .len = sizeof(big), .mode = 0644};
     tar_add(t, &e);
     tar_end(t);
 }
@@ -498,7 +508,8 @@ static void every_compression_has_the_same_diff_id(void **state)
     str_clear(&z);
     str_reserve(&z, ZSTD_compressBound(t.len) + 100);
     z.len = ZSTD_compress(z.data, z.cap, t.data, 70000, 3); /* two frames */
-    z.len += ZSTD_compress(z.data + z.len, z.cap - z.len, t.data + 70000, t.len - 70000, 3);
+    z.len +=
+        ZSTD_compress(z.data + z.len, z.cap - z.len, t.data + 70000, t.len - 70000, 3);
     assert_int_equal(unpack(&z, &o, NULL, &err), 0);
     other = want;
     other.bytes[5] ^= 1;

@@ -187,7 +187,8 @@ static void many_layers_mount_quickly(void **state)
         put(layers[i], name, "x");
     }
     for (size_t n = 1; n <= 200; n = n == 1 ? 128 : n + 72) {
-        struct overlay_config c = {.dir = dir, .id = "many", .layers = layers, .layer_count = n};
+        struct overlay_config c = {
+            .dir = dir, .id = "many", .layers = layers, .layer_count = n};
         int64_t best = INT64_MAX;
         for (int round = 0; round < 5; round++) {
             int64_t t = clock_mono_ns();
@@ -241,7 +242,8 @@ static void failure_leaves_nothing(void **state)
     const char *layers[] = {"/nonexistent/layer"};
     char merged[OVERLAY_PATH_SIZE] = "untouched", path[200];
     struct error err = ERROR_INIT;
-    struct overlay_config c = {.dir = dir, .id = "bad", .layers = layers, .layer_count = 1};
+    struct overlay_config c = {
+        .dir = dir, .id = "bad", .layers = layers, .layer_count = 1};
     assert_int_equal(overlay_mount(&c, merged, &err), -E_NOTFOUND);
     assert_string_equal(merged, "untouched");
     snprintf(path, sizeof(path), "%s/bad", dir);
@@ -269,14 +271,17 @@ static void on_an_overlay_it_falls_back_to_copying(void **state)
 {
     needs_root();
     const char *layers[] = {make_layer(0)};
-    char outer[OVERLAY_PATH_SIZE], inner[OVERLAY_PATH_SIZE], inside[OVERLAY_PATH_SIZE + 8];
+    char outer[OVERLAY_PATH_SIZE], inner[OVERLAY_PATH_SIZE],
+        inside[OVERLAY_PATH_SIZE + 8];
     struct error err = ERROR_INIT;
     put(layers[0], "f", "x");
-    struct overlay_config c = {.dir = dir, .id = "outer", .layers = layers, .layer_count = 1};
+    struct overlay_config c = {
+        .dir = dir, .id = "outer", .layers = layers, .layer_count = 1};
     if (overlay_mount(&c, outer, &err) < 0)
         fail_msg("%s", err.text);
     snprintf(inside, sizeof(inside), "%s/in", outer);
-    struct overlay_config d = {.dir = inside, .id = "inner", .layers = layers, .layer_count = 1};
+    struct overlay_config d = {
+        .dir = inside, .id = "inner", .layers = layers, .layer_count = 1};
     if (overlay_mount(&d, inner, &err) < 0)
         fail_msg("%s", err.text);
     assert_int_equal(overlay_is_supported(inside, &err), -E_UNSUPPORTED);
@@ -291,10 +296,14 @@ static void on_an_overlay_it_falls_back_to_copying(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(overlay_shows_layers_as_one),  TEST(copy_shows_layers_as_one),
-        TEST(a_layer_may_come_twice),       TEST(many_layers_mount_quickly),
-        TEST(no_layer_gives_an_empty_root), TEST(read_only_can_not_be_written),
-        TEST(failure_leaves_nothing),       TEST(leftovers_are_listed_and_released),
+        TEST(overlay_shows_layers_as_one),
+        TEST(copy_shows_layers_as_one),
+        TEST(a_layer_may_come_twice),
+        TEST(many_layers_mount_quickly),
+        TEST(no_layer_gives_an_empty_root),
+        TEST(read_only_can_not_be_written),
+        TEST(failure_leaves_nothing),
+        TEST(leftovers_are_listed_and_released),
         TEST(on_an_overlay_it_falls_back_to_copying),
     };
     return cmocka_run_group_tests(tests, private_mounts, NULL);

@@ -26,7 +26,8 @@ static void good_names_have_one_spelling(void **state)
         {"app@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
          "docker.io/library/app@sha256:"
          "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"},
-        {"r.io/app:1@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        {"r.io/"
+         "app:1@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
          "r.io/app:1@sha256:"
          "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"},
         {"123456789012.dkr.ecr.eu-west-1.amazonaws.com/a/b:c",
@@ -52,13 +53,44 @@ static void good_names_have_one_spelling(void **state)
 static void bad_names_are_refused(void **state)
 {
     static const char *const table[] = {
-        "", ":", "@", "/", "a/", "/a", "a//b", "A", "a:", "a:-x", "a:.x", "a: ", "a b",
-        "a@sha256:12", "a@md5:0123", "a@", "-a", "a-", "a..b", "a___b", "a._b",
-        "host:0/a", "host:65536/a", "host:x/a", "ho_st.x/a", "-h.x/a", "h..x/a",
-        "[::1/a", "[x]/a", "docker.io", "docker.io/", "a/../b", "a.b/./c",
+        "",
+        ":",
+        "@",
+        "/",
+        "a/",
+        "/a",
+        "a//b",
+        "A",
+        "a:",
+        "a:-x",
+        "a:.x",
+        "a: ",
+        "a b",
+        "a@sha256:12",
+        "a@md5:0123",
+        "a@",
+        "-a",
+        "a-",
+        "a..b",
+        "a___b",
+        "a._b",
+        "host:0/a",
+        "host:65536/a",
+        "host:x/a",
+        "ho_st.x/a",
+        "-h.x/a",
+        "h..x/a",
+        "[::1/a",
+        "[x]/a",
+        "docker.io",
+        "docker.io/",
+        "a/../b",
+        "a.b/./c",
         "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
         "a@sha256:0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef",
-        "a\n", "a:b\n", "a/b\xc3\xa9",
+        "a\n",
+        "a:b\n",
+        "a/b\xc3\xa9",
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         AUTO_ARENA a = ARENA_INIT;
@@ -95,7 +127,8 @@ static void ecr_names_keep_account_and_region(void **state)
     AUTO_ARENA a = ARENA_INIT;
     struct reference r;
     assert_int_equal(
-        reference_parse(&a, "123456789012.dkr.ecr.eu-west-1.amazonaws.com/r", &r, NULL), 0);
+        reference_parse(&a, "123456789012.dkr.ecr.eu-west-1.amazonaws.com/r", &r, NULL),
+        0);
     assert_true(r.ecr);
     assert_string_equal(r.account, "123456789012");
     assert_string_equal(r.region, "eu-west-1");

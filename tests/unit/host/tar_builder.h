@@ -8,7 +8,8 @@
 
 struct tar_entry {
     const char *name, *link;
-    char type; /* '0' file, '1' hard link, '2' link, '3' char, '4' block, '5' dir, '6' fifo */
+    char
+        type; /* '0' file, '1' hard link, '2' link, '3' char, '4' block, '5' dir, '6' fifo */
     const void *data;
     size_t len;
     unsigned mode, uid, gid, major, minor;
@@ -35,7 +36,10 @@ static inline void tar_header(struct str *t, const struct tar_entry *e, size_t s
     memset(h + 148, ' ', 8);
     h[156] = e->type;
     strncpy(h + 157, e->link ? e->link : "", 100);
-    memcpy(h + 257, "ustar\0" "00", 8);
+    memcpy(h + 257,
+           "ustar\0"
+           "00",
+           8);
     snprintf(h + 329, 8, "%07o", e->major & 07777777);
     snprintf(h + 337, 8, "%07o", e->minor & 07777777);
     for (size_t i = 0; i < sizeof(h); i++)
@@ -52,7 +56,8 @@ static inline void tar_add(struct str *t, const struct tar_entry *e)
 }
 
 /* One record of a pax header … */
-static inline void tar_record(struct str *body, const char *key, const char *value, size_t len)
+static inline void tar_record(struct str *body, const char *key, const char *value,
+                              size_t len)
 {
     size_t rest = strlen(key) + len + 3, n = rest + 1;
     char digits[24];
@@ -66,7 +71,8 @@ static inline void tar_record(struct str *body, const char *key, const char *val
 /* … and the header, for the entry that follows. The body is empty afterwards. */
 static inline void tar_pax(struct str *t, struct str *body)
 {
-    struct tar_entry e = {.name = "pax", .type = 'x', .data = body->data, .len = body->len};
+    struct tar_entry e = {
+        .name = "pax", .type = 'x', .data = body->data, .len = body->len};
     tar_add(t, &e);
     str_clear(body);
 }
@@ -77,7 +83,19 @@ static inline void tar_end(struct str *t)
     str_addn(t, zeros, sizeof(zeros));
 }
 
-#define TAR_FILE(n, d) {.name = (n), .type = '0', .data = (d), .len = strlen(d), .mode = 0644}
-#define TAR_DIR(n)     {.name = (n), .type = '5', .mode = 0755}
-#define TAR_LINK(n, to) {.name = (n), .type = '2', .link = (to), .mode = 0777}
-#define TAR_HARD(n, to) {.name = (n), .type = '1', .link = (to), .mode = 0644}
+#define TAR_FILE(n, d)                                                                   \
+    {                                                                                    \
+        .name = (n), .type = '0', .data = (d), .len = strlen(d), .mode = 0644            \
+    }
+#define TAR_DIR(n)                                                                       \
+    {                                                                                    \
+        .name = (n), .type = '5', .mode = 0755                                           \
+    }
+#define TAR_LINK(n, to)                                                                  \
+    {                                                                                    \
+        .name = (n), .type = '2', .link = (to), .mode = 0777                             \
+    }
+#define TAR_HARD(n, to)                                                                  \
+    {                                                                                    \
+        .name = (n), .type = '1', .link = (to), .mode = 0644                             \
+    }
