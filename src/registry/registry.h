@@ -62,7 +62,8 @@ struct registry_config {
     bool sparse_indexes;          /* an index may name manifests that are not there */
 };
 
-struct registry *registry_new(const struct registry_config *config); /* copies the texts */
+struct registry *
+registry_new(const struct registry_config *config); /* copies the texts */
 void registry_free(struct registry *r); /* after its last request; NULL allowed */
 
 /* Is the request ours ("/v2", "/v2/…")? Then hand it all four events of http_handler; the

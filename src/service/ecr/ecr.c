@@ -57,6 +57,13 @@ void blob_use_drop(struct core *core, const char *digest)
     free(u);
 }
 
+bool ecr_digest_used(const struct core *core, const char *digest)
+{
+    struct blob_use *u;
+    HASH_FIND_STR(ecr_of(core)->uses, digest, u);
+    return u != NULL;
+}
+
 int manifest_loaded(struct core *core, struct object *o, struct error *err)
 {
     struct manifest *m = (struct manifest *)o;

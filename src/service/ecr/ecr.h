@@ -72,6 +72,9 @@ enum ecr_result ecr_blob_link(struct core *core, const struct ecr_scope *scope,
 enum ecr_result ecr_blob_unlink(struct core *core, const struct ecr_scope *scope,
                                 const char *repository, const char *digest);
 
+/* Does any repository of any account name it, as blob or manifest? */
+bool ecr_digest_used(const struct core *core, const char *digest);
+
 /* What the registry found in a manifest. */
 struct ecr_manifest {
     const char *digest, *media_type;
