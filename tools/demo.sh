@@ -43,7 +43,7 @@ failed() {
         echo "  the end of $LOG:" >&2
         tail -15 "$LOG" | sed 's/^/    /' >&2
     fi
-    echo "  gantry's own log: $DIR/data/*.log" >&2
+    echo "  gantry's own logs: $DIR/data/" >&2
     echo "  what this machine may lack: sudo $BUILD/gantry doctor" >&2
     echo "  remove everything the demo made: sudo tools/demo.sh --down" >&2
     exit 1
@@ -65,7 +65,8 @@ await() {
     done
 }
 
-mkdir -p "$DIR" && chmod 700 "$DIR" || die "can't write $DIR"
+# Open to enter: gantry's server runs without root's rights. What is secret inside is 0600.
+mkdir -p "$DIR" && chmod 755 "$DIR" || die "can't write $DIR"
 : >"$LOG"
 
 step "Debian packages (tools/deps.txt)"
@@ -84,7 +85,7 @@ say "$("$GANTRY" version 2>&1 | head -1)"
 
 step "gantry up on $LISTEN"
 if curl -fsS -m 2 "http://$LISTEN/health" >/dev/null 2>&1 &&
-    "$GANTRY" env "${PLACE[@]}" >/dev/null 2>&1; then
+    "$GANTRY" env "${PLACE[@]}" --listen "$LISTEN" >/dev/null 2>&1; then
     say "it runs already"
 else
     if curl -sS -m 2 -o /dev/null "http://$LISTEN/" 2>/dev/null; then
@@ -94,7 +95,7 @@ sudo make demo GANTRY_DEMO_LISTEN=127.0.0.1:14566"
     "$GANTRY" up --detach "${PLACE[@]}" --listen "$LISTEN" 2>>"$LOG" </dev/null | tee -a "$LOG"
     [ "${PIPESTATUS[0]}" = 0 ] || failed "gantry up did not get ready"
 fi
-exports=$("$GANTRY" env "${PLACE[@]}") || failed "gantry env"
+exports=$("$GANTRY" env "${PLACE[@]}" --listen "$LISTEN") || failed "gantry env"
 eval "$exports"
 export AWS_PAGER='' AWS_EC2_METADATA_DISABLED=true AWS_DATA_PATH="$PWD/api"
 export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_DEFAULT_OUTPUT=json
@@ -187,8 +188,7 @@ heading "demo: $answered tasks answered; all of it took ${SECONDS}s"
 cat <<NEXT
 
 What to try next (as root, in this folder):
-  eval \$($BUILD/gantry env ${PLACE[*]})
-  alias aws='aws --endpoint-url \$AWS_ENDPOINT_URL'    # an AWS CLI from 2.13 on needs no alias
+  eval "\$($BUILD/gantry env --cli ${PLACE[*]} --listen $LISTEN)"
   aws ecs list-tasks --service-name web
   $BUILD/gantry status ${PLACE[*]}
   $BUILD/gantry logs -f ${PLACE[*]} ${arn##*/}

@@ -1,9 +1,16 @@
 """api.py: API calls a second against a lone server: DescribeTasks of one, RunTask accepted."""
+import contextlib
+import http.client
 import json
+import socket
 import subprocess
+import threading
 
 import aws
 import host
+
+
+CAPABILITIES = [f"docker-remote-api.1.{n}" for n in range(17, 45)] + ["logging-driver.json-file"]
 
 
 def load(program, gantry, request, connections, seconds, pattern):
@@ -18,6 +25,38 @@ def load(program, gantry, request, connections, seconds, pattern):
     return json.loads(done.stdout)
 
 
+@contextlib.contextmanager
+def idle_instance(client):
+    """An instance with room for every task, whose agent only listens: RunTask finds a place,
+    and no host works beside the control plane that is measured."""
+    def integer(name, value):
+        return {"name": name, "type": "INTEGER", "integerValue": value}
+    made = client.ecs(
+        "RegisterContainerInstance", cluster="default",
+        totalResources=[integer("CPU", 1 << 30), integer("MEMORY", 1 << 30),
+                        {"name": "PORTS", "type": "STRINGSET", "stringSetValue": []},
+                        {"name": "PORTS_UDP", "type": "STRINGSET", "stringSetValue": []}],
+        attributes=[{"name": "ecs.os-type", "value": "linux"},
+                    {"name": "ecs.cpu-architecture", "value": "x86_64"},
+                    *[{"name": f"com.amazonaws.ecs.capability.{c}"} for c in CAPABILITIES]])
+    connection, answer = client.stream(
+        "/gantry/v1/agent",
+        containerInstanceArn=made["containerInstance"]["containerInstanceArn"])
+    if answer.status != 200:
+        raise RuntimeError(f"the agents' stream: {answer.status} {answer.read()[:300]}")
+
+    def drain():
+        with contextlib.suppress(OSError, ValueError, AttributeError, http.client.HTTPException):
+            while answer.read1(1 << 20):
+                pass
+    threading.Thread(target=drain, daemon=True).start()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, AttributeError):
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+
 def run(out, options):
     if not options.program:
         out.note("not measured: API calls a second: there is no gantry")
@@ -25,13 +64,11 @@ def run(out, options):
     rows, notes = [], []
     with host.workspace() as folder:
         program = host.compile_c("load", folder)
-        # The whole of it, as a task needs an instance to be placed on; the task's image does
-        # not exist, so that nothing but the control plane works.
-        with host.Gantry(options.program, folder / "gantry") as gantry:
-            gantry.await_instance()
+        with host.Gantry(options.program, folder / "gantry", ("server",)) as gantry, \
+                idle_instance(gantry.client):
             client = gantry.client
             client.ecs("RegisterTaskDefinition", family="none", networkMode="none",
-                       containerDefinitions=[{"name": "c", "image": "localhost:1/none:1",
+                       containerDefinitions=[{"name": "c", "image": "none:1",
                                               "memory": 4, "cpu": 0}])
             answer = client.ecs("RunTask", taskDefinition="none")
             task = answer["tasks"][0]["taskArn"] if answer["tasks"] else None

@@ -7,6 +7,7 @@ import http.client
 import io
 import json
 import tarfile
+import urllib.parse
 
 SERVICES = {
     "ecs": "AmazonEC2ContainerServiceV20141113",
@@ -24,9 +25,13 @@ class Client:
         self.access_key, self.secret_key = access_key, secret_key
         self.connection = http.client.HTTPConnection(host, port, timeout=120)
 
-    def _signature(self, service, headers, body, stamp):
+    def _sign(self, service, method, path, query, headers, body):
+        """Adds date and authorization; `query` is sorted and escaped already."""
+        stamp = datetime.datetime.utcnow().strftime("%Y%m%dT%H%M%SZ")
+        headers.update({"host": f"{self.host}:{self.port}", "x-amz-date": stamp})
         names = ";".join(sorted(headers))
-        canonical = "POST\n/\n\n" + "".join(f"{n}:{headers[n]}\n" for n in sorted(headers))
+        canonical = f"{method}\n{path}\n{query}\n"
+        canonical += "".join(f"{n}:{headers[n]}\n" for n in sorted(headers))
         canonical += f"\n{names}\n{hashlib.sha256(body).hexdigest()}"
         scope = f"{stamp[:8]}/{self.region}/{service}/aws4_request"
         text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n"
@@ -34,21 +39,25 @@ class Client:
         key = ("AWS4" + self.secret_key).encode()
         for part in (stamp[:8], self.region, service, "aws4_request", text):
             key = hmac.new(key, part.encode(), hashlib.sha256).digest()
-        return (f"AWS4-HMAC-SHA256 Credential={self.access_key}/{scope}, "
-                f"SignedHeaders={names}, Signature={key.hex()}")
+        headers["authorization"] = (
+            f"AWS4-HMAC-SHA256 Credential={self.access_key}/{scope}, SignedHeaders={names}, "
+            f"Signature={key.hex()}")
+        return headers
 
     def signed(self, service, operation, body):
         """Headers and body of a call, ready to be sent, as often as the signature is valid."""
         data = json.dumps(body).encode()
-        stamp = datetime.datetime.utcnow().strftime("%Y%m%dT%H%M%SZ")
-        headers = {
-            "content-type": "application/x-amz-json-1.1",
-            "host": f"{self.host}:{self.port}",
-            "x-amz-date": stamp,
-            "x-amz-target": f"{SERVICES[service]}.{operation}",
-        }
-        headers["authorization"] = self._signature(service, headers, data, stamp)
-        return headers, data
+        headers = {"content-type": "application/x-amz-json-1.1",
+                   "x-amz-target": f"{SERVICES[service]}.{operation}"}
+        return self._sign(service, "POST", "/", "", headers, data), data
+
+    def stream(self, path, **query):
+        """An open answer to a signed GET, on a connection of its own."""
+        text = urllib.parse.urlencode(sorted(query.items()), quote_via=urllib.parse.quote)
+        connection = http.client.HTTPConnection(self.host, self.port)
+        connection.request("GET", f"{path}?{text}", None,
+                           self._sign("ecs", "GET", path, text, {}, b""))
+        return connection, connection.getresponse()
 
     def raw(self, service, operation, body):
         """The bytes of a whole request, for load.c."""

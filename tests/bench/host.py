@@ -51,6 +51,7 @@ def workspace():
     """A folder on a real disk (not /tmp, which may be memory), removed at the end."""
     base = os.environ.get("GANTRY_BENCH_DIR", "/var/tmp")
     folder = pathlib.Path(tempfile.mkdtemp(prefix="gantry-bench-", dir=base))
+    os.chmod(folder, 0o755)  # gantry's server is not root
     try:
         yield folder
     finally:
@@ -120,8 +121,9 @@ class Gantry:
             return False
 
     def environment(self):
-        text = subprocess.run([self.program, "env", *self.place], check=True,
-                              capture_output=True, text=True).stdout
+        text = subprocess.run(
+            [self.program, "env", *self.place, "--listen", f"127.0.0.1:{self.port}"],
+            check=True, capture_output=True, text=True).stdout
         return {name: value.strip().strip("'\"") for name, value in
                 re.findall(r"^(?:export )?([A-Z_]+)=(.*?);?$", text, re.M)}
 
@@ -151,8 +153,8 @@ class Gantry:
                 words = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if str(self.folder / "run").encode() in words and len(words) > 1 and \
-                    os.path.basename(words[0]) == os.path.basename(self.program).encode():
+            ours = str(self.folder / "run").encode()
+            if os.path.basename(words[0]) == b"gantry" and any(w.endswith(ours) for w in words):
                 found[words[1].decode()] = int(entry.name)
         return found
 
