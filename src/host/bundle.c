@@ -25,7 +25,8 @@ bool container_id_valid(const char *id)
 void bundle_path(const struct crun *c, const char *id, const char *file, struct str *ret)
 {
     str_clear(ret);
-    str_addf(ret, "%s/containers/%s%s%s", c->run_dir, id, file ? "/" : "", file ? file : "");
+    str_addf(ret, "%s/containers/%s%s%s", c->run_dir, id, file ? "/" : "",
+             file ? file : "");
 }
 
 void exit_path(const struct crun *c, const char *id, struct str *ret)

@@ -14,7 +14,7 @@
 #include "fd.h"
 
 const struct cgroup_dir cgroup_v1_dirs[] = {
-    {CGROUP_CPU, "cpu"},         {CGROUP_MEMORY, "memory"}, {CGROUP_PIDS, "pids"},
+    {CGROUP_CPU, "cpu"},         {CGROUP_MEMORY, "memory"},   {CGROUP_PIDS, "pids"},
     {CGROUP_FREEZER, "freezer"}, {CGROUP_CPUACCT, "cpuacct"}, {CGROUP_SYSTEMD, "systemd"},
     {CGROUP_CPUSET, "cpuset"},
 };
@@ -45,7 +45,8 @@ int cgroup_write(const char *dir, const char *file, const char *value, struct er
         n = write(fd, value, len);
     while (n < 0 && errno == EINTR);
     if (n != (ssize_t)len)
-        return fail_errno(err, n < 0 ? errno : EIO, "write '%s' to '%s'", value, path.data);
+        return fail_errno(err, n < 0 ? errno : EIO, "write '%s' to '%s'", value,
+                          path.data);
     return 0;
 }
 
@@ -161,7 +162,8 @@ static unsigned v2_controllers(const char *dir, struct error *err)
         return 0;
     unsigned found = 0;
     char *save = NULL;
-    for (char *w = strtok_r(text.data, " \n", &save); w; w = strtok_r(NULL, " \n", &save)) {
+    for (char *w = strtok_r(text.data, " \n", &save); w;
+         w = strtok_r(NULL, " \n", &save)) {
         for (unsigned i = 0; i < cgroup_v1_dir_count; i++)
             if (streq(w, cgroup_v1_dirs[i].name))
                 found |= cgroup_v1_dirs[i].controller;
@@ -178,7 +180,8 @@ static bool unified_has_controllers(const char *root)
            strspn(str_text(&text), " \n") < text.len;
 }
 
-int cgroups_open(const char *root, const char *run, struct cgroups *ret, struct error *err)
+int cgroups_open(const char *root, const char *run, struct cgroups *ret,
+                 struct error *err)
 {
     struct cgroups cg = {0};
     if (!run_id_valid(run) || strlen(root) >= sizeof(cg.root))
@@ -198,7 +201,8 @@ int cgroups_open(const char *root, const char *run, struct cgroups *ret, struct 
             cg.controllers |= cgroup_v1_dirs[i].controller;
     if (!(cg.controllers & CGROUP_MEMORY) || !(cg.controllers & CGROUP_CPU))
         return fail(err, E_UNSUPPORTED,
-                    "'%s' has no cgroup v2, and no v1 hierarchies 'cpu' and 'memory'", root);
+                    "'%s' has no cgroup v2, and no v1 hierarchies 'cpu' and 'memory'",
+                    root);
     cg.has_swap = is_file(root, "memory/memory.memsw.limit_in_bytes");
     cg.hybrid = unified_has_controllers(root);
     *ret = cg;
@@ -247,7 +251,8 @@ void cgroup_path(const struct cgroups *cg, const char *task, const char *contain
 static int v2_enable(const struct cgroups *cg, const char *path, struct error *err)
 {
     AUTO_STR want = STR_INIT, dir = STR_INIT;
-    static const unsigned used[] = {CGROUP_CPU, CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPUSET};
+    static const unsigned used[] = {CGROUP_CPU, CGROUP_MEMORY, CGROUP_PIDS,
+                                    CGROUP_CPUSET};
     for (unsigned i = 0; i < sizeof(used) / sizeof(used[0]); i++) {
         if (!(cg->controllers & used[i]))
             continue;
@@ -312,7 +317,8 @@ static int v1_memory(const char *dir, const struct cgroup_limits *l, bool has_sw
         if (r < 0 && swap) {
             r = cgroup_write_i64(dir, "memory.memsw.limit_in_bytes", both, err);
             if (r == 0)
-                r = cgroup_write_i64(dir, "memory.limit_in_bytes", l->memory_max_bytes, err);
+                r = cgroup_write_i64(dir, "memory.limit_in_bytes", l->memory_max_bytes,
+                                     err);
         }
     }
     if (r == 0 && swap)
@@ -336,7 +342,8 @@ static int v1_limit(const struct cgroups *cg, const struct cgroup_dir *h, const 
                 r = cgroup_write_i64(dir, "cpu.cfs_quota_us", l->cpu_quota_us, err);
         }
         if (r == 0 && l->cpu_shares > 0)
-            r = cgroup_write_i64(dir, "cpu.shares", cgroup_cpu_shares(l->cpu_shares), err);
+            r = cgroup_write_i64(dir, "cpu.shares", cgroup_cpu_shares(l->cpu_shares),
+                                 err);
         return r;
     case CGROUP_MEMORY:
         return v1_memory(dir, l, cg->has_swap, err);

@@ -26,13 +26,14 @@
 enum cgroup_version { CGROUP_V1 = 1, CGROUP_V2 = 2 };
 
 enum cgroup_controller { /* bits */
-    CGROUP_CPU = 1,
-    CGROUP_MEMORY = 2,
-    CGROUP_PIDS = 4,
-    CGROUP_FREEZER = 8,  /* v1 only */
-    CGROUP_CPUACCT = 16, /* v1 only */
-    CGROUP_SYSTEMD = 32, /* v1 only: the hierarchy by which systemd ends a service */
-    CGROUP_CPUSET = 64,
+                         CGROUP_CPU = 1,
+                         CGROUP_MEMORY = 2,
+                         CGROUP_PIDS = 4,
+                         CGROUP_FREEZER = 8,  /* v1 only */
+                         CGROUP_CPUACCT = 16, /* v1 only */
+                         CGROUP_SYSTEMD =
+                             32, /* v1 only: the hierarchy by which systemd ends a service */
+                         CGROUP_CPUSET = 64,
 };
 
 struct cgroups {
@@ -45,7 +46,8 @@ struct cgroups {
 };
 
 /* Looks at `root` and fills ret; makes nothing. `run` is [A-Za-z0-9-]{1,40}. */
-int cgroups_open(const char *root, const char *run, struct cgroups *ret, struct error *err);
+int cgroups_open(const char *root, const char *run, struct cgroups *ret,
+                 struct error *err);
 
 /* For hybrid machines, where crun refuses to work: gives this process a mount namespace
  * of its own from which <root>/unified is gone. `shared_dirs` (NULL-ended) become shared
@@ -60,15 +62,18 @@ int cgroup_release_namespace(const char *const shared_dirs[], struct error *err)
 
 /* What is 0 (or negative where said) is not limited. */
 struct cgroup_limits {
-    int64_t cpu_quota_us;      /* of each 100 ms period; hard. See cgroup_cpu_quota_us() */
-    int64_t cpu_shares;        /* v1 shares 2..262144; v2 weight is made from it */
-    int64_t memory_max_bytes;  /* hard */
-    int64_t memory_low_bytes;  /* v2 memory.low, v1 soft limit */
-    int64_t swap_max_bytes;    /* swap beyond memory; < 0: not set. 0: no swap at all */
-    int64_t swappiness;        /* 0..100; < 0: not set; v1 only */
+    int64_t cpu_quota_us;     /* of each 100 ms period; hard. See cgroup_cpu_quota_us() */
+    int64_t cpu_shares;       /* v1 shares 2..262144; v2 weight is made from it */
+    int64_t memory_max_bytes; /* hard */
+    int64_t memory_low_bytes; /* v2 memory.low, v1 soft limit */
+    int64_t swap_max_bytes;   /* swap beyond memory; < 0: not set. 0: no swap at all */
+    int64_t swappiness;       /* 0..100; < 0: not set; v1 only */
     int64_t pids_max;
 };
-#define CGROUP_LIMITS_INIT {.swap_max_bytes = -1, .swappiness = -1}
+#define CGROUP_LIMITS_INIT                                                               \
+    {                                                                                    \
+        .swap_max_bytes = -1, .swappiness = -1                                           \
+    }
 
 #define CGROUP_CPU_PERIOD_US 100000
 /* ECS: 1024 units are one vCPU; a task's cpu is a hard quota (never below 1 ms). */
@@ -103,10 +108,10 @@ int cgroup_oom_killed(const struct cgroups *cg, const char *task, const char *co
                       bool *ret, struct error *err);
 
 struct cgroup_usage {
-    int64_t cpu_ns;          /* total so far */
+    int64_t cpu_ns; /* total so far */
     int64_t cpu_user_ns, cpu_system_ns;
-    int64_t throttled_ns;    /* time held back by the quota */
-    int64_t memory_bytes;    /* without page cache that can be dropped, as docker stats */
+    int64_t throttled_ns; /* time held back by the quota */
+    int64_t memory_bytes; /* without page cache that can be dropped, as docker stats */
     int64_t memory_max_bytes; /* the limit; 0: none */
     int64_t pids;
 };

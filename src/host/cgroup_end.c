@@ -23,8 +23,9 @@ static void pause_ms(int ms)
 }
 
 /* Calls `each` for a group folder and every one below it, deepest first. */
-static int walk(const char *dir, int (*each)(void *arg, const char *dir, struct error *err),
-                void *arg, int depth, struct error *err)
+static int walk(const char *dir,
+                int (*each)(void *arg, const char *dir, struct error *err), void *arg,
+                int depth, struct error *err)
 {
     if (depth > 32)
         return fail(err, E_LIMIT, "'%s' is nested too deeply", dir);
@@ -231,7 +232,8 @@ static int kill_path(const struct cgroups *cg, const char *path, int deadline_ms
     struct error ignored;
     AUTO_STR killer = STR_INIT;
     str_addf(&killer, "%s/cgroup.kill", dir.data);
-    bool kills = cg->version == CGROUP_V2 && access(killer.data, F_OK) == 0; /* Linux 5.14 */
+    bool kills =
+        cg->version == CGROUP_V2 && access(killer.data, F_OK) == 0; /* Linux 5.14 */
     bool freezes = cg->version == CGROUP_V1 && (cg->controllers & CGROUP_FREEZER);
     for (int wait = 1;; wait = wait < 20 ? wait * 2 : 20) {
         int seen;
@@ -251,7 +253,8 @@ static int kill_path(const struct cgroups *cg, const char *path, int deadline_ms
         if (seen <= 0)
             return seen;
         if (clock_mono_ns() >= end)
-            return fail(err, E_TIMEOUT, "%d processes in '%s' do not die", seen, dir.data);
+            return fail(err, E_TIMEOUT, "%d processes in '%s' do not die", seen,
+                        dir.data);
         pause_ms(wait);
     }
 }

@@ -88,7 +88,8 @@ static int keep_entries(const char *root, struct kept kept[ENTRIES_MAX], size_t 
             continue;
         memcpy(k->name, e->d_name, len + 1);
         if (e->d_type == DT_LNK) {
-            r = readlinkat(dirfd(d), k->name, k->target, sizeof(k->target) - 1) < 0 ? -1 : 0;
+            r = readlinkat(dirfd(d), k->name, k->target, sizeof(k->target) - 1) < 0 ? -1
+                                                                                    : 0;
         } else if (e->d_type == DT_DIR) {
             k->tree = open_tree(dirfd(d), k->name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
             r = k->tree < 0 ? -1 : 0;
@@ -168,8 +169,7 @@ int cgroup_release_namespace(const char *const shared_dirs[], struct error *err)
         if (r < 0)
             return r;
         if (mounted && is_own_bind(shared_dirs[i]) &&
-            umount2(shared_dirs[i], MNT_DETACH) < 0 &&
-            errno != EINVAL)
+            umount2(shared_dirs[i], MNT_DETACH) < 0 && errno != EINVAL)
             return fail_errno(err, errno, "unmount '%s'", shared_dirs[i]);
     }
     return 0;

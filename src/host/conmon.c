@@ -25,8 +25,8 @@
 #include "fd.h"
 #include "spawn.h"
 
-#define ARGS_MAX      48
-#define VERDICT_MAX   65536
+#define ARGS_MAX    48
+#define VERDICT_MAX 65536
 
 struct pipes {
     int sync[2], start[2];
@@ -124,7 +124,8 @@ static int read_verdict(int fd, struct str *line, struct error *err)
         struct pollfd p = {.fd = fd, .events = POLLIN};
         int64_t left = (end - clock_mono_ns()) / 1000000;
         if (left <= 0)
-            return fail(err, E_TIMEOUT, "no answer within %d s", CREATE_TIMEOUT_MS / 1000);
+            return fail(err, E_TIMEOUT, "no answer within %d s",
+                        CREATE_TIMEOUT_MS / 1000);
         if (poll(&p, 1, (int)left) < 0 && errno != EINTR)
             return fail_errno(err, errno, "poll");
         char buf[4096];
@@ -156,7 +157,8 @@ static int judge(struct crun *c, const char *id, const char *verdict, struct err
             message = str_text(&own);
         }
         crun_message(message, &text);
-        r = fail(err, E_EXEC, "%s", text.len ? text.data : "conmon ended without an answer");
+        r = fail(err, E_EXEC, "%s",
+                 text.len ? text.data : "conmon ended without an answer");
     }
     json_decref(o);
     return r;

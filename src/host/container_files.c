@@ -128,7 +128,8 @@ static void make_hostname(const struct container_files *f, struct str *ret)
     str_addf(ret, "%s\n", str_empty(f->hostname) ? name : f->hostname);
 }
 
-static int put(const char *dir, const char *name, const struct str *text, struct error *err)
+static int put(const char *dir, const char *name, const struct str *text,
+               struct error *err)
 {
     AUTO_STR path = STR_INIT;
     str_addf(&path, "%s/%s", dir, name);
@@ -152,7 +153,8 @@ int container_files_write(const struct container_files *f, struct error *err)
 void container_files_mounts(const char *dir, struct str keep[3], struct spec_mount ret[3])
 {
     static const char *const names[3] = {"resolv.conf", "hosts", "hostname"};
-    static const char *const inside[3] = {"/etc/resolv.conf", "/etc/hosts", "/etc/hostname"};
+    static const char *const inside[3] = {"/etc/resolv.conf", "/etc/hosts",
+                                          "/etc/hostname"};
     for (int i = 0; i < 3; i++) {
         str_clear(&keep[i]);
         str_addf(&keep[i], "%s/%s", dir, names[i]);

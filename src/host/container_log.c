@@ -48,7 +48,8 @@ static bool parse_time(const char *line, size_t len, int64_t *ret_ns)
     return true;
 }
 
-bool cri_line_parse(const char *line, size_t len, struct log_entry *ret, bool *ret_partial)
+bool cri_line_parse(const char *line, size_t len, struct log_entry *ret,
+                    bool *ret_partial)
 {
     const char *end = line + len;
     const char *stream = memchr(line, ' ', len);
@@ -79,12 +80,12 @@ bool cri_line_parse(const char *line, size_t len, struct log_entry *ret, bool *r
 
 struct log_reader {
     char *path;
-    int fd;       /* the file being read */
+    int fd; /* the file being read */
     ino_t inode;
-    int older;    /* path.<older> is being read; 0: path itself */
+    int older; /* path.<older> is being read; 0: path itself */
     int notify;
     int64_t since_ns;
-    int64_t skip; /* entries to pass over, for tail */
+    int64_t skip;         /* entries to pass over, for tail */
     struct str pending;   /* bytes of an unfinished line */
     struct str joined[2]; /* partial lines of stdout, stderr */
     int64_t joined_ns[2];
@@ -130,7 +131,8 @@ static int oldest(const char *path)
 
 typedef int (*entry_fn)(void *arg, const struct log_entry *e);
 
-static int hand_on(struct log_reader *r, const struct log_entry *e, entry_fn each, void *arg)
+static int hand_on(struct log_reader *r, const struct log_entry *e, entry_fn each,
+                   void *arg)
 {
     if (e->time_ns < r->since_ns && r->since_ns > 0)
         return 0;
@@ -285,7 +287,8 @@ static int watch(struct log_reader *r, struct error *err)
     /* The folder, not the file: a new file under our name counts as well. */
     AUTO_STR dir = STR_INIT;
     const char *slash = strrchr(r->path, '/');
-    str_addn(&dir, slash ? r->path : ".", slash ? (size_t)(slash - r->path) + (slash == r->path) : 1);
+    str_addn(&dir, slash ? r->path : ".",
+             slash ? (size_t)(slash - r->path) + (slash == r->path) : 1);
     r->notify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (r->notify < 0 ||
         inotify_add_watch(r->notify, dir.data, IN_MODIFY | IN_MOVED_TO | IN_CREATE) < 0)
@@ -400,8 +403,9 @@ int container_log_rotate(struct runtime *rt, const char *id, const char *path,
         return fail(err, E_LIMIT, "%d log files", max_files);
     /* A missing file is a rotation that was cut short: only the telling is left. */
     if (access(path, F_OK) == 0)
-        r = max_files > 1 ? shift_files(path, max_files, err)
-                          : (unlink(path) < 0 ? fail_errno(err, errno, "remove '%s'", path) : 0);
+        r = max_files > 1
+                ? shift_files(path, max_files, err)
+                : (unlink(path) < 0 ? fail_errno(err, errno, "remove '%s'", path) : 0);
     if (r == 0)
         r = tell_reopen(c, id, err);
     if (r == 0)

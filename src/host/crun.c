@@ -89,7 +89,8 @@ static void add_env(json_t *process, const char *const *env)
 static int set_user(json_t *config, json_t *process, const char *user, struct error *err)
 {
     struct user_ids ids;
-    const char *rootfs = json_string_value(json_object_get(json_object_get(config, "root"), "path"));
+    const char *rootfs =
+        json_string_value(json_object_get(json_object_get(config, "root"), "path"));
     int r = user_lookup(rootfs ? rootfs : "/nonexistent", user, &ids, err);
     if (r < 0)
         return r;
@@ -107,7 +108,8 @@ static int set_user(json_t *config, json_t *process, const char *user, struct er
 #define UNLIMITED_TEXT ":18446744073709551615"
 #define UNLIMITED_HELD ":9223372036854775807"
 
-static void replace_all(const char *text, const char *from, const char *to, struct str *ret)
+static void replace_all(const char *text, const char *from, const char *to,
+                        struct str *ret)
 {
     for (const char *hit; (hit = strstr(text, from)); text = hit + strlen(from)) {
         str_addn(ret, text, (size_t)(hit - text));
@@ -174,8 +176,8 @@ int crun_exec(struct runtime *rt, const char *id, const struct exec_request *req
     if (r < 0)
         return r;
     str_addf(&pid_file, "%s.pid", process.data);
-    const char *argv[] = {c->program, "--root",     c->state_root,  "exec", "--process",
-                          process.data, "--pid-file", pid_file.data, id,    NULL};
+    const char *argv[] = {c->program,   "--root",     c->state_root, "exec", "--process",
+                          process.data, "--pid-file", pid_file.data, id,     NULL};
     struct spawn s = {.path = c->program,
                       .argv = argv,
                       .fds = {req->fds[0], req->fds[1], req->fds[2]},

@@ -39,7 +39,8 @@ bool container_id_valid(const char *id);
 void bundle_path(const struct crun *c, const char *id, const char *file, struct str *ret);
 void exit_path(const struct crun *c, const char *id, struct str *ret);
 bool bundle_has(const struct crun *c, const char *id, const char *file);
-int bundle_mark(const struct crun *c, const char *id, const char *file, struct error *err);
+int bundle_mark(const struct crun *c, const char *id, const char *file,
+                struct error *err);
 int bundle_names(const struct crun *c, const char *id, struct container_names *ret,
                  struct error *err);
 /* A pid from a file of the bundle; 0 when there is none. */

@@ -26,7 +26,7 @@ static void set_range(struct port_set *set, unsigned low, unsigned high, bool on
         if (on)
             set->bits[p / 8] |= (uint8_t)(1u << (p % 8));
         else
-            set->bits[p / 8] &= (uint8_t)~(1u << (p % 8));
+            set->bits[p / 8] &= (uint8_t) ~(1u << (p % 8));
     }
 }
 
@@ -145,12 +145,13 @@ int host_port_check(bool udp, uint16_t port, struct error *err)
     if (bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
         return 0;
     if (errno == EADDRINUSE)
-        return fail(err, E_CONFLICT, "Bind for 0.0.0.0:%u failed: port is already allocated",
-                    port);
+        return fail(err, E_CONFLICT,
+                    "Bind for 0.0.0.0:%u failed: port is already allocated", port);
     return fail_errno(err, errno, "bind 0.0.0.0:%u", port);
 }
 
-static void port_path(const struct host_ports *hp, bool udp, uint16_t port, struct str *ret)
+static void port_path(const struct host_ports *hp, bool udp, uint16_t port,
+                      struct str *ret)
 {
     str_clear(ret);
     str_addf(ret, "%s/%s-%u", hp->dir, udp ? "udp" : "tcp", port);
@@ -197,8 +198,8 @@ static int take_fixed(struct host_ports *hp, const char *owner, bool udp, uint16
     if (r == -E_EXISTS && streq(str_text(&holder), owner))
         return 0;
     if (r == -E_EXISTS)
-        return fail(err, E_CONFLICT, "Bind for 0.0.0.0:%u failed: port is already allocated",
-                    port);
+        return fail(err, E_CONFLICT,
+                    "Bind for 0.0.0.0:%u failed: port is already allocated", port);
     if (r < 0)
         return r;
     r = host_port_check(udp, port, err);
@@ -238,7 +239,8 @@ int host_ports_take(struct host_ports *hp, const char *owner, bool udp, uint16_t
     return fail(err, E_FULL, "no free host port in %u-%u", hp->low, hp->high);
 }
 
-int host_ports_give_back(struct host_ports *hp, bool udp, uint16_t port, struct error *err)
+int host_ports_give_back(struct host_ports *hp, bool udp, uint16_t port,
+                         struct error *err)
 {
     AUTO_STR path = STR_INIT;
     port_path(hp, udp, port, &path);

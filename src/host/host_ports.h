@@ -2,10 +2,11 @@
  *
  * A port is one file <dir>/<tcp|udp>-<port>, holding the owner's id; it appears by link(2),
  * so two processes never get the same one. All runs of gantry in a network namespace use
- * the same <dir>; what an owner left behind that is not alive any more is taken over. A fixed port that somebody listens on,
- * or that is ours already, is E_CONFLICT; a dynamic one is picked from the range, next
- * after the last picked, and tested by binding. The dynamic range is kept away from
- * outgoing connections by net.ipv4.ip_local_reserved_ports.
+ * the same <dir>; what an owner left behind that is not alive any more is taken over.
+ * A fixed port that somebody listens on, or that has another owner, is E_CONFLICT; a
+ * dynamic one is picked from the range, next after the last picked, and tested by binding.
+ * The dynamic range is kept away from outgoing connections by
+ * net.ipv4.ip_local_reserved_ports.
  *
  * Owns: the files. Threads: any. Fails: E_CONFLICT, E_FULL, E_IO. */
 #pragma once
@@ -15,7 +16,7 @@
 
 #include "error.h"
 
-#define HOST_PORT_LOW 49153
+#define HOST_PORT_LOW  49153
 #define HOST_PORT_HIGH 65535
 
 struct host_ports {

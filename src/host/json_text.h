@@ -10,7 +10,8 @@
 #include "error.h"
 #include "str.h"
 
-void jtext_open(struct str *s, const char *name, char bracket); /* name NULL in an array */
+void jtext_open(struct str *s, const char *name,
+                char bracket); /* name NULL in an array */
 void jtext_close(struct str *s, char bracket);
 void jtext_key(struct str *s, const char *name); /* `"name":`, with a comma if needed */
 int jtext_string(struct str *s, const char *name, const char *value, struct error *err);

@@ -102,8 +102,8 @@ static const char *ext_message(const struct nlmsghdr *h, const struct nlmsgerr *
         skip += e->msg.nlmsg_len - sizeof(e->msg);
     const struct nlattr *attr;
     EACH_ATTRIBUTE(attr, h, skip)
-        if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG)
-            return mnl_attr_get_str(attr);
+    if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG)
+        return mnl_attr_get_str(attr);
     return NULL;
 }
 
@@ -120,14 +120,15 @@ static int batch_run(struct batch *b, struct error *err)
         if (n < 0)
             return fail_errno(err, errno, "receive from rtnetlink");
         int left = (int)n;
-        for (struct nlmsghdr *h = (void *)buf; mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
+        for (struct nlmsghdr *h = (void *)buf; mnl_nlmsg_ok(h, left);
+             h = mnl_nlmsg_next(h, &left)) {
             if (h->nlmsg_type != NLMSG_ERROR || h->nlmsg_seq < b->first_seq)
                 continue;
             const struct nlmsgerr *e = mnl_nlmsg_get_payload(h);
             uint32_t i = h->nlmsg_seq - b->first_seq;
             answered++;
-            if (e->error == 0 || i >= (uint32_t)b->count || -e->error == b->tolerated[i] ||
-                result < 0)
+            if (e->error == 0 || i >= (uint32_t)b->count ||
+                -e->error == b->tolerated[i] || result < 0)
                 continue;
             const char *words = ext_message(h, e);
             result = fail_errno(err, -e->error, "%s%s%s%s", b->what[i], words ? " (" : "",
@@ -144,8 +145,9 @@ static int batch_run(struct batch *b, struct error *err)
 
 /* --- links --- */
 
-static struct nlmsghdr *put_link(struct batch *b, uint16_t type, uint16_t flags, int index,
-                                 const char *name, int tolerated, const char *what)
+static struct nlmsghdr *put_link(struct batch *b, uint16_t type, uint16_t flags,
+                                 int index, const char *name, int tolerated,
+                                 const char *what)
 {
     struct nlmsghdr *h = batch_next(b, type, flags, tolerated, what);
     struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
@@ -236,8 +238,8 @@ int link_add_veth(struct link_socket *s, const char *name, const char *peer_name
 {
     struct batch b;
     batch_init(&b, s);
-    struct nlmsghdr *h =
-        put_link(&b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0, name, 0, "add a veth pair");
+    struct nlmsghdr *h = put_link(&b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0, name, 0,
+                                  "add a veth pair");
     struct ifinfomsg *m = mnl_nlmsg_get_payload(h);
     m->ifi_flags = m->ifi_change = IFF_UP;
     if (master_index > 0)
@@ -276,7 +278,8 @@ int link_delete(struct link_socket *s, const char *name, struct error *err)
 
 static void put_up(struct batch *b, int index, const char *name, bool up)
 {
-    struct nlmsghdr *h = put_link(b, RTM_NEWLINK, 0, index, name, 0, "set an interface up");
+    struct nlmsghdr *h =
+        put_link(b, RTM_NEWLINK, 0, index, name, 0, "set an interface up");
     struct ifinfomsg *m = mnl_nlmsg_get_payload(h);
     m->ifi_change = IFF_UP;
     m->ifi_flags = up ? IFF_UP : 0;
@@ -295,8 +298,8 @@ int link_set_up(struct link_socket *s, int index, bool up, struct error *err)
 
 static void put_address(struct batch *b, int index, uint32_t address_be, int prefix_len)
 {
-    struct nlmsghdr *h = batch_next(b, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, 0,
-                                    "add an address");
+    struct nlmsghdr *h =
+        batch_next(b, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, 0, "add an address");
     struct ifaddrmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
     m->ifa_family = AF_INET;
     m->ifa_prefixlen = (uint8_t)prefix_len;
@@ -306,12 +309,13 @@ static void put_address(struct batch *b, int index, uint32_t address_be, int pre
     mnl_attr_put_u32(h, IFA_ADDRESS, address_be);
     if (prefix_len < 31)
         mnl_attr_put_u32(h, IFA_BROADCAST,
-                         address_be | htonl((uint32_t)(UINT64_C(0xffffffff) >> prefix_len)));
+                         address_be |
+                             htonl((uint32_t)(UINT64_C(0xffffffff) >> prefix_len)));
     batch_add(b, h);
 }
 
-int link_add_address(struct link_socket *s, int index, uint32_t address_be, int prefix_len,
-                     struct error *err)
+int link_add_address(struct link_socket *s, int index, uint32_t address_be,
+                     int prefix_len, struct error *err)
 {
     struct batch b;
     batch_init(&b, s);
@@ -320,11 +324,12 @@ int link_add_address(struct link_socket *s, int index, uint32_t address_be, int 
 }
 
 static struct rtmsg *put_route(struct batch *b, uint16_t type, uint16_t flags,
-                               uint32_t dest_be, int prefix_len, int out_index, int tolerated,
-                               struct nlmsghdr **ret)
+                               uint32_t dest_be, int prefix_len, int out_index,
+                               int tolerated, struct nlmsghdr **ret)
 {
-    struct nlmsghdr *h = batch_next(b, type, flags, tolerated,
-                                    type == RTM_NEWROUTE ? "add a route" : "delete a route");
+    struct nlmsghdr *h =
+        batch_next(b, type, flags, tolerated,
+                   type == RTM_NEWROUTE ? "add a route" : "delete a route");
     struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
     m->rtm_family = AF_INET;
     m->rtm_dst_len = (uint8_t)prefix_len;
@@ -368,7 +373,8 @@ int link_delete_route(struct link_socket *s, uint32_t dest_be, int prefix_len,
     struct batch b;
     struct nlmsghdr *h;
     batch_init(&b, s);
-    struct rtmsg *m = put_route(&b, RTM_DELROUTE, 0, dest_be, prefix_len, out_index, 0, &h);
+    struct rtmsg *m =
+        put_route(&b, RTM_DELROUTE, 0, dest_be, prefix_len, out_index, 0, &h);
     m->rtm_scope = RT_SCOPE_NOWHERE;
     batch_add(&b, h);
     return batch_run(&b, err);
@@ -441,7 +447,8 @@ static void visit_route(void *arg, const struct nlmsghdr *h)
     if (h->nlmsg_type != RTM_NEWROUTE || m->rtm_family != AF_INET ||
         m->rtm_table != RT_TABLE_MAIN)
         return;
-    EACH_ATTRIBUTE(attr, h, sizeof(*m)) {
+    EACH_ATTRIBUTE(attr, h, sizeof(*m))
+    {
         if (mnl_attr_get_type(attr) == RTA_DST)
             dest = mnl_attr_get_u32(attr);
         else if (mnl_attr_get_type(attr) == RTA_OIF)
@@ -472,13 +479,12 @@ static void visit_link(void *arg, const struct nlmsghdr *h)
     if (h->nlmsg_type != RTM_NEWLINK)
         return;
     EACH_ATTRIBUTE(attr, h, sizeof(*m))
-        if (mnl_attr_get_type(attr) == IFLA_IFNAME)
-            v->each(v->arg, mnl_attr_get_str(attr), m->ifi_index);
+    if (mnl_attr_get_type(attr) == IFLA_IFNAME)
+        v->each(v->arg, mnl_attr_get_str(attr), m->ifi_index);
 }
 
-int link_each(struct link_socket *s,
-              void (*each)(void *arg, const char *name, int index), void *arg,
-              struct error *err)
+int link_each(struct link_socket *s, void (*each)(void *arg, const char *name, int index),
+              void *arg, struct error *err)
 {
     struct link_visit v = {each, arg};
     return dump(s, RTM_GETLINK, sizeof(struct ifinfomsg), AF_UNSPEC, visit_link, &v, err);
@@ -488,7 +494,8 @@ static void take_stats(void *arg, const struct nlmsghdr *h)
 {
     struct net_stats *st = arg;
     const struct nlattr *attr;
-    EACH_ATTRIBUTE(attr, h, sizeof(struct ifinfomsg)) {
+    EACH_ATTRIBUTE(attr, h, sizeof(struct ifinfomsg))
+    {
         if (mnl_attr_get_type(attr) != IFLA_STATS64 ||
             mnl_attr_get_payload_len(attr) < sizeof(uint64_t) * 8)
             continue;

@@ -35,8 +35,8 @@ int link_add_veth(struct link_socket *s, const char *name, const char *peer_name
                   struct error *err);
 int link_delete(struct link_socket *s, const char *name, struct error *err);
 int link_set_up(struct link_socket *s, int index, bool up, struct error *err);
-int link_add_address(struct link_socket *s, int index, uint32_t address_be, int prefix_len,
-                     struct error *err);
+int link_add_address(struct link_socket *s, int index, uint32_t address_be,
+                     int prefix_len, struct error *err);
 /* dest 0/0: default route. gateway_be 0: on the link. onlink: the gateway needs no route. */
 int link_add_route(struct link_socket *s, uint32_t dest_be, int prefix_len,
                    uint32_t gateway_be, int out_index, bool onlink, struct error *err);
@@ -47,9 +47,8 @@ int link_each_route(struct link_socket *s,
                     void (*each)(void *arg, uint32_t dest_be, int prefix_len,
                                  int out_index),
                     void *arg, struct error *err);
-int link_each(struct link_socket *s,
-              void (*each)(void *arg, const char *name, int index), void *arg,
-              struct error *err);
+int link_each(struct link_socket *s, void (*each)(void *arg, const char *name, int index),
+              void *arg, struct error *err);
 struct net_stats;
 /* Counters as the interface has them. */
 int link_stats(struct link_socket *s, const char *name, struct net_stats *ret,

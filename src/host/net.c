@@ -138,7 +138,8 @@ static int settle_subnet(struct net *net, const char *wished, struct link_socket
                : choose_subnet(s, &net->subnet, err);
     if (r < 0)
         return r;
-    return file_replace(path.data, net->subnet.text, strlen(net->subnet.text), 0600, 0, err);
+    return file_replace(path.data, net->subnet.text, strlen(net->subnet.text), 0600, 0,
+                        err);
 }
 
 /* --- open --- */
@@ -159,7 +160,8 @@ static int make_bridge(struct net *net, struct link_socket *s, struct error *err
 }
 
 /* What a sysctl was before we changed it, kept once; purge puts it back. */
-static int remember(struct net *net, const char *file, const char *value, struct error *err)
+static int remember(struct net *net, const char *file, const char *value,
+                    struct error *err)
 {
     AUTO_STR path = STR_INIT;
     sub_path(net->dir, file, &path);
@@ -295,7 +297,8 @@ static int net_init(const struct net_config *config, struct net *net, struct err
     if (r == 0)
         r = ports_dir(&ports, err);
     if (r == 0)
-        r = host_ports_init(&net->ports, ports.data, config->port_low, config->port_high, err);
+        r = host_ports_init(&net->ports, ports.data, config->port_low, config->port_high,
+                            err);
     net->ports.owner_alive = port_owner_alive;
     return r;
 }
@@ -361,15 +364,17 @@ static void fill_attachment(const struct net *net, const char *id,
         return;
     const uint8_t *b = (const uint8_t *)&rec->address_be;
     inet_ntop(AF_INET, &rec->address_be, ret->address, sizeof(ret->address));
-    snprintf(ret->mac, sizeof(ret->mac), "0a:58:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3]);
+    snprintf(ret->mac, sizeof(ret->mac), "0a:58:%02x:%02x:%02x:%02x", b[0], b[1], b[2],
+             b[3]);
     ret->prefix_len = net->subnet.prefix_len;
     veth_name(&net->names, id, ret->host_interface);
 }
 
 /* Decides on address and ports and writes them down: from here on a crash leaves
  * something that net_detach() finds. */
-static int plan(struct net *net, const char *id, enum net_mode mode, struct net_port *ports,
-                size_t count, struct net_record *rec, struct error *err)
+static int plan(struct net *net, const char *id, enum net_mode mode,
+                struct net_port *ports, size_t count, struct net_record *rec,
+                struct error *err)
 {
     AUTO_STR owner = STR_INIT;
     port_owner(&net->names, id, &owner);
@@ -383,7 +388,8 @@ static int plan(struct net *net, const char *id, enum net_mode mode, struct net_
             rec->ports[rec->port_count++] = ports[i];
     }
     if (r == 0 && mode == NET_BRIDGE)
-        r = address_take(net->dir, &net->subnet, id, &net->next_address, &rec->address_be, err);
+        r = address_take(net->dir, &net->subnet, id, &net->next_address, &rec->address_be,
+                         err);
     /* Written even after a failure: what was taken so far is found by it. */
     struct error ignored;
     int w = net_record_write(net->dir, id, rec, r < 0 ? &ignored : err);
@@ -437,9 +443,8 @@ static bool attached(struct net *net, const char *id, enum net_mode mode,
             (ports[i].host_port && ports[i].host_port != rec->ports[i].host_port))
             return false;
     veth_name(&net->names, id, veth);
-    return mode != NET_BRIDGE ||
-           (rec->address_be && link_open(&s, &ignored) == 0 &&
-            link_index(&s, veth, &index, &ignored) == 0);
+    return mode != NET_BRIDGE || (rec->address_be && link_open(&s, &ignored) == 0 &&
+                                  link_index(&s, veth, &index, &ignored) == 0);
 }
 
 static int attach(struct net *net, const char *id, enum net_mode mode,
@@ -467,8 +472,9 @@ static int attach(struct net *net, const char *id, enum net_mode mode,
     return r;
 }
 
-int net_attach(struct net *net, const char *id, enum net_mode mode, struct net_port *ports,
-               size_t port_count, struct net_attachment *ret, struct error *err)
+int net_attach(struct net *net, const char *id, enum net_mode mode,
+               struct net_port *ports, size_t port_count, struct net_attachment *ret,
+               struct error *err)
 {
     if (port_count > NET_PORTS_MAX || (mode != NET_BRIDGE && port_count > 0))
         return fail(err, E_INVALID, "%zu ports for '%s'", port_count, id);
@@ -506,7 +512,8 @@ static int give_back(struct net *net, const char *id, const struct net_record *r
     int r = 0;
     pthread_mutex_lock(&net->lock);
     for (size_t i = 0; i < rec->port_count && r == 0; i++)
-        r = host_ports_give_back(&net->ports, rec->ports[i].udp, rec->ports[i].host_port, err);
+        r = host_ports_give_back(&net->ports, rec->ports[i].udp, rec->ports[i].host_port,
+                                 err);
     if (r == 0 && rec->address_be)
         r = address_give_back(net->dir, rec->address_be, err);
     if (r == 0)
@@ -581,7 +588,8 @@ static void purge_one(void *arg, const char *id)
 static void count_bridge(void *arg, const char *name, int index)
 {
     struct purge *p = arg;
-    if (str_starts(name, "gt") && strlen(name) == 10 && !streq(name, p->net->names.bridge))
+    if (str_starts(name, "gt") && strlen(name) == 10 &&
+        !streq(name, p->net->names.bridge))
         p->others++;
 }
 

@@ -25,8 +25,8 @@ struct net;
 
 struct net_config {
     const char *run_dir;
-    const char *run;       /* id of this run, as in cgroup.h */
-    const char *subnet;    /* "10.88.0.0/20" or NULL: a free one is chosen and kept */
+    const char *run;    /* id of this run, as in cgroup.h */
+    const char *subnet; /* "10.88.0.0/20" or NULL: a free one is chosen and kept */
     uint16_t port_low, port_high; /* dynamic host ports; 0, 0: 49153-65535 */
 };
 

@@ -56,9 +56,10 @@ int net_record_read(const char *dir, const char *id, struct net_record *ret,
         if (sscanf(line, "%7s %u %u", proto, &host, &container) != 3 || host > 65535 ||
             container > 65535)
             return fail(err, E_CORRUPT, "'%s' is no record", path.data);
-        ret->ports[ret->port_count++] = (struct net_port){.container_port = (uint16_t)container,
-                                                          .host_port = (uint16_t)host,
-                                                          .udp = streq(proto, "udp")};
+        ret->ports[ret->port_count++] =
+            (struct net_port){.container_port = (uint16_t)container,
+                              .host_port = (uint16_t)host,
+                              .udp = streq(proto, "udp")};
     }
     return 0;
 }
@@ -160,7 +161,8 @@ int address_sweep(const char *dir, struct error *err)
     struct dirent *e;
     struct error ignored;
     while ((e = readdir(d))) {
-        if (e->d_name[0] == '.' || file_read(dirfd(d), e->d_name, 512, &owner, &ignored) < 0)
+        if (e->d_name[0] == '.' ||
+            file_read(dirfd(d), e->d_name, 512, &owner, &ignored) < 0)
             continue;
         str_clear(&record);
         record_path(dir, str_text(&owner), &record);

@@ -35,13 +35,15 @@ int net_names_init(const char *run, struct net_names *ret, struct error *err)
 int net_rules_load(const struct net_names *n, const char *subnet, struct error *err)
 {
     AUTO_STR t = STR_INIT;
-    const char *dnat = "fib daddr type local dnat ip to meta l4proto . th dport map @" NET_PORT_MAP;
+    const char *dnat =
+        "fib daddr type local dnat ip to meta l4proto . th dport map @" NET_PORT_MAP;
     str_addf(&t, "table ip %s\ndelete table ip %s\ntable ip %s {\n", n->table, n->table,
              n->table);
     str_add(&t, "map " NET_PORT_MAP
                 " { type inet_proto . inet_service : ipv4_addr . inet_service; }\n");
     /* Towards published ports: from outside, and from the instance itself. */
-    str_addf(&t, "chain arriving { type nat hook prerouting priority -100; %s; }\n", dnat);
+    str_addf(&t, "chain arriving { type nat hook prerouting priority -100; %s; }\n",
+             dnat);
     str_addf(&t, "chain local_calls { type nat hook output priority -100; %s; }\n", dnat);
     /* Loopback addresses mean nothing in a container, and a container that calls its own
      * published port would answer itself past us: both get the bridge's address. */
@@ -127,7 +129,8 @@ static int allow_in(const json_t *chain, const struct net_names *n, struct str *
         str_addf(inserts, "insert rule %s %s %s %s \"%s\" accept comment \"gantry-%s\"\n",
                  json_string_value(json_object_get(chain, "family")),
                  json_string_value(json_object_get(chain, "table")),
-                 json_string_value(json_object_get(chain, "name")), where[i], n->bridge, n->run);
+                 json_string_value(json_object_get(chain, "name")), where[i], n->bridge,
+                 n->run);
     return 0;
 }
 
@@ -144,14 +147,17 @@ static int each_forward(const struct net_names *n, bool allow, struct str *scrip
     json_array_foreach(json_object_get(root, "nftables"), i, item)
     {
         const json_t *chain = json_object_get(item, "chain");
-        bool forward = streq(json_string_value(json_object_get(chain, "hook")), "forward") &&
-                       !streq(json_string_value(json_object_get(chain, "table")), n->table);
-        if (r < 0 || !chain || !forward)
+        bool forward =
+            streq(json_string_value(json_object_get(chain, "hook")), "forward") &&
+            !streq(json_string_value(json_object_get(chain, "table")), n->table);
+        if (!chain || !forward)
             continue;
         if (!allow)
             r = our_rules(chain, n, script, err);
         else if (drops_forward(chain, n))
             r = allow_in(chain, n, script, err);
+        if (r < 0)
+            break;
     }
     json_decref(root);
     return r < 0 ? r : 0;

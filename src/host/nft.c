@@ -16,8 +16,8 @@
 #include "fd.h"
 #include "spawn.h"
 
-#define NFT_TIMEOUT_MS  20000
-#define ELEMENT_BYTES   (NFT_DATA_MAX * 2 + 64) /* an element's share of a message */
+#define NFT_TIMEOUT_MS 20000
+#define ELEMENT_BYTES  (NFT_DATA_MAX * 2 + 64) /* an element's share of a message */
 /* A list of elements is one attribute, whose length is 16 bits. */
 #define ELEMENTS_A_MESSAGE 200
 
@@ -107,7 +107,8 @@ static void put_elements(struct message *m, uint16_t command, uint16_t flags,
 }
 
 /* Sends a batch and reads answers until that of each change came. The first errno. */
-static int exchange(const struct message *m, int changes, int *ret_errno, struct error *err)
+static int exchange(const struct message *m, int changes, int *ret_errno,
+                    struct error *err)
 {
     char buf[8192] __attribute__((aligned(8)));
     AUTO_FD fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
@@ -148,7 +149,8 @@ static struct message begin(size_t count)
 {
     struct message m = {.seq = 1};
     m.buf = xcalloc(1, 4096 + count * ELEMENT_BYTES);
-    put_done(&m, put_header(&m, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
+    put_done(&m,
+             put_header(&m, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
     m.change_seq = m.seq;
     return m;
 }
@@ -211,8 +213,8 @@ int nft_delete_elements(enum nft_family family, const char *table, const char *s
 int nft_delete_table(enum nft_family family, const char *table, struct error *err)
 {
     struct message m = begin(1);
-    struct nlmsghdr *h = put_header(&m, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELTABLE, NLM_F_ACK,
-                                    (uint8_t)family, 0);
+    struct nlmsghdr *h = put_header(&m, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_DELTABLE,
+                                    NLM_F_ACK, (uint8_t)family, 0);
     mnl_attr_put_strz(h, NFTA_TABLE_NAME, table);
     put_done(&m, h);
     int e = 0;
@@ -225,8 +227,8 @@ int nft_delete_table(enum nft_family family, const char *table, struct error *er
 bool nft_table_exists(enum nft_family family, const char *table)
 {
     struct message m = {.seq = 1, .change_seq = 1, .buf = xcalloc(1, 4096)};
-    struct nlmsghdr *h = put_header(&m, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, NLM_F_ACK,
-                                    (uint8_t)family, 0);
+    struct nlmsghdr *h = put_header(&m, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE,
+                                    NLM_F_ACK, (uint8_t)family, 0);
     mnl_attr_put_strz(h, NFTA_TABLE_NAME, table);
     put_done(&m, h);
     int e = 0;

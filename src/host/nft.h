@@ -25,7 +25,7 @@ int nft_load(const char *text, struct error *err);
 /* `nft -j list …`: the JSON it printed. */
 int nft_list(const char *const args[], struct str *ret, struct error *err);
 
-#define NFT_DATA_MAX 64
+#define NFT_DATA_MAX     64
 #define NFT_ELEMENTS_MAX 1000 /* a call */
 struct nft_element {
     uint8_t key[NFT_DATA_MAX], data[NFT_DATA_MAX];

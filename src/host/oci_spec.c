@@ -37,8 +37,8 @@ static bool env_has(const char *const *env, const char *assignment)
     return false;
 }
 
-static int add_env_default(struct str *s, const struct container_spec *c, const char *name,
-                           const char *value, struct error *err)
+static int add_env_default(struct str *s, const struct container_spec *c,
+                           const char *name, const char *value, struct error *err)
 {
     AUTO_STR text = STR_INIT;
     str_addf(&text, "%s=%s", name, value);
@@ -57,7 +57,8 @@ static int add_env(struct str *s, const struct container_spec *c,
         TRY(add_env_default(s, c, "TERM", "xterm", err));
     for (const char *const *e = c->env; e && *e; e++) {
         if (**e == '=' || !strchr(*e, '='))
-            return fail(err, E_INVALID, "environment variable '%s' has no name or value", *e);
+            return fail(err, E_INVALID, "environment variable '%s' has no name or value",
+                        *e);
         TRY(jtext_string(s, NULL, *e, err));
     }
     TRY(add_env_default(s, c, "HOME", ids->home, err));
@@ -110,9 +111,9 @@ static void add_capabilities(struct str *s, uint64_t set)
 
 static int add_rlimits(struct str *s, const struct container_spec *c, struct error *err)
 {
-    static const char *const known[] = {"core",   "cpu",        "data", "fsize",  "locks",
-                                        "memlock", "msgqueue",  "nice", "nofile", "nproc",
-                                        "rss",    "rtprio",     "rttime", "sigpending", "stack", "as"};
+    static const char *const known[] = {
+        "core",   "cpu",   "data", "fsize",  "locks",  "memlock",    "msgqueue", "nice",
+        "nofile", "nproc", "rss",  "rtprio", "rttime", "sigpending", "stack",    "as"};
     jtext_open(s, "rlimits", '[');
     for (size_t i = 0; i < c->ulimit_count; i++) {
         const struct spec_ulimit *u = &c->ulimits[i];
@@ -122,7 +123,8 @@ static int add_rlimits(struct str *s, const struct container_spec *c, struct err
         if (!found)
             return fail(err, E_INVALID, "unknown ulimit '%s'", u->name);
         if (u->hard >= 0 && (u->soft < 0 || u->soft > u->hard))
-            return fail(err, E_INVALID, "ulimit '%s': soft limit above hard limit", u->name);
+            return fail(err, E_INVALID, "ulimit '%s': soft limit above hard limit",
+                        u->name);
         char type[32] = "RLIMIT_";
         for (size_t k = 0; u->name[k]; k++) {
             type[7 + k] = (char)toupper((unsigned char)u->name[k]);
@@ -131,9 +133,11 @@ static int add_rlimits(struct str *s, const struct container_spec *c, struct err
         jtext_open(s, NULL, '{');
         jtext_plain(s, "type", type);
         jtext_key(s, "hard");
-        str_addf(s, "%llu", (unsigned long long)(u->hard < 0 ? UINT64_MAX : (uint64_t)u->hard));
+        str_addf(s, "%llu",
+                 (unsigned long long)(u->hard < 0 ? UINT64_MAX : (uint64_t)u->hard));
         jtext_key(s, "soft");
-        str_addf(s, "%llu", (unsigned long long)(u->soft < 0 ? UINT64_MAX : (uint64_t)u->soft));
+        str_addf(s, "%llu",
+                 (unsigned long long)(u->soft < 0 ? UINT64_MAX : (uint64_t)u->soft));
         jtext_close(s, '}');
     }
     jtext_close(s, ']');
@@ -193,7 +197,8 @@ static int add_shm(struct str *s, const struct container_spec *c, struct error *
     if (c->ipc == SPEC_NS_HOST) {
         TRY(add_mount(s, "bind", "/dev/shm", "/dev/shm", "rbind,rprivate", err));
         if (access("/dev/mqueue", F_OK) == 0)
-            TRY(add_mount(s, "bind", "/dev/mqueue", "/dev/mqueue", "rbind,rprivate", err));
+            TRY(add_mount(s, "bind", "/dev/mqueue", "/dev/mqueue", "rbind,rprivate",
+                          err));
         return 0;
     }
     char options[96];
@@ -220,7 +225,8 @@ static int add_user_mount(struct str *s, const struct spec_mount *m, struct erro
     if (!m->source || m->source[0] != '/')
         return fail(err, E_INVALID, "mount source '%s' is not absolute",
                     m->source ? m->source : "");
-    str_addf(&options, "rbind,%s,%s", str_empty(m->propagation) ? "rprivate" : m->propagation,
+    str_addf(&options, "rbind,%s,%s",
+             str_empty(m->propagation) ? "rprivate" : m->propagation,
              m->read_only ? "ro" : "rw");
     return add_mount(s, "bind", m->source, m->destination, options.data, err);
 }
@@ -230,7 +236,8 @@ static int add_mounts(struct str *s, const struct container_spec *c, struct erro
     const char *sys = c->privileged ? "nosuid,noexec,nodev" : "nosuid,noexec,nodev,ro";
     jtext_open(s, "mounts", '[');
     TRY(add_mount(s, "proc", "proc", "/proc", "nosuid,noexec,nodev", err));
-    TRY(add_mount(s, "tmpfs", "tmpfs", "/dev", "nosuid,strictatime,mode=755,size=65536k", err));
+    TRY(add_mount(s, "tmpfs", "tmpfs", "/dev", "nosuid,strictatime,mode=755,size=65536k",
+                  err));
     TRY(add_mount(s, "devpts", "devpts", "/dev/pts",
                   "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5", err));
     TRY(add_mount(s, "sysfs", "sysfs", "/sys", sys, err));
@@ -239,7 +246,8 @@ static int add_mounts(struct str *s, const struct container_spec *c, struct erro
     if (c->init_process) {
         if (str_empty(c->init_path))
             return fail(err, E_NOTFOUND, "no init program for initProcessEnabled");
-        TRY(add_mount(s, "bind", c->init_path, INIT_IN_CONTAINER, "bind,ro,rprivate", err));
+        TRY(add_mount(s, "bind", c->init_path, INIT_IN_CONTAINER, "bind,ro,rprivate",
+                      err));
     }
     for (size_t i = 0; i < c->mount_count; i++)
         TRY(add_user_mount(s, &c->mounts[i], err));
@@ -260,9 +268,10 @@ static int device_stat(const char *path, struct device *ret, struct error *err)
 {
     struct stat st;
     if (stat(path, &st) < 0)
-        return fail(err, E_NOTFOUND,
-                    "error gathering device information while adding custom device \"%s\": %s",
-                    path, errno == ENOENT ? "no such file or directory" : "it can't be read");
+        return fail(
+            err, E_NOTFOUND,
+            "error gathering device information while adding custom device \"%s\": %s",
+            path, errno == ENOENT ? "no such file or directory" : "it can't be read");
     if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
         return fail(err, E_INVALID, "\"%s\" is not a device node", path);
     *ret = (struct device){.type = S_ISCHR(st.st_mode) ? 'c' : 'b',
@@ -295,8 +304,9 @@ static int add_device(struct str *s, const char *path, const struct device *d,
 static int add_host_devices(struct str *s, const char *dir, int depth, int *left,
                             struct error *err)
 {
-    static const char *const made[] = {"null", "zero", "full", "random", "urandom", "tty",
-                                       "console", "ptmx", "pts", "shm", "mqueue", "fd"};
+    static const char *const made[] = {"null",    "zero", "full",    "random",
+                                       "urandom", "tty",  "console", "ptmx",
+                                       "pts",     "shm",  "mqueue",  "fd"};
     DIR *d = opendir(dir);
     struct dirent *e;
     int r = 0;
@@ -330,7 +340,8 @@ static int add_devices(struct str *s, const struct container_spec *c, struct err
         TRY(add_host_devices(s, "/dev", 0, &left, err));
     for (size_t i = 0; i < c->device_count; i++) {
         const struct spec_device *d = &c->devices[i];
-        const char *inside = str_empty(d->container_path) ? d->host_path : d->container_path;
+        const char *inside =
+            str_empty(d->container_path) ? d->host_path : d->container_path;
         struct device dev;
         TRY(device_stat(d->host_path, &dev, err));
         if (c->privileged && streq(inside, d->host_path))
@@ -341,8 +352,8 @@ static int add_devices(struct str *s, const struct container_spec *c, struct err
     return 0;
 }
 
-static void add_device_rule(struct str *s, bool allow, char type, int64_t maj, int64_t min,
-                            const char *rights)
+static void add_device_rule(struct str *s, bool allow, char type, int64_t maj,
+                            int64_t min, const char *rights)
 {
     char t[2] = {type, '\0'};
     jtext_open(s, NULL, '{');
@@ -428,7 +439,8 @@ static int add_namespace(struct str *s, const char *type, enum spec_namespace ki
     return 0;
 }
 
-static int add_namespaces(struct str *s, const struct container_spec *c, struct error *err)
+static int add_namespaces(struct str *s, const struct container_spec *c,
+                          struct error *err)
 {
     jtext_open(s, "namespaces", '[');
     TRY(add_namespace(s, "mount", SPEC_NS_NEW, NULL, err));
@@ -447,9 +459,9 @@ static int add_namespaces(struct str *s, const struct container_spec *c, struct 
 
 static bool ipc_sysctl(const char *name)
 {
-    static const char *const known[] = {"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni",
-                                        "kernel.sem", "kernel.shmall", "kernel.shmmax",
-                                        "kernel.shmmni", "kernel.shm_rmid_forced"};
+    static const char *const known[] = {
+        "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem",
+        "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced"};
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (streq(known[i], name))
             return true;
@@ -467,8 +479,8 @@ static int add_sysctls(struct str *s, const struct container_spec *c, struct err
         if (!ipc && !net)
             return fail(err, E_INVALID, "sysctl '%s' is not separately settable", name);
         if ((ipc && c->ipc == SPEC_NS_HOST) || (net && c->net == SPEC_NS_HOST))
-            return fail(err, E_INVALID, "sysctl '%s' can't be set in the host's namespace",
-                        name);
+            return fail(err, E_INVALID,
+                        "sysctl '%s' can't be set in the host's namespace", name);
         AUTO_STR key = STR_INIT;
         TRY(jtext_string(&key, NULL, name, err));
         jtext_key(s, NULL);
@@ -481,12 +493,20 @@ static int add_sysctls(struct str *s, const struct container_spec *c, struct err
 
 static void add_hidden_paths(struct str *s)
 {
-    static const char *const masked[] = {
-        "/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
-        "/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
-        "/sys/firmware", "/sys/devices/virtual/powercap", NULL};
-    static const char *const readonly[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
-                                           "/proc/sysrq-trigger", NULL};
+    static const char *const masked[] = {"/proc/asound",
+                                         "/proc/acpi",
+                                         "/proc/kcore",
+                                         "/proc/keys",
+                                         "/proc/latency_stats",
+                                         "/proc/timer_list",
+                                         "/proc/timer_stats",
+                                         "/proc/sched_debug",
+                                         "/proc/scsi",
+                                         "/sys/firmware",
+                                         "/sys/devices/virtual/powercap",
+                                         NULL};
+    static const char *const readonly[] = {
+        "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", NULL};
     jtext_open(s, "maskedPaths", '[');
     for (const char *const *p = masked; *p; p++)
         jtext_plain(s, NULL, *p);

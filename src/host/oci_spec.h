@@ -18,7 +18,7 @@
 #include "str.h"
 
 struct spec_ulimit {
-    const char *name; /* "nofile": as ECS names them, lower case without RLIMIT_ */
+    const char *name;   /* "nofile": as ECS names them, lower case without RLIMIT_ */
     int64_t soft, hard; /* -1: unlimited */
 };
 
@@ -51,22 +51,26 @@ enum spec_namespace {
 enum spec_seccomp { SPEC_SECCOMP_DEFAULT, SPEC_SECCOMP_NONE };
 
 struct container_spec {
-    const char *rootfs;   /* absolute host path, mounted already: user names are read there */
+    const char
+        *rootfs; /* absolute host path, mounted already: user names are read there */
     bool rootfs_readonly; /* readonlyRootFilesystem */
 
     const char *const *args; /* NULL-ended, at least one */
-    const char *const *env;  /* NULL-ended "NAME=value"; PATH and HOSTNAME are added if absent,
+    const char *const
+        *env;         /* NULL-ended "NAME=value"; PATH and HOSTNAME are added if absent,
                                 HOME too, from passwd */
-    const char *cwd;         /* NULL or "": "/" */
-    const char *user;        /* "", "name", "uid", "name:group", "uid:gid"; NULL: root */
-    const char *hostname;    /* NULL: not set */
-    bool terminal;           /* pseudoTerminal */
-    bool init_process;       /* initProcessEnabled: see init_path */
-    const char *init_path;   /* host path of a static init program; bind-mounted as /dev/init */
+    const char *cwd;  /* NULL or "": "/" */
+    const char *user; /* "", "name", "uid", "name:group", "uid:gid"; NULL: root */
+    const char *hostname; /* NULL: not set */
+    bool terminal;        /* pseudoTerminal */
+    bool init_process;    /* initProcessEnabled: see init_path */
+    const char
+        *init_path; /* host path of a static init program; bind-mounted as /dev/init */
 
     bool privileged;
     bool no_new_privileges;
-    const char *const *cap_add;  /* NULL or NULL-ended; "NET_ADMIN", "CAP_NET_ADMIN", "ALL" */
+    const char *const
+        *cap_add; /* NULL or NULL-ended; "NET_ADMIN", "CAP_NET_ADMIN", "ALL" */
     const char *const *cap_drop;
     enum spec_seccomp seccomp; /* privileged implies none */
 
@@ -92,7 +96,10 @@ struct container_spec {
     struct cgroup_limits limits;
     int64_t oom_score_adj; /* 0: not set */
 };
-#define CONTAINER_SPEC_INIT {.limits = CGROUP_LIMITS_INIT}
+#define CONTAINER_SPEC_INIT                                                              \
+    {                                                                                    \
+        .limits = CGROUP_LIMITS_INIT                                                     \
+    }
 
 /* Appends the JSON text. */
 int oci_spec_write(const struct container_spec *spec, struct str *ret, struct error *err);

@@ -49,7 +49,8 @@ static int64_t file_time_ms(const char *path)
 
 static int check_id(const char *id, struct error *err)
 {
-    return container_id_valid(id) ? 0 : fail(err, E_INVALID, "'%s' is no container id", id);
+    return container_id_valid(id) ? 0
+                                  : fail(err, E_INVALID, "'%s' is no container id", id);
 }
 
 /* --- state --- */
@@ -234,7 +235,9 @@ static int op_kill(struct runtime *rt, const char *id, int deadline_ms, struct e
     AUTO_FD first = first_process_open(c, id, NULL);
     if (first >= 0)
         syscall(SYS_pidfd_send_signal, first, SIGKILL, NULL, 0);
-    return r < 0 ? r : cgroup_kill(&c->cgroups, names.task, names.container, deadline_ms, err);
+    return r < 0
+               ? r
+               : cgroup_kill(&c->cgroups, names.task, names.container, deadline_ms, err);
 }
 
 /* The supervisor ends by itself after its container; one that hangs is ended. */
@@ -272,7 +275,8 @@ static int op_remove(struct runtime *rt, const char *id, struct error *err)
     const char *args[] = {"delete", "--force", id, NULL};
     if (r == 0 && access(state.data, F_OK) == 0 &&
         crun_run(c, args, REMOVE_TIMEOUT_MS, NULL, &ignored) < 0)
-        r = dir_remove_all(state.data, err); /* half-written state that it does not read */
+        r = dir_remove_all(state.data,
+                           err); /* half-written state that it does not read */
     if (r == 0 && named)
         r = cgroup_remove(&c->cgroups, names.task, names.container, err);
     exit_path(c, id, &path);
@@ -318,7 +322,8 @@ static int abandon(struct crun *c, const char *id, struct error *err)
 static void wait_made(struct crun *c, const char *id, int supervisor)
 {
     int64_t end = clock_mono_ns() + CREATE_TIMEOUT_MS * 1000000LL;
-    while (!bundle_has(c, id, "pid") && clock_mono_ns() < end && !fd_ready(supervisor, 10))
+    while (!bundle_has(c, id, "pid") && clock_mono_ns() < end &&
+           !fd_ready(supervisor, 10))
         ;
 }
 
@@ -442,7 +447,8 @@ void runtime_free(struct runtime *rt)
         rt->ops->free(rt);
 }
 
-int runtime_create(struct runtime *rt, const struct container_create *c, struct error *err)
+int runtime_create(struct runtime *rt, const struct container_create *c,
+                   struct error *err)
 {
     return rt->ops->create(rt, c, err);
 }

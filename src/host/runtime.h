@@ -32,9 +32,9 @@ struct runtime;
 struct runtime_ops;
 
 struct runtime_config {
-    const char *run_dir;       /* tmpfs or disk; gone after a boot is fine */
-    const char *runtime_path;  /* NULL: "crun" looked up in PATH */
-    const char *conmon_path;   /* NULL: "conmon" */
+    const char *run_dir;      /* tmpfs or disk; gone after a boot is fine */
+    const char *runtime_path; /* NULL: "crun" looked up in PATH */
+    const char *conmon_path;  /* NULL: "conmon" */
     struct cgroups cgroups;
 };
 
@@ -48,11 +48,11 @@ struct container_create {
     bool terminal;
     bool stdin_open; /* keep a pipe as stdin; else /dev/null */
     enum log_kind log;
-    const char *log_path;      /* CRI lines, see container_log.h; for LOG_FILE */
-    int64_t log_max_bytes;     /* 0: unbounded; else the file begins anew at this size and
+    const char *log_path;  /* CRI lines, see container_log.h; for LOG_FILE */
+    int64_t log_max_bytes; /* 0: unbounded; else the file begins anew at this size and
                                   what it held is lost (max-file 1). For more files leave 0
                                   and call container_log_rotate() */
-    const char *name;          /* shown by ps; NULL: id */
+    const char *name;      /* shown by ps; NULL: id */
 };
 
 enum container_status {
@@ -72,10 +72,10 @@ struct container_exit {
 
 struct container_state {
     enum container_status status;
-    pid_t pid;             /* of the first process; 0 when none */
-    pid_t supervisor_pid;  /* 0 when gone */
+    pid_t pid;                      /* of the first process; 0 when none */
+    pid_t supervisor_pid;           /* 0 when gone */
     int64_t created_ms, started_ms; /* 0 when not yet */
-    struct container_exit exit; /* when STOPPED */
+    struct container_exit exit;     /* when STOPPED */
 };
 
 struct exec_request {
@@ -87,15 +87,16 @@ struct exec_request {
 };
 
 struct exec_process {
-    pid_t pid;  /* of the runtime's exec command, whose end is the program's end */
-    int pidfd;  /* readable when it ended; for poll or a loop */
+    pid_t pid;      /* of the runtime's exec command, whose end is the program's end */
+    int pidfd;      /* readable when it ended; for poll or a loop */
     char file[256]; /* its process description, removed by exec_wait() */
 };
 
 /* The promise of every slot is that of the function of the same name below. */
 struct runtime_ops {
     const char *name;
-    int (*create)(struct runtime *rt, const struct container_create *c, struct error *err);
+    int (*create)(struct runtime *rt, const struct container_create *c,
+                  struct error *err);
     int (*start)(struct runtime *rt, const char *id, struct error *err);
     int (*signal)(struct runtime *rt, const char *id, int signo, struct error *err);
     int (*kill)(struct runtime *rt, const char *id, int deadline_ms, struct error *err);

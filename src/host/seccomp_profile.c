@@ -19,8 +19,8 @@
 #include "oci_spec.h"
 #include "seccomp_policy.h"
 
-#define CACHE_SIZE  16
-#define ERRNO_EPERM 1
+#define CACHE_SIZE   16
+#define ERRNO_EPERM  1
 #define ERRNO_ENOSYS 38
 
 struct cached {
@@ -49,7 +49,10 @@ static const struct {
 } architectures[] = {{SCMP_ARCH_AARCH64, "SCMP_ARCH_AARCH64"},
                      {SCMP_ARCH_ARM, "SCMP_ARCH_ARM"}};
 #else
-#error "no seccomp policy for this architecture"
+static const struct {
+    uint32_t token;
+    const char *name;
+} architectures[] = {{SCMP_ARCH_NATIVE, NULL}};
 #endif
 #define ARCHITECTURE_COUNT (sizeof(architectures) / sizeof(architectures[0]))
 
@@ -128,7 +131,8 @@ static void add_architectures(struct str *s)
 {
     jtext_open(s, "architectures", '[');
     for (size_t i = 0; i < ARCHITECTURE_COUNT; i++)
-        jtext_plain(s, NULL, architectures[i].name);
+        if (architectures[i].name)
+            jtext_plain(s, NULL, architectures[i].name);
     jtext_close(s, ']');
 }
 
@@ -190,12 +194,13 @@ static int compile_arg_rules(scmp_filter_ctx ctx, uint64_t capabilities)
         const struct seccomp_arg_rule *rule = &seccomp_arg_rules[i];
         if (rule->not_beside && holds(capabilities, rule->not_beside))
             continue;
-        struct scmp_arg_cmp cmp =
-            rule->compare == SECCOMP_EQUAL       ? SCMP_A0(SCMP_CMP_EQ, rule->value)
-            : rule->compare == SECCOMP_NOT_EQUAL ? SCMP_A0(SCMP_CMP_NE, rule->value)
-                                                 : SCMP_A0(SCMP_CMP_MASKED_EQ, rule->value, 0);
-        r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, seccomp_syscall_resolve_name(rule->call),
-                                   1, &cmp);
+        struct scmp_arg_cmp cmp = rule->compare == SECCOMP_EQUAL
+                                      ? SCMP_A0(SCMP_CMP_EQ, rule->value)
+                                  : rule->compare == SECCOMP_NOT_EQUAL
+                                      ? SCMP_A0(SCMP_CMP_NE, rule->value)
+                                      : SCMP_A0(SCMP_CMP_MASKED_EQ, rule->value, 0);
+        r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW,
+                                   seccomp_syscall_resolve_name(rule->call), 1, &cmp);
     }
     if (r == 0 && !holds(capabilities, SECCOMP_ENOSYS_CAPABILITY))
         r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ERRNO_ENOSYS),
@@ -243,7 +248,8 @@ static char *make_filter(uint64_t capabilities)
     char *text = NULL;
     AUTO_FD fd = memfd_create("seccomp", MFD_CLOEXEC);
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ERRNO_EPERM));
-    if (ctx && fd >= 0 && add_rules(ctx, capabilities) == 0 && seccomp_export_bpf(ctx, fd) == 0)
+    if (ctx && fd >= 0 && add_rules(ctx, capabilities) == 0 &&
+        seccomp_export_bpf(ctx, fd) == 0)
         text = encode(fd);
     if (ctx)
         seccomp_release(ctx);
@@ -258,7 +264,8 @@ static struct cached *cached(uint64_t capabilities)
         if (cache.entries[i].capabilities == capabilities)
             return &cache.entries[i];
     /* Full: the last place is used again and again. */
-    struct cached *e = &cache.entries[cache.count < CACHE_SIZE ? cache.count++ : CACHE_SIZE - 1];
+    struct cached *e =
+        &cache.entries[cache.count < CACHE_SIZE ? cache.count++ : CACHE_SIZE - 1];
     free(e->profile);
     free(e->filter);
     *e = (struct cached){.capabilities = capabilities,

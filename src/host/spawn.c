@@ -17,8 +17,8 @@
 #include "clock.h"
 #include "fd.h"
 
-#define STACK_BYTES   (64 * 1024)
-#define OUTPUT_MAX    (4 * 1024 * 1024)
+#define STACK_BYTES (64 * 1024)
+#define OUTPUT_MAX  (4 * 1024 * 1024)
 
 extern char **environ;
 
@@ -61,8 +61,7 @@ static int child_main(void *arg)
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    execve(s->path, (char *const *)s->argv,
-           s->envp ? (char *const *)s->envp : environ);
+    execve(s->path, (char *const *)s->argv, s->envp ? (char *const *)s->envp : environ);
 failed:
     c->failed_errno = errno;
     _exit(127);
@@ -100,8 +99,8 @@ static pid_t clone_sharing(struct child *c, int *pidfd)
 
 int spawn_start(const struct spawn *s, pid_t *ret, int *ret_pidfd, struct error *err)
 {
-    struct child *c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE,
-                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct child *c =
+        mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (c == MAP_FAILED)
         return fail_errno(err, errno, "start '%s'", s->path);
     c->s = s;
@@ -233,8 +232,8 @@ int spawn_run(const char *path, const char *const argv[], const char *input,
         r = open_pipe(out, ret_out != NULL, err);
     if (r == 0)
         r = open_pipe(er, ret_err != NULL, err);
-    struct spawn s = {.path = path, .argv = argv, .fds = {in[0], out[1], er[1]},
-                      .cgroup_fd = -1};
+    struct spawn s = {
+        .path = path, .argv = argv, .fds = {in[0], out[1], er[1]}, .cgroup_fd = -1};
     if (r == 0)
         r = spawn_start(&s, &pid, &pidfd, err);
     fd_close(&in[0]);

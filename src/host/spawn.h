@@ -20,9 +20,10 @@ struct spawn {
     int fds[3];              /* -1: /dev/null */
     const int *keep;         /* descriptors that stay open, under their own numbers */
     size_t keep_count;
-    int cgroup_fd;           /* directory of a v2 group, or -1 */
+    int cgroup_fd; /* directory of a v2 group, or -1 */
     bool new_session;
-    bool die_with_us; /* killed when the calling thread ends first; its own children are not */
+    bool
+        die_with_us; /* killed when the calling thread ends first; its own children are not */
 };
 
 /* pid and pidfd of the child; ret_pidfd may be NULL. The caller reaps. */

@@ -37,7 +37,8 @@ static int read_in_root(const char *rootfs, const char *path, struct str *ret,
     char magic[64];
     snprintf(magic, sizeof(magic), "/proc/self/fd/%d", fd);
     int r = file_read(AT_FDCWD, magic, FILE_MAX_BYTES, ret, err);
-    return r == -E_LIMIT ? fail(err, E_CORRUPT, "'%s' of the image is too large", path) : r;
+    return r == -E_LIMIT ? fail(err, E_CORRUPT, "'%s' of the image is too large", path)
+                         : r;
 }
 
 /* Cuts a line at its colons; the number of fields found. */

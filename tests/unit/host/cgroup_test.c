@@ -93,7 +93,8 @@ static void test_kinds(void **state)
     put("cgroup.controllers", "cpuset cpu io memory pids\n");
     assert_int_equal(cgroups_open(root, "r", &cg, &err), 0);
     assert_int_equal(cg.version, CGROUP_V2);
-    assert_int_equal(cg.controllers, CGROUP_CPU | CGROUP_MEMORY | CGROUP_PIDS | CGROUP_CPUSET);
+    assert_int_equal(cg.controllers,
+                     CGROUP_CPU | CGROUP_MEMORY | CGROUP_PIDS | CGROUP_CPUSET);
     assert_int_equal(cgroups_open(root, "no/slash", &cg, &err), -E_INVALID);
 }
 
@@ -116,13 +117,16 @@ static void test_v1(void **state)
     assert_string_equal(get("cpu/gantry-r/ecs/t1/cpu.cfs_period_us"), "100000");
     assert_string_equal(get("cpu/gantry-r/ecs/t1/cpu.shares"), "256");
     assert_string_equal(get("memory/gantry-r/ecs/t1/memory.limit_in_bytes"), "1048576");
-    assert_string_equal(get("memory/gantry-r/ecs/t1/memory.memsw.limit_in_bytes"), "1052672");
-    assert_string_equal(get("memory/gantry-r/ecs/t1/memory.soft_limit_in_bytes"), "524288");
+    assert_string_equal(get("memory/gantry-r/ecs/t1/memory.memsw.limit_in_bytes"),
+                        "1052672");
+    assert_string_equal(get("memory/gantry-r/ecs/t1/memory.soft_limit_in_bytes"),
+                        "524288");
     assert_string_equal(get("pids/gantry-r/ecs/t1/pids.max"), "9");
     assert_string_equal(get("cpuset/gantry-r/ecs/t1/cpuset.cpus"), "(missing)");
 
     bool oom = true;
-    put("memory/gantry-r/ecs/t1/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n");
+    put("memory/gantry-r/ecs/t1/memory.oom_control",
+        "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n");
     assert_int_equal(cgroup_oom_killed(&cg, "t1", NULL, &oom, &err), 0);
     assert_false(oom);
     put("memory/gantry-r/ecs/t1/web/memory.oom_control", "under_oom 0\noom_kill 2\n");
@@ -136,7 +140,8 @@ static void test_v1(void **state)
     put("memory/gantry-r/ecs/t1/memory.stat", "cache 5\ntotal_inactive_file 100\n");
     put("memory/gantry-r/ecs/t1/memory.limit_in_bytes", "9223372036854771712\n");
     put("cpuacct/gantry-r/ecs/t1/cpuacct.usage", "123456\n");
-    put("cpu/gantry-r/ecs/t1/cpu.stat", "nr_periods 1\nnr_throttled 1\nthrottled_time 77\n");
+    put("cpu/gantry-r/ecs/t1/cpu.stat",
+        "nr_periods 1\nnr_throttled 1\nthrottled_time 77\n");
     assert_int_equal(cgroup_usage(&cg, "t1", NULL, &u, &err), 0);
     assert_int_equal(u.memory_bytes, 800);
     assert_int_equal(u.memory_max_bytes, 0);
@@ -155,7 +160,8 @@ static void test_v2(void **state)
     put(TASK "memory.swap.max", "max");
     assert_int_equal(cgroup_task_create(&cg, "t1", &limits, &err), 0);
     assert_string_equal(get("cgroup.subtree_control"), "+cpu +memory +pids");
-    assert_string_equal(get("gantry-r/ecstasks.slice/cgroup.subtree_control"), "+cpu +memory +pids");
+    assert_string_equal(get("gantry-r/ecstasks.slice/cgroup.subtree_control"),
+                        "+cpu +memory +pids");
     assert_string_equal(get(TASK "cgroup.subtree_control"), "(missing)");
     assert_string_equal(get(TASK "cpu.max"), "25000 100000");
     assert_string_equal(get(TASK "cpu.weight"), "10");
@@ -169,7 +175,8 @@ static void test_v2(void **state)
     assert_string_equal(path.data, "/" TASK "web.scope");
 
     bool oom = true;
-    put(TASK "web.scope/memory.events", "low 0\nhigh 0\nmax 3\noom 1\noom_kill 0\noom_group_kill 0\n");
+    put(TASK "web.scope/memory.events",
+        "low 0\nhigh 0\nmax 3\noom 1\noom_kill 0\noom_group_kill 0\n");
     assert_int_equal(cgroup_oom_killed(&cg, "t1", "web", &oom, &err), 0);
     assert_false(oom);
     put(TASK "web.scope/memory.events", "low 0\nmax 3\noom 1\noom_kill 1\n");

@@ -130,7 +130,8 @@ int main(int argc, char **argv)
         struct timespec t;
         char text[32];
         clock_gettime(CLOCK_MONOTONIC, &t);
-        int len = snprintf(text, sizeof(text), "%lld", t.tv_sec * 1000000000LL + t.tv_nsec);
+        int len =
+            snprintf(text, sizeof(text), "%lld", t.tv_sec * 1000000000LL + t.tv_nsec);
         int fd = open("/stamp", O_WRONLY | O_CREAT | O_TRUNC, 0600);
         return fd < 0 || write(fd, text, (size_t)len) != len;
     }

@@ -156,7 +156,8 @@ static void test_published_ports(void **state)
     NEED_ROOT();
     struct inmate m;
     struct net_attachment at;
-    struct net_port ports[] = {{.container_port = 80}, {.container_port = 80, .host_port = 8080}};
+    struct net_port ports[] = {{.container_port = 80},
+                               {.container_port = 80, .host_port = 8080}};
     AUTO_STR out = STR_INIT;
     start_server(&m, "web", ports, 2, &at);
     assert_in_range(ports[0].host_port, HOST_PORT_LOW, HOST_PORT_HIGH);
@@ -176,7 +177,8 @@ static void test_published_ports(void **state)
     call_from_inside("peer", at.address, 80, NULL);
     call_from_inside("hairpin", "10.9.9.1", 8080, "10.88.0.1");
     int code;
-    struct exec_request req = {.args = ARGS("call", "10.9.9.1", "8080"), .fds = {-1, -1, -1}};
+    struct exec_request req = {.args = ARGS("call", "10.9.9.1", "8080"),
+                               .fds = {-1, -1, -1}};
     struct exec_process p;
     CHECK(runtime_exec(world.runtime, "web", &req, &p, &check));
     /* The server answers one at a time, but it and its caller are two processes. */
@@ -213,9 +215,10 @@ static void test_forward_policy_of_others(void **state)
     struct net_port port = {.container_port = 80};
     AUTO_STR out = STR_INIT;
     start_server(&m, "blocked", &port, 1, &at);
-    CHECK(nft_load("table ip filter { chain FORWARD { type filter hook forward priority 0; "
-                   "policy drop; }; }",
-                   &check));
+    CHECK(
+        nft_load("table ip filter { chain FORWARD { type filter hook forward priority 0; "
+                 "policy drop; }; }",
+                 &check));
     call_from(outside, "10.9.9.1", port.host_port, &out);
     assert_null(strstr(str_text(&out), "10."));
     CHECK(net_mend(net, &check));
@@ -231,9 +234,10 @@ static void test_forward_policy_of_others(void **state)
     CHECK(net_mend(net, &check));
     call_from(outside, "10.9.9.1", port.host_port, &out);
     assert_string_equal(str_text(&out), "10.9.9.2\n");
-    CHECK(nft_load("table ip filter { chain FORWARD { type filter hook forward priority 0; "
-                   "policy drop; }; }",
-                   &check));
+    CHECK(
+        nft_load("table ip filter { chain FORWARD { type filter hook forward priority 0; "
+                 "policy drop; }; }",
+                 &check));
     CHECK(net_mend(net, &check)); /* teardown sees that nothing of it stays */
     stop_server(&m);
 }
@@ -243,8 +247,10 @@ static void test_attach_again_and_conflicts(void **state)
     NEED_ROOT();
     struct net_attachment a, b;
     struct error err;
-    struct net_port ports[] = {{.container_port = 80}, {.container_port = 53, .udp = true}};
-    struct net_port again[] = {{.container_port = 80}, {.container_port = 53, .udp = true}};
+    struct net_port ports[] = {{.container_port = 80},
+                               {.container_port = 53, .udp = true}};
+    struct net_port again[] = {{.container_port = 80},
+                               {.container_port = 53, .udp = true}};
     CHECK(net_attach(net, "one", NET_BRIDGE, ports, 2, &a, &check));
     CHECK(net_attach(net, "one", NET_BRIDGE, again, 2, &b, &check));
     assert_string_equal(a.address, b.address);
@@ -255,7 +261,8 @@ static void test_attach_again_and_conflicts(void **state)
     char text[64];
     snprintf(text, sizeof(text), "0.0.0.0:%u failed: port is already allocated",
              taken.host_port);
-    assert_int_equal(net_attach(net, "two", NET_BRIDGE, &taken, 1, &b, &err), -E_CONFLICT);
+    assert_int_equal(net_attach(net, "two", NET_BRIDGE, &taken, 1, &b, &err),
+                     -E_CONFLICT);
     assert_non_null(strstr(err.text, text));
     taken.udp = true; /* another protocol is another port */
     CHECK(net_attach(net, "two", NET_BRIDGE, &taken, 1, &b, &check));
@@ -285,7 +292,8 @@ static void test_attach_again_and_conflicts(void **state)
     struct net_port mine = {.container_port = 1}, theirs = {.container_port = 1};
     CHECK(net_attach(net, "one", NET_BRIDGE, &mine, 1, &a, &check));
     theirs.host_port = mine.host_port;
-    assert_int_equal(net_attach(other, "x", NET_BRIDGE, &theirs, 1, &b, &err), -E_CONFLICT);
+    assert_int_equal(net_attach(other, "x", NET_BRIDGE, &theirs, 1, &b, &err),
+                     -E_CONFLICT);
     net_free(other);
     CHECK(net_purge(&config, &check));
     CHECK(net_detach(net, "one", &check));

@@ -58,7 +58,8 @@ static void bench_bare(const char *name, enum spec_seccomp seccomp)
     printf("%-34s first instruction %6.2f ms\n", name, median_ms(first));
 }
 
-static void bench_ours(const char *name, struct net *net, bool warm, enum spec_seccomp seccomp)
+static void bench_ours(const char *name, struct net *net, bool warm,
+                       enum spec_seccomp seccomp)
 {
     int64_t first[RUNS], prepare[RUNS], create[RUNS], start[RUNS], end[RUNS];
     for (int i = 0; i < RUNS; i++) {
@@ -94,8 +95,8 @@ static void bench_ours(const char *name, struct net *net, bool warm, enum spec_s
     }
     printf("%-34s first instruction %6.2f ms = prepare %.2f + create %.2f + start %.2f; "
            "remove %.2f\n",
-           name, median_ms(first), median_ms(prepare), median_ms(create), median_ms(start),
-           median_ms(end));
+           name, median_ms(first), median_ms(prepare), median_ms(create),
+           median_ms(start), median_ms(end));
 }
 
 int main(int argc, char **argv)

@@ -42,7 +42,8 @@ static void test_signals(void **state)
     CHECK(runtime_signal(world.runtime, "graceful", SIGTERM, &check));
     assert_int_equal(inmate_wait("graceful").exit.code, 7);
     struct error err;
-    assert_int_equal(runtime_signal(world.runtime, "graceful", SIGTERM, &err), -E_CONFLICT);
+    assert_int_equal(runtime_signal(world.runtime, "graceful", SIGTERM, &err),
+                     -E_CONFLICT);
     inmate_remove(&m);
 
     inmate_init(&m, "killed", ARGS("wait"));
@@ -283,15 +284,18 @@ static void test_exec(void **state)
     inmate_says(&m, "ready");
     AUTO_STR out = STR_INIT;
     int code = -1;
-    assert_int_equal(exec_output("exec", ARGS("env", "COLOUR"), NULL, -1, &code, &out), 0);
+    assert_int_equal(exec_output("exec", ARGS("env", "COLOUR"), NULL, -1, &code, &out),
+                     0);
     assert_int_equal(code, 0);
     assert_string_equal(str_text(&out), "red\n");
     str_clear(&out);
-    assert_int_equal(exec_output("exec", ARGS("env", "COLOUR"), more, -1, &code, &out), 0);
+    assert_int_equal(exec_output("exec", ARGS("env", "COLOUR"), more, -1, &code, &out),
+                     0);
     assert_string_equal(str_text(&out), "blue\n");
     assert_int_equal(exec_output("exec", ARGS("exit", "9"), NULL, -1, &code, &out), 0);
     assert_int_equal(code, 9);
-    assert_int_equal(exec_output("exec", ARGS("wait"), NULL, 500, &code, &out), -E_TIMEOUT);
+    assert_int_equal(exec_output("exec", ARGS("wait"), NULL, 500, &code, &out),
+                     -E_TIMEOUT);
     pid_t pids[8];
     int64_t end = clock_mono_ns() + 5000000000LL;
     while (cgroup_pids(&world.cgroups, "exec", "main", pids, 8, &check) > 1 &&
@@ -309,7 +313,8 @@ static void test_log_rotation(void **state)
     inmate_init(&m, "rotate", ARGS("repeat"));
     inmate_run(&m);
     inmate_says(&m, "tick");
-    assert_int_equal(container_log_rotate(world.runtime, "rotate", m.log.data, 1 << 30, 3, &check), 0);
+    assert_int_equal(
+        container_log_rotate(world.runtime, "rotate", m.log.data, 1 << 30, 3, &check), 0);
     CHECK(container_log_rotate(world.runtime, "rotate", m.log.data, 1, 3, &check));
     inmate_says(&m, "tick");
     CHECK(container_log_rotate(world.runtime, "rotate", m.log.data, 1, 3, &check));

@@ -61,7 +61,8 @@ static void test_capabilities(void **state)
     assert_int_equal(capability_set(NULL, NULL, &set, &err), 0);
     assert_true(set == capability_defaults());
     assert_int_equal(capability_set(LIST("net_admin"), LIST("CAP_CHOWN"), &set, &err), 0);
-    assert_true(set == ((capability_defaults() | bit("CAP_NET_ADMIN")) & ~bit("CAP_CHOWN")));
+    assert_true(set ==
+                ((capability_defaults() | bit("CAP_NET_ADMIN")) & ~bit("CAP_CHOWN")));
     assert_int_equal(capability_set(LIST("KILL"), LIST("ALL"), &set, &err), 0);
     assert_true(set == bit("CAP_KILL"));
     assert_int_equal(capability_set(LIST("ALL"), LIST("KILL"), &set, &err), 0);
@@ -84,7 +85,8 @@ static void test_users(void **state)
                       "minus:x:-1:-1::/:\n"
                       "huge:x:4294967295:4294967296::/:\n"
                       "nonl:x:55:56::/home/nonl:/bin/sh");
-    put("etc/group", "root:x:0:\nwww:x:34:\nextra:x:70:a,web,b\nalso:x:71:web\nbad:x:zz:web\n");
+    put("etc/group",
+        "root:x:0:\nwww:x:34:\nextra:x:70:a,web,b\nalso:x:71:web\nbad:x:zz:web\n");
     assert_int_equal(user_lookup(root, NULL, &u, &err), 0);
     assert_int_equal(u.uid, 0);
     assert_string_equal(u.home, "/root");
@@ -95,7 +97,8 @@ static void test_users(void **state)
     assert_int_equal(u.extra_count, 2);
     assert_int_equal(u.extra[0], 70);
     assert_int_equal(u.extra[1], 71);
-    assert_int_equal(user_lookup(root, "33", &u, &err), 0); /* the first with that number */
+    assert_int_equal(user_lookup(root, "33", &u, &err),
+                     0); /* the first with that number */
     assert_int_equal(u.gid, 34);
     assert_int_equal(user_lookup(root, "web:extra", &u, &err), 0);
     assert_int_equal(u.gid, 70);
@@ -156,7 +159,8 @@ static json_t *write_spec(const struct container_spec *c)
     json_error_t e;
     json_t *o = json_loads(text.data, JSON_REJECT_DUPLICATES, &e);
     if (!o)
-        print_error("%s at %d: %.80s\n", e.text, e.position, text.data + (e.position > 40 ? e.position - 40 : 0));
+        print_error("%s at %d: %.80s\n", e.text, e.position,
+                    text.data + (e.position > 40 ? e.position - 40 : 0));
     assert_non_null(o);
     return o;
 }
@@ -166,7 +170,8 @@ static json_t *at(json_t *o, const char *path)
     char copy[128], *save = NULL;
     snprintf(copy, sizeof(copy), "%s", path);
     for (char *p = strtok_r(copy, ".", &save); p; p = strtok_r(NULL, ".", &save))
-        o = *p >= '0' && *p <= '9' ? json_array_get(o, (size_t)atoi(p)) : json_object_get(o, p);
+        o = *p >= '0' && *p <= '9' ? json_array_get(o, (size_t)atoi(p))
+                                   : json_object_get(o, p);
     return o;
 }
 
@@ -174,9 +179,9 @@ static json_t *find(json_t *list, const char *key, const char *value)
 {
     size_t i;
     json_t *item;
-    json_array_foreach(list, i, item)
-        if (streq(json_string_value(json_object_get(item, key)), value))
-            return item;
+    json_array_foreach(list, i,
+                       item) if (streq(json_string_value(json_object_get(item, key)),
+                                       value)) return item;
     return NULL;
 }
 
@@ -184,15 +189,15 @@ static bool has(json_t *list, const char *value)
 {
     size_t i;
     json_t *item;
-    json_array_foreach(list, i, item)
-        if (streq(json_string_value(item), value))
-            return true;
+    json_array_foreach(list, i,
+                       item) if (streq(json_string_value(item), value)) return true;
     return false;
 }
 
 static struct container_spec basic(void)
 {
-    static const char *const args[] = {"/bin/web", "-p", "a \"quoted\" \\ line\n\x01", NULL};
+    static const char *const args[] = {"/bin/web", "-p", "a \"quoted\" \\ line\n\x01",
+                                       NULL};
     struct container_spec c = CONTAINER_SPEC_INIT;
     c.rootfs = root;
     c.args = args;
@@ -221,7 +226,8 @@ static void test_defaults(void **state)
     assert_int_equal(json_array_size(at(o, "linux.namespaces")), 6);
     assert_true(has(at(find(at(o, "mounts"), "destination", "/dev/shm"), "options"),
                     "size=67108864"));
-    assert_string_equal(json_string_value(at(o, "linux.cgroupsPath")), "/gantry-x/ecs/t/c");
+    assert_string_equal(json_string_value(at(o, "linux.cgroupsPath")),
+                        "/gantry-x/ecs/t/c");
     json_decref(o);
 }
 
@@ -231,10 +237,14 @@ static void test_settings(void **state)
     static const char *const env[] = {"PATH=/x", "HOME=/h", "A=1=2", NULL};
     struct spec_mount mounts[] = {
         {.source = "/srv", .destination = "/data", .read_only = true},
-        {.destination = "/scratch", .tmpfs = true, .size_bytes = 1 << 20, .options = "mode=700"}};
+        {.destination = "/scratch",
+         .tmpfs = true,
+         .size_bytes = 1 << 20,
+         .options = "mode=700"}};
     struct spec_ulimit ulimits[] = {{"nofile", 1024, 4096}, {"core", -1, -1}};
     struct spec_pair sysctls[] = {{"net.core.somaxconn", "512"}};
-    struct spec_device devices[] = {{.host_path = "/dev/null", .container_path = "/dev/x", .read = true}};
+    struct spec_device devices[] = {
+        {.host_path = "/dev/null", .container_path = "/dev/x", .read = true}};
     c.env = env;
     c.mounts = mounts, c.mount_count = 2;
     c.ulimits = ulimits, c.ulimit_count = 2;
@@ -249,17 +259,24 @@ static void test_settings(void **state)
     c.limits.cpu_shares = 256;
     c.limits.pids_max = 100;
     json_t *o = write_spec(&c);
-    assert_int_equal(json_array_size(at(o, "process.env")), 3); /* no default beside its own */
+    assert_int_equal(json_array_size(at(o, "process.env")),
+                     3); /* no default beside its own */
     assert_true(json_is_true(at(o, "root.readonly")));
     json_t *data = find(at(o, "mounts"), "destination", "/data");
     assert_true(has(at(data, "options"), "ro") && has(at(data, "options"), "rprivate"));
     json_t *scratch = find(at(o, "mounts"), "destination", "/scratch");
-    assert_true(has(at(scratch, "options"), "size=1048576") && has(at(scratch, "options"), "mode=700"));
+    assert_true(has(at(scratch, "options"), "size=1048576") &&
+                has(at(scratch, "options"), "mode=700"));
     assert_int_equal(json_integer_value(at(o, "process.rlimits.0.hard")), 4096);
-    assert_string_equal(json_string_value(at(o, "process.rlimits.0.type")), "RLIMIT_NOFILE");
+    assert_string_equal(json_string_value(at(o, "process.rlimits.0.type")),
+                        "RLIMIT_NOFILE");
     assert_true(json_integer_value(at(o, "process.rlimits.1.soft")) == INT64_MAX);
-    assert_string_equal(json_string_value(json_object_get(at(o, "linux.sysctl"), "net.core.somaxconn")), "512");
-    assert_string_equal(json_string_value(at(find(at(o, "linux.namespaces"), "type", "network"), "path")), "/run/x/ns/1");
+    assert_string_equal(
+        json_string_value(json_object_get(at(o, "linux.sysctl"), "net.core.somaxconn")),
+        "512");
+    assert_string_equal(
+        json_string_value(at(find(at(o, "linux.namespaces"), "type", "network"), "path")),
+        "/run/x/ns/1");
     assert_null(find(at(o, "linux.namespaces"), "type", "pid"));
     assert_int_equal(json_integer_value(at(o, "linux.devices.0.major")), 1);
     size_t rules = json_array_size(at(o, "linux.resources.devices"));
@@ -310,7 +327,8 @@ static void test_refusals(void **state)
     refused(c, "novalue");
     c = basic(), c.cwd = "here";
     refused(c, "not absolute");
-    struct spec_pair host[] = {{"net.ipv4.ip_forward", "1"}}, path[] = {{"net/../kernel", "1"}},
+    struct spec_pair host[] = {{"net.ipv4.ip_forward", "1"}},
+                     path[] = {{"net/../kernel", "1"}},
                      other[] = {{"kernel.core_pattern", "x"}};
     c = basic(), c.sysctls = host, c.sysctl_count = 1, c.net = SPEC_NS_HOST;
     refused(c, "host's namespace");
@@ -338,7 +356,8 @@ static void test_seccomp(void **state)
     json_t *names = at(plain, "syscalls.0.names");
     assert_true(has(names, "openat") && has(names, "execve") && has(names, "chroot"));
     assert_false(has(names, "mount") || has(names, "bpf") || has(names, "clone3") ||
-                 has(names, "clone") || has(names, "io_uring_setup") || has(names, "keyctl"));
+                 has(names, "clone") || has(names, "io_uring_setup") ||
+                 has(names, "keyctl"));
     assert_true(has(at(admin, "syscalls.0.names"), "mount"));
     size_t n = json_array_size(at(plain, "syscalls"));
     json_t *last = json_array_get(at(plain, "syscalls"), n - 1);
@@ -362,17 +381,18 @@ static void test_speed(void **state)
         t = clock_mono_ns() - t;
         best = t < best ? t : best;
     }
-    print_message("config.json: %zu bytes in %lld us\n", text.len, (long long)best / 1000);
+    print_message("config.json: %zu bytes in %lld us\n", text.len,
+                  (long long)best / 1000);
     assert_true(best < 2000000);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_capabilities), cmocka_unit_test(test_users),
+        cmocka_unit_test(test_capabilities),   cmocka_unit_test(test_users),
         cmocka_unit_test(test_hostile_passwd), cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_settings),     cmocka_unit_test(test_privileged),
-        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_seccomp),
+        cmocka_unit_test(test_settings),       cmocka_unit_test(test_privileged),
+        cmocka_unit_test(test_refusals),       cmocka_unit_test(test_seccomp),
         cmocka_unit_test(test_speed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -44,9 +44,15 @@ static void test_lines(void **state)
     assert_true(cri_line_parse(zone, strlen(zone), &e, &partial));
     assert_true(partial && !e.is_stderr && e.len == 0);
     assert_int_equal(e.time_ns, 1795370880500000000);
-    static const char *const bad[] = {"", " ", "text", "2026-11-22T18:08:00Z", "x stdout F y",
-                                      "2026-11-22T18:08:00Z stdin F y", "2026-11-22T18:08:00Z stdout X y",
-                                      "2026-11-22T18:08:00Z stdout Fy", "2026-11-22T18:08:00Z stdout"};
+    static const char *const bad[] = {"",
+                                      " ",
+                                      "text",
+                                      "2026-11-22T18:08:00Z",
+                                      "x stdout F y",
+                                      "2026-11-22T18:08:00Z stdin F y",
+                                      "2026-11-22T18:08:00Z stdout X y",
+                                      "2026-11-22T18:08:00Z stdout Fy",
+                                      "2026-11-22T18:08:00Z stdout"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_false(cri_line_parse(bad[i], strlen(bad[i]), &e, &partial));
 }
@@ -75,7 +81,8 @@ static void test_reader(void **state)
     snprintf(old, sizeof(old), "%s.1", path);
     assert_int_equal(log_reader_open(path, &all, &r, &err), -E_NOTFOUND);
     add(old, T(1) "stdout F old\n");
-    add(path, T(2) "stdout P a\n" T(2) "stderr F between\n" T(3) "stdout F b\n" T(4) "stdout F half");
+    add(path, T(2) "stdout P a\n" T(2) "stderr F between\n" T(3) "stdout F b\n" T(
+                  4) "stdout F half");
     assert_int_equal(log_reader_open(path, &all, &r, &err), 0);
     assert_int_equal(log_reader_read(r, note, &seen, &err), 3);
     assert_string_equal(seen.data, "o:old|e:between|o:ab|");
@@ -149,7 +156,8 @@ static void test_port_claims(void **state)
     assert_int_equal(host_ports_take(&hp, "a", false, 61002, &p, &err), 0);
     assert_int_equal(host_ports_take(&hp, "a", false, 61002, &p, &err), 0); /* its own */
     assert_int_equal(host_ports_take(&hp, "b", false, 61002, &p, &err), -E_CONFLICT);
-    assert_string_equal(err.text, "Bind for 0.0.0.0:61002 failed: port is already allocated");
+    assert_string_equal(err.text,
+                        "Bind for 0.0.0.0:61002 failed: port is already allocated");
     assert_int_equal(host_ports_take(&hp, "b", false, 0, &p, &err), 0);
     assert_int_equal(host_ports_take(&hp, "b", false, 0, &q, &err), 0);
     assert_true(p == 61001 && q == 61003);
@@ -166,15 +174,20 @@ static void test_port_claims(void **state)
 static void test_resolv_conf(void **state)
 {
     AUTO_STR s = STR_INIT;
-    resolv_conf_filter("# hi\nnameserver 127.0.0.53\nnameserver 10.0.0.2\nsearch a b\n", NULL, &s);
+    resolv_conf_filter("# hi\nnameserver 127.0.0.53\nnameserver 10.0.0.2\nsearch a b\n",
+                       NULL, &s);
     assert_string_equal(s.data, "# hi\nnameserver 10.0.0.2\nsearch a b\n");
     resolv_conf_filter("nameserver 127.0.0.53\n", "nameserver 9.9.9.9\n", &s);
     assert_string_equal(s.data, "nameserver 9.9.9.9\n");
-    resolv_conf_filter("nameserver ::1\nnameserver fe80::1%eth0\noptions x", "nameserver 127.0.0.1\n", &s);
+    resolv_conf_filter("nameserver ::1\nnameserver fe80::1%eth0\noptions x",
+                       "nameserver 127.0.0.1\n", &s);
     assert_string_equal(s.data, "options x\n");
     struct spec_pair extra[] = {{"db", "10.1.1.1"}};
-    struct container_files f = {.dir = dir, .hostname = "c1", .address = "10.88.0.2",
-                                .extra_hosts = extra, .extra_host_count = 1};
+    struct container_files f = {.dir = dir,
+                                .hostname = "c1",
+                                .address = "10.88.0.2",
+                                .extra_hosts = extra,
+                                .extra_host_count = 1};
     assert_int_equal(container_files_write(&f, &err), 0);
     char path[100];
     snprintf(path, sizeof(path), "%s/hosts", dir);
@@ -202,7 +215,8 @@ static void test_spawn(void **state)
     }
     assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
     const char *argv[] = {"cat", "/proc/self/cgroup", NULL};
-    struct spawn s = {.path = "/bin/cat", .argv = argv, .fds = {-1, fds[1], -1}, .cgroup_fd = dir_fd};
+    struct spawn s = {
+        .path = "/bin/cat", .argv = argv, .fds = {-1, fds[1], -1}, .cgroup_fd = dir_fd};
     assert_int_equal(spawn_start(&s, &pid, NULL, &err), 0);
     close(fds[1]);
     assert_int_equal(spawn_reap(pid, &code), 0);
@@ -222,12 +236,14 @@ static void test_spawn(void **state)
     AUTO_STR out = STR_INIT, errors = STR_INIT;
     int status;
     const char *sh[] = {"sh", "-c", "cat; echo oops >&2; exit 3", NULL};
-    assert_int_equal(spawn_run("/bin/sh", sh, "input", &out, &errors, 10000, &status, &err), 0);
+    assert_int_equal(
+        spawn_run("/bin/sh", sh, "input", &out, &errors, 10000, &status, &err), 0);
     assert_string_equal(str_text(&out), "input");
     assert_string_equal(str_text(&errors), "oops\n");
     assert_int_equal(WEXITSTATUS(status), 3);
     const char *slow[] = {"sleep", "100", NULL};
-    assert_int_equal(spawn_run("/bin/sleep", slow, NULL, NULL, NULL, 20, &status, &err), -E_TIMEOUT);
+    assert_int_equal(spawn_run("/bin/sleep", slow, NULL, NULL, NULL, 20, &status, &err),
+                     -E_TIMEOUT);
 }
 
 int main(void)
