@@ -409,6 +409,20 @@ static void an_update_and_capacity_end_the_wait(void **state)
     assert_int_equal(m.start_rounds, 0);
 }
 
+/* While no start may be tried, making room for one would only take a task away. */
+static void a_sick_task_stays_while_no_start_is_due(void **state)
+{
+    struct fixture f;
+    set_up(&f, &(struct scene){2, 50, 100, "aRu aRu"});
+    f.memory.place_at_ms = NOW + 1;
+    plan(&f, NOW);
+    assert_int_equal(f.plan.count, 0);
+    assert_int_equal(f.plan.wake_at_ms, NOW + 1);
+    plan(&f, NOW + 1);
+    assert_int_equal(f.plan.actions[0].kind, DEPLOYMENT_STOP);
+    arena_free(&f.arena);
+}
+
 static void the_breaker_counts_in_two_stages(void **state)
 {
     struct deployment_memory m = {0};
@@ -696,6 +710,7 @@ int main(void)
         cmocka_unit_test(stuck_is_told_once),
         cmocka_unit_test(failed_starts_wait_longer_each_round),
         cmocka_unit_test(an_update_and_capacity_end_the_wait),
+        cmocka_unit_test(a_sick_task_stays_while_no_start_is_due),
         cmocka_unit_test(the_breaker_counts_in_two_stages),
         cmocka_unit_test(texts_are_those_of_ecs),
         cmocka_unit_test(no_order_of_events_breaks_the_bounds),
