@@ -10,6 +10,7 @@
 
 #include "api_front.h"
 #include "clock.h"
+#include "ecr.h"
 #include "ecs.h"
 #include "fd.h"
 #include "fleet.h"
@@ -20,6 +21,8 @@
 
 /* For replies that read from disk; they are few and short. */
 #define WORKERS 2
+
+#define HOUSEKEEPING_MS (5 * 60 * 1000)
 
 static int stop_fd = -1;
 
@@ -52,7 +55,9 @@ static bool is_agent_stream(const struct http_request *req)
 static void begin(struct http_request *req)
 {
     struct server *s = req->server_ctx;
-    if (streq(req->path, "/health"))
+    if (registry_owns(req->path))
+        registry_begin(s->registry, req);
+    else if (streq(req->path, "/health"))
         page_health(s, req);
     else if (streq(req->path, "/metrics"))
         page_metrics(s, req);
@@ -65,10 +70,56 @@ static void begin(struct http_request *req)
 static void complete(struct http_request *req)
 {
     struct server *s = req->server_ctx;
-    if (is_agent_stream(req))
+    if (registry_owns(req->path))
+        registry_complete(req);
+    else if (is_agent_stream(req))
         agent_stream_open(s, req);
     else
         api_front_complete(&s->api, req);
+}
+
+static void aborted(struct http_request *req)
+{
+    if (registry_owns(req->path))
+        registry_aborted(req);
+}
+
+static void released(struct http_request *req)
+{
+    if (registry_owns(req->path))
+        registry_released(req);
+}
+
+/* ---- what the registry needs of us ---- */
+
+struct work {
+    struct job job;
+    void (*run)(void *arg);
+    void *arg;
+};
+
+static void work_run(struct job *job)
+{
+    struct work *w = list_entry(job, struct work, job);
+    w->run(w->arg);
+    free(w);
+}
+
+static void work(void *ctx, void (*run)(void *arg), void *arg)
+{
+    struct server *s = ctx;
+    struct work *w = xcalloc(1, sizeof(*w));
+    w->job.run = work_run;
+    w->run = run;
+    w->arg = arg;
+    workers_submit(s->workers, &w->job);
+}
+
+static void housekeeping(struct core *core, struct wake *w)
+{
+    struct server *s = list_entry(w, struct server, housekeeping);
+    registry_housekeeping(s->registry);
+    wake_at(core, w, core_now_ms(core) + HOUSEKEEPING_MS);
 }
 
 /* ---- life ---- */
@@ -77,6 +128,26 @@ static void submit(void *ctx, struct core_task *task)
 {
     struct server *s = ctx;
     shell_submit(s->shell, task);
+}
+
+static int registry_start(struct server *s, const struct server_config *config,
+                          struct error *err)
+{
+    AUTO_STR dir = STR_INIT;
+    str_addf(&dir, "%s/registry", config->data_dir);
+    int r = blob_store_open(dir.data, &s->blobs, err);
+    if (r < 0)
+        return r;
+    struct registry_config rc = {
+        .backend = {.ctx = s, .submit = submit, .work = work, .now_ms = world_wall_ms},
+        .blobs = s->blobs,
+        .token_secret = s->auth.root.secret,
+        .account = config->account_id,
+        .region = config->region,
+        .dev = config->dev,
+    };
+    s->registry = registry_new(&rc);
+    return 0;
 }
 
 static int core_start(struct server *s, const struct server_config *config,
@@ -93,16 +164,28 @@ static int core_start(struct server *s, const struct server_config *config,
         .disconnect_grace_ms = config->disconnect_grace_ms,
         .poll_endpoint = endpoint,
     };
+    struct ecr_settings rs = {
+        .token_secret = s->auth.root.secret,
+        .endpoint = endpoint,
+        .read_manifest = registry_read_manifest,
+        .blob_unused = registry_blob_unused,
+        .ctx = s->registry,
+    };
     struct fleet_config fc = {.submit = submit, .ctx = s};
     s->core = core_new(&cc, &outside);
     ecs_attach(s->core, &es);
+    ecr_attach(s->core, &rs);
     s->fleet = fleet_new(s->core, &fc);
-    return core_load(s->core, s->store, err);
+    int r = core_load(s->core, s->store, err);
+    wake_init(&s->housekeeping, housekeeping);
+    wake_now(s->core, &s->housekeeping);
+    return r;
 }
 
 static void services_fill(struct server *s)
 {
     const struct api_service all[] = {
+        {&ecr_service_api, ecr_operations},
         {&ecs_service_api, ecs_operations},
         {&sts_service_api, sts_operations},
     };
@@ -124,8 +207,13 @@ static void stop(struct server *s)
     http_server_stop(s->http, 2000);
     shell_stop(s->shell);
     workers_stop(s->workers);
+    shell_free(s->shell);
     fleet_free(s->fleet);
+    if (s->core)
+        wake_cancel(s->core, &s->housekeeping);
     core_free(s->core);
+    registry_free(s->registry);
+    blob_store_close(s->blobs);
     store_close(s->store);
     fd_close(&stop_fd);
 }
@@ -147,6 +235,8 @@ static int start(struct server *s, const struct server_config *config, struct er
     if (r == 0)
         r = store_sqlite_open(config->data_dir, &s->store, err);
     if (r == 0)
+        r = registry_start(s, config, err);
+    if (r == 0)
         r = core_start(s, config, endpoint.data, err);
     if (r == 0)
         r = workers_start(WORKERS, &s->workers, err);
@@ -157,7 +247,10 @@ static int start(struct server *s, const struct server_config *config, struct er
     services_fill(s);
     struct http_config hc = {
         .listen = config->listen,
-        .handler = {.begin = begin, .complete = complete},
+        .handler = {.begin = begin,
+                    .complete = complete,
+                    .aborted = aborted,
+                    .released = released},
         .ctx = s,
     };
     return http_server_start(&hc, &s->http, err);

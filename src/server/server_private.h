@@ -7,6 +7,7 @@
 #include "core.h"
 #include "fleet.h"
 #include "http.h"
+#include "registry.h"
 #include "server.h"
 #include "shell.h"
 
@@ -17,9 +18,12 @@ struct server {
     struct shell *shell;
     struct workers *workers;
     struct fleet *fleet;
+    struct blob_store *blobs;
+    struct registry *registry;
+    struct wake housekeeping;
     struct http_server *http;
     struct authenticator auth;
-    struct api_service services[16];
+    struct api_service services[32];
     struct api_front api;
     int64_t started_ms;
 };

@@ -179,6 +179,12 @@ void shell_stop(struct shell *sh)
     pthread_mutex_unlock(&sh->lock);
     pthread_join(sh->state_thread, NULL);
     pthread_join(sh->commit_thread, NULL);
+}
+
+void shell_free(struct shell *sh)
+{
+    if (!sh)
+        return;
     pthread_cond_destroy(&sh->state_wakes);
     pthread_cond_destroy(&sh->commit_wakes);
     pthread_mutex_destroy(&sh->lock);

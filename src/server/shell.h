@@ -38,5 +38,8 @@ int shell_start(struct core *core, struct store *store, struct shell **ret,
                 struct error *err);
 void shell_submit(struct shell *sh, struct core_task *task);
 /* Everything submitted before is executed, committed and delivered; then the threads end. */
-void shell_stop(struct shell *sh);
+void shell_stop(struct shell *sh); /* NULL allowed */
+/* After shell_stop() and after the last thread that may still submit; what it submitted
+ * meanwhile is never executed. NULL allowed. */
+void shell_free(struct shell *sh);
 void shell_counters(struct shell *sh, struct shell_counters *ret);
