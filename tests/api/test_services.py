@@ -116,9 +116,12 @@ def test_waiting_for_room(ecs, cluster, hosts, taskdef):
 def test_failing_starts_are_slowed_down(ecs, cluster, hosts, taskdef):
     host = hosts(1, auto=False)[0]
     create(ecs, cluster, taskdef(), 1)
+    failed = set()
     for n in range(3):
-        host.wait(lambda: len(host.tasks) == 1, timeout=30, what=f"start {n}")
-        host.stopped(next(iter(host.tasks)), exit_code=None)
+        host.wait(lambda: set(host.tasks) - failed, timeout=30, what=f"start {n}")
+        arn = (set(host.tasks) - failed).pop()
+        failed.add(arn)
+        host.stopped(arn, exit_code=None)
     s = eventually(lambda: service_of(ecs, cluster)["deployments"][0]["failedTasks"] == 3
                    and service_of(ecs, cluster))
     assert any("is unable to consistently start tasks successfully." in e["message"]
