@@ -85,7 +85,8 @@ def import_service(loader, service):
     extras(loader, service, folder, 'waiters-2', 'waiters',
            lambda name, row: row['operation'] in offered)
     write(HERE / service / 'not-offered.json',
-          sorted(set(model['operations']) - set(offered)))
+          sorted(set(model['operations']) -
+                 {n for n, row in offered.items() if row['kind'] != 'absent'}))
     print(f'{service}: {len(offered)} operations, {len(small["shapes"])} shapes')
 
 

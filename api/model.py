@@ -74,12 +74,17 @@ class Model:
         self.references = {m.prefix: m for m in references}
         data = json.loads(pathlib.Path(path).read_text(encoding='utf-8'))
         self.metadata = data['metadata']
-        self.operations = dict(sorted(data.get('operations', {}).items()))
+        folder = pathlib.Path(path).resolve().parent.parent
+        self.table = self.side_file(folder / 'operations.json', {})
+        # Rows of kind "absent": in the contract because clients look them up when they
+        # load it (the AWS CLI does so with ExecuteCommand), but not offered.
+        absent = {n for n, row in self.table.items() if row['kind'] == 'absent'}
+        self.table = {n: row for n, row in self.table.items() if n not in absent}
+        self.operations = {n: op for n, op in sorted(data.get('operations', {}).items())
+                           if n not in absent}
         self.shapes = {n: Shape(self, n, d) for n, d in data['shapes'].items()}
         for name, c in unique(self.shapes, snake).items():
             self.shapes[name].c = c
-        folder = pathlib.Path(path).resolve().parent.parent
-        self.table = self.side_file(folder / 'operations.json', {})
         self.not_offered = self.side_file(folder / 'not-offered.json', [])
         # Without a single "box" in the model nobody told boxed from un-boxed.
         self.tells_boxes = any(

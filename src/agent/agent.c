@@ -50,8 +50,9 @@ int agent_prepare(const struct agent_config *config, struct error *err)
         if (r < 0)
             return r;
     }
-    return cgroup_prepare_namespace(
+    int r = cgroup_prepare_namespace(
         config->cgroup_root ? config->cgroup_root : CGROUP_ROOT, shared, err);
+    return r < 0 ? r : 0; /* whether it had to make one is nobody's concern here */
 }
 
 /* ---- settings ---- */
