@@ -2,6 +2,7 @@
 #include "query.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -231,8 +232,7 @@ static bool parse_date(const char *text, int64_t *ret_ms)
         return false;
     if (clock_parse_iso(text, ret_ms))
         return true;
-    strcpy(whole, text);
-    strcat(whole, strchr(text, 'T') ? "Z" : "T00:00:00Z");
+    snprintf(whole, sizeof(whole), "%s%s", text, strchr(text, 'T') ? "Z" : "T00:00:00Z");
     return clock_parse_iso(whole, ret_ms);
 }
 
