@@ -188,7 +188,7 @@ static void container_ended(struct container *c, const struct container_exit *ex
         t->execution_stopped_at_ms = c->finished_at_ms;
     if (c->essential)
         task_end(t, REASON_ESSENTIAL);
-    engine_changed(t->engine, t, t->ever_running);
+    engine_changed(t->engine, t, t->step == STEP_RUNNING); /* else STOPPED follows */
 }
 
 static void container_vanished(struct container *c)

@@ -256,12 +256,7 @@ int work_create(struct host *h, const struct create_request *q, enum reason_step
     const struct container *c = q->c;
     AUTO_ARENA a = ARENA_INIT;
     AUTO_STR config = STR_INIT;
-    struct cgroup_limits limits;
-    *ret_step = REASON_CREATE;
-    container_limits(c->task->host, c->def, &limits);
-    int r = cgroup_container_create(&h->cgroups, c->task->id, c->name, &limits, err);
-    if (r >= 0)
-        r = build_config(&a, h, q, &config, ret_step, err);
+    int r = build_config(&a, h, q, &config, ret_step, err);
     if (r < 0)
         return r;
     *ret_step = REASON_START;

@@ -52,7 +52,7 @@ void reason_write(enum reason_step step, const struct error *failure, struct str
     size_t from = ret->len;
     str_addf(ret, "%s: ", name_of(step, failure->code));
     if (step == REASON_PULL && failure->code == E_UNSUPPORTED &&
-        strstr(failure->text, "platform")) {
+        strstr(failure->text, "linux/")) {
         struct platform p;
         platform_of_machine(&p);
         str_addf(ret,

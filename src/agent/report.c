@@ -95,7 +95,8 @@ static void acknowledged(struct engine *e, struct task *t)
 {
     backoff_reset(&t->send_backoff);
     t->sent = t->sending_status;
-    if (t->version == t->sending_version)
+    bool is_last = t->step != STEP_STOPPED || streq(t->sent, "STOPPED");
+    if (t->version == t->sending_version && is_last)
         t->unsent = false;
     engine_changed(e, t, false);
     if (t->step == STEP_STOPPED && streq(t->sent, "STOPPED") && !t->unsent)

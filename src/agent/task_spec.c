@@ -457,6 +457,7 @@ int task_spec_build(struct arena *a, const struct spec_source *s,
     put_sysctls(a, &def->system_controls, &spec);
     put_labels(a, s, &spec);
     put_namespaces(s, &spec);
+    container_limits(s->task, def, &spec.limits); /* the runtime makes the group */
     if (spec.init_process && !spec.init_path)
         return fail(err, E_UNSUPPORTED,
                     "initProcessEnabled: no init program on this host");

@@ -216,11 +216,10 @@ def test_exit_code_of_an_essential_container(agent, server, code):
 
 
 def test_signal_is_128_more(agent, server):
-    task = server.start([{'command': ['sh', '-c', 'sleep 1; kill -SEGV $$; sleep 9'],
-                          'linuxParameters': {}}, ])
+    task = server.start([{'command': ['sleep', '1000']}], pidMode='host')
     server.wait_status(task, 'RUNNING')
     server.stop(task)
-    server.wait_status(task, 'STOPPED')
+    assert only(server.wait_status(task, 'STOPPED'))['exitCode'] == 143
 
 
 def test_stop_signal_and_grace(agent, server):
@@ -303,20 +302,24 @@ def test_volumes(agent, server, scratch):
 
 
 def test_order_of_containers(agent, server):
+    mount = [{'sourceVolume': 'v', 'containerPath': '/v'}]
     task = server.start([
-        {'name': 'last', 'command': ['sh', '-c', 'echo last >>/v/log; sleep 1000'],
+        {'name': 'last', 'mountPoints': mount,
+         'command': ['sh', '-c', 'echo last >>/v/log; sleep 1000'],
          'dependsOn': [{'containerName': 'init', 'condition': 'SUCCESS'},
                        {'containerName': 'side', 'condition': 'START'}]},
-        {'name': 'init', 'essential': False,
+        {'name': 'init', 'essential': False, 'mountPoints': mount,
          'command': ['sh', '-c', 'sleep 0.3; echo init >>/v/log']},
         {'name': 'side', 'command': ['sh', '-c', 'sleep 1000']}],
         volumes=[{'name': 'v', 'host': {'sourcePath': str(agent.root / 'v')}}])
-    with server.lock:  # mount the volume everywhere before it is sent would be nicer
-        pass
-    server.wait_status(task, 'RUNNING')
-    report = server.of(task)[-1]
-    by_name = {c['containerName']: c for c in report['containers']}
-    assert by_name['init'].get('exitCode') == 0 or by_name['init']['status'] == 'RUNNING'
+    running = server.wait_status(task, 'RUNNING')
+    by_name = {c['containerName']: c for c in running['containers']}
+    assert by_name['init']['status'] == 'STOPPED' and by_name['init']['exitCode'] == 0
+    assert by_name['last']['status'] == by_name['side']['status'] == 'RUNNING'
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and 'last' not in (agent.root / 'v/log').read_text():
+        time.sleep(0.02)
+    assert (agent.root / 'v/log').read_text() == 'init\nlast\n'
     server.stop(task)
     server.wait_status(task, 'STOPPED')
 
