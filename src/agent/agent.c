@@ -105,7 +105,8 @@ static void size_workers(const struct agent_config *c)
     char n[16];
     snprintf(n, sizeof(n), "%u", c->workers);
     setenv("UV_THREADPOOL_SIZE", n, 1);
-    mallopt(M_ARENA_MAX, 2); /* workers come and go in memory; see docs/adr on footprints */
+    mallopt(M_ARENA_MAX,
+            2); /* workers come and go in memory; see docs/adr on footprints */
 }
 
 /* ---- the end ---- */

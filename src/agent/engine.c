@@ -33,8 +33,8 @@ void engine_changed(struct engine *e, struct task *t, bool report)
         t->version++;
     }
     if (task_file_save(t, &err) < 0)
-        log_line(LOG_ERROR, "can't save a task's state", "task", t->arn, "error", err.text,
-                 NULL);
+        log_line(LOG_ERROR, "can't save a task's state", "task", t->arn, "error",
+                 err.text, NULL);
     if (report)
         report_task(e, t);
 }
@@ -249,7 +249,8 @@ static void refuse_dependency(struct container *c, size_t on)
     AUTO_STR reason = STR_INIT;
     str_addf(&reason, "TaskDependencyError: container '%s' can't start: '%s' %s", c->name,
              t->containers[on].name,
-             t->containers[on].failed ? "failed to start" : "ended otherwise than awaited");
+             t->containers[on].failed ? "failed to start"
+                                      : "ended otherwise than awaited");
     container_set_reason(c, reason.data);
     c->failed = true;
     c->step = CSTEP_STOPPED;
@@ -403,8 +404,7 @@ void engine_cleaned(struct engine *e, struct task *t)
 
 static void give_room(struct engine *e)
 {
-    list_for_each(it, &e->tasks)
-    {
+    list_for_each (it, &e->tasks) {
         struct task *t = list_entry(it, struct task, link);
         if (t->step != STEP_ACCEPTED)
             continue;
@@ -446,8 +446,7 @@ void engine_advance(struct engine *e, struct task *t)
 
 void engine_advance_all(struct engine *e)
 {
-    list_for_each_safe(it, &e->tasks)
-    {
+    list_for_each_safe (it, &e->tasks) {
         engine_advance(e, list_entry(it, struct task, link));
     }
 }

@@ -15,8 +15,7 @@
 
 struct task *engine_find(struct engine *e, const char *id)
 {
-    list_for_each(it, &e->tasks)
-    {
+    list_for_each (it, &e->tasks) {
         struct task *t = list_entry(it, struct task, link);
         if (streq(t->id, id))
             return t;
@@ -56,7 +55,8 @@ static void refuse(struct task *t, size_t index, const struct error *why)
 {
     struct container *c = &t->containers[index == SIZE_MAX ? 0 : index];
     AUTO_STR reason = STR_INIT;
-    reason_write(why->code == E_UNSUPPORTED ? REASON_CONFIG : REASON_CREATE, why, &reason);
+    reason_write(why->code == E_UNSUPPORTED ? REASON_CONFIG : REASON_CREATE, why,
+                 &reason);
     container_set_reason(c, reason.data);
     task_set_reason(t, reason.data);
 }
@@ -180,15 +180,15 @@ static void forget(struct engine *e, struct task *t)
         return;
     }
     if (!t->stop_wanted)
-        log_line(LOG_INFO, "the server has no such task; ending it", "task", t->arn, NULL);
+        log_line(LOG_INFO, "the server has no such task; ending it", "task", t->arn,
+                 NULL);
     engine_changed(e, t, false);
     engine_end_task(e, t);
 }
 
 void engine_forget(struct engine *e, const char *task_arn)
 {
-    list_for_each(it, &e->tasks)
-    {
+    list_for_each (it, &e->tasks) {
         struct task *t = list_entry(it, struct task, link);
         if (!streq(t->arn, task_arn))
             continue;
@@ -210,8 +210,7 @@ void engine_desired(struct engine *e, const struct gantry_host_task *tasks, size
 {
     if (e->stopping)
         return;
-    list_for_each_safe(it, &e->tasks)
-    {
+    list_for_each_safe (it, &e->tasks) {
         struct task *t = list_entry(it, struct task, link);
         if (!is_named(tasks, n, t->id))
             forget(e, t);
@@ -230,8 +229,7 @@ void engine_desired(struct engine *e, const struct gantry_host_task *tasks, size
 static void on_exit_file(void *arg, const char *id)
 {
     struct engine *e = arg;
-    list_for_each(it, &e->tasks)
-    {
+    list_for_each (it, &e->tasks) {
         struct task *t = list_entry(it, struct task, link);
         if (!str_starts(id, t->id))
             continue;
@@ -247,8 +245,7 @@ static void on_exit_file(void *arg, const char *id)
 
 static void settle_all(struct engine *e)
 {
-    list_for_each_safe(it, &e->tasks)
-    {
+    list_for_each_safe (it, &e->tasks) {
         struct task *t = list_entry(it, struct task, link);
         for (size_t i = 0; i < t->container_count; i++)
             t->containers[i].settle = t->containers[i].step != CSTEP_STOPPED;
@@ -309,8 +306,7 @@ static int load_one(void *ctx, const char *id, struct error *err)
 static bool container_is_known(void *ctx, const char *id)
 {
     struct engine *e = ctx;
-    list_for_each(it, &e->tasks)
-    {
+    list_for_each (it, &e->tasks) {
         struct task *t = list_entry(it, struct task, link);
         for (size_t i = 0; i < t->container_count; i++)
             if (streq(t->containers[i].id, id))
@@ -326,8 +322,8 @@ static bool task_is_known(void *ctx, const char *id)
 
 static void resume(struct engine *e, struct task *t)
 {
-    log_line(LOG_INFO, "task found again", "task", t->arn, "step", task_step_name(t->step),
-             NULL);
+    log_line(LOG_INFO, "task found again", "task", t->arn, "step",
+             task_step_name(t->step), NULL);
     if (task_step_holds(t->step)) {
         host_room_take(&e->room, &t->need);
         t->has_room = true;
@@ -354,8 +350,7 @@ int engine_load(struct engine *e, struct error *err)
     uv_poll_init(e->loop, &e->exit_poll, exit_watch_fd(e->exits));
     e->exit_poll.data = e;
     uv_poll_start(&e->exit_poll, UV_READABLE, on_exits);
-    list_for_each(it, &e->tasks)
-    {
+    list_for_each (it, &e->tasks) {
         resume(e, list_entry(it, struct task, link));
     }
     engine_advance_all(e);
@@ -367,8 +362,7 @@ int engine_load(struct engine *e, struct error *err)
 bool engine_stop(struct engine *e)
 {
     e->stopping = true;
-    list_for_each(it, &e->tasks)
-    {
+    list_for_each (it, &e->tasks) {
         http_cancel_now(list_entry(it, struct task, link)->cancel);
     }
     return e->jobs == 0 && e->sending == 0;
@@ -378,8 +372,7 @@ void engine_fini(struct engine *e)
 {
     if (!e->loop)
         return; /* it never began */
-    list_for_each_safe(it, &e->tasks)
-    {
+    list_for_each_safe (it, &e->tasks) {
         struct task *t = list_entry(it, struct task, link);
         for (size_t i = 0; i < t->container_count; i++)
             fd_close(&t->containers[i].supervisor_fd);

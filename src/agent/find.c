@@ -32,8 +32,8 @@ static void describe(struct arena *a, const char *data_dir,
         .id = container_id_make(a, w->task_id, c->name),
         .status = step == STEP_STOPPED ? "STOPPED" : "PENDING",
         .log_path = none ? NULL
-                         : arena_printf(a, "%s/tasks/%s/logs/%s.log", data_dir, w->task_id,
-                                        c->name),
+                         : arena_printf(a, "%s/tasks/%s/logs/%s.log", data_dir,
+                                        w->task_id, c->name),
         .ports = ""};
 }
 
@@ -85,7 +85,7 @@ struct id_list {
     struct known {
         const char *id;
         int64_t sequence;
-    } *v;
+    } * v;
     size_t n, cap;
 };
 
@@ -111,7 +111,8 @@ static int by_sequence(const void *a, const void *b)
 }
 
 static int visit_task(const char *data_dir, const char *id,
-                      int (*visit)(void *, const struct agent_container *, struct error *),
+                      int (*visit)(void *, const struct agent_container *,
+                                   struct error *),
                       void *ctx, struct error *err)
 {
     AUTO_ARENA a = ARENA_INIT;
@@ -188,8 +189,8 @@ static bool is_essential(const struct ecs_container_definition *c)
     return !c->essential.set || c->essential.v;
 }
 
-static int find_index(const struct ecs_task_definition *def, const char *name, size_t *ret,
-                      struct error *err)
+static int find_index(const struct ecs_task_definition *def, const char *name,
+                      size_t *ret, struct error *err)
 {
     for (size_t i = 0; i < def->container_definitions.n; i++) {
         const struct ecs_container_definition *c = &def->container_definitions.v[i];

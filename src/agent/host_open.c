@@ -129,20 +129,21 @@ static void remove_all(struct host *h, const struct sweep *s)
 {
     for (size_t i = 0; i < s->n; i++) {
         struct error e = ERROR_INIT;
-        log_line(LOG_INFO, "removing what belongs to no task", "container", s->ids[i], NULL);
+        log_line(LOG_INFO, "removing what belongs to no task", "container", s->ids[i],
+                 NULL);
         int r = runtime_remove(h->runtime, s->ids[i], &e);
         if (r >= 0 && h->net)
             r = net_detach(h->net, s->ids[i], &e);
         if (r >= 0)
             r = overlay_release(h->roots, s->ids[i], &e);
         if (r < 0)
-            log_line(LOG_ERROR, "can't remove it", "container", s->ids[i], "error", e.text,
-                     NULL);
+            log_line(LOG_ERROR, "can't remove it", "container", s->ids[i], "error",
+                     e.text, NULL);
     }
 }
 
-static int sweep_groups(struct host *h, bool (*known_task)(void *, const char *), void *ctx,
-                        struct error *err)
+static int sweep_groups(struct host *h, bool (*known_task)(void *, const char *),
+                        void *ctx, struct error *err)
 {
     struct sweep s = {.known = known_task, .ctx = ctx};
     int r = cgroup_each_task(&h->cgroups, note, &s, err);

@@ -30,12 +30,13 @@ static void sum_containers(const struct ecs_task_definition *def,
     *ret_cpu = *ret_memory = 0;
     for (size_t i = 0; i < def->container_definitions.n; i++) {
         const struct ecs_container_definition *c = &def->container_definitions.v[i];
-        const struct ecs_container_override *o = container_override_find(overrides, c->name);
+        const struct ecs_container_override *o =
+            container_override_find(overrides, c->name);
         if (!o)
             o = &none;
         *ret_cpu += first_set(o->cpu, c->cpu);
-        struct opt_int soft = o->memory_reservation.set ? o->memory_reservation
-                                                        : c->memory_reservation;
+        struct opt_int soft =
+            o->memory_reservation.set ? o->memory_reservation : c->memory_reservation;
         struct opt_int hard = o->memory.set ? o->memory : c->memory;
         *ret_memory += first_set(soft, hard);
     }
@@ -50,7 +51,8 @@ static void collect_ports(struct arena *a, const struct ecs_task_definition *def
     uint16_t *tcp = arena_new_array(a, uint16_t, most + 1);
     uint16_t *udp = arena_new_array(a, uint16_t, most + 1);
     for (size_t i = 0; i < def->container_definitions.n; i++) {
-        const struct ecs_port_mapping_list *l = &def->container_definitions.v[i].port_mappings;
+        const struct ecs_port_mapping_list *l =
+            &def->container_definitions.v[i].port_mappings;
         for (size_t k = 0; k < l->n; k++) {
             int32_t port = l->v[k].host_port.set ? l->v[k].host_port.v : 0;
             if (port <= 0 || port > 65535)

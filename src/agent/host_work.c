@@ -48,8 +48,8 @@ static bool is_local_first(struct host *h, const char *text)
     return reference_parse(&a, text, &ref, NULL) >= 0 && ref.digest;
 }
 
-static int pull(struct host *h, const struct container *c, const struct registry_auth *auth,
-                struct image **ret, struct error *err)
+static int pull(struct host *h, const struct container *c,
+                const struct registry_auth *auth, struct image **ret, struct error *err)
 {
     struct image_pull p = {.reference = c->def->image,
                            .auth = auth,
@@ -65,8 +65,9 @@ static int pull(struct host *h, const struct container *c, const struct registry
     return 0;
 }
 
-static int mount_root(struct host *h, const struct container *c, const struct image *image,
-                      char ret[static CONTAINER_ROOT_SIZE], struct error *err)
+static int mount_root(struct host *h, const struct container *c,
+                      const struct image *image, char ret[static CONTAINER_ROOT_SIZE],
+                      struct error *err)
 {
     char merged[OVERLAY_PATH_SIZE];
     int r = overlay_find(h->roots, c->id, merged, err);
@@ -89,8 +90,9 @@ static int mount_root(struct host *h, const struct container *c, const struct im
     return 0;
 }
 
-int work_image(struct host *h, const struct container *c, const struct registry_auth *auth,
-               struct image_result *ret, enum reason_step *ret_step, struct error *err)
+int work_image(struct host *h, const struct container *c,
+               const struct registry_auth *auth, struct image_result *ret,
+               enum reason_step *ret_step, struct error *err)
 {
     int r = -E_NOTFOUND;
     *ret_step = REASON_PULL;
@@ -133,13 +135,14 @@ int work_network(struct host *h, const struct container *c, struct net_port *por
 
 /* ---- create ---- */
 
-static int write_files(struct arena *a, const struct create_request *q, struct str keep[3],
-                       struct spec_mount ret[3], struct error *err)
+static int write_files(struct arena *a, const struct create_request *q,
+                       struct str keep[3], struct spec_mount ret[3], struct error *err)
 {
     const struct container *c = q->c;
     const struct ecs_container_definition *def = c->def;
     const char *dir = arena_printf(a, "%s/files/%s", c->task->dir, c->name);
-    struct spec_pair *hosts = arena_new_array(a, struct spec_pair, def->extra_hosts.n + 1);
+    struct spec_pair *hosts =
+        arena_new_array(a, struct spec_pair, def->extra_hosts.n + 1);
     for (size_t i = 0; i < def->extra_hosts.n; i++)
         hosts[i] = (struct spec_pair){def->extra_hosts.v[i].hostname,
                                       def->extra_hosts.v[i].ip_address};
@@ -151,7 +154,8 @@ static int write_files(struct arena *a, const struct create_request *q, struct s
         search[i] = def->dns_search_domains.v[i];
     bool host = q->net->netns_path[0] == 0;
     struct container_files f = {.dir = dir,
-                                .hostname = task_spec_hostname(a, c->task->host, def, c->id),
+                                .hostname =
+                                    task_spec_hostname(a, c->task->host, def, c->id),
                                 .address = q->net->address,
                                 .host_network = host,
                                 .extra_hosts = hosts,
@@ -250,8 +254,8 @@ static int make(struct host *h, const struct create_request *q, const struct str
     return r;
 }
 
-int work_create(struct host *h, const struct create_request *q, enum reason_step *ret_step,
-                struct error *err)
+int work_create(struct host *h, const struct create_request *q,
+                enum reason_step *ret_step, struct error *err)
 {
     const struct container *c = q->c;
     AUTO_ARENA a = ARENA_INIT;

@@ -121,8 +121,8 @@ void job_prepare(struct task *t)
 static void image_work(struct job *j)
 {
     struct registry_auth auth = {.username = "AWS", .password = j->password};
-    j->r = work_image(j->engine->host, j->container, j->password ? &auth : NULL, &j->image,
-                      &j->step, &j->err);
+    j->r = work_image(j->engine->host, j->container, j->password ? &auth : NULL,
+                      &j->image, &j->step, &j->err);
 }
 
 static void note_image(struct container *c, struct image_result *got)
@@ -170,7 +170,8 @@ void job_image(struct container *c)
 
 static void network_work(struct job *j)
 {
-    j->r = work_network(j->engine->host, j->container, j->ports, &j->net, &j->step, &j->err);
+    j->r =
+        work_network(j->engine->host, j->container, j->ports, &j->net, &j->step, &j->err);
 }
 
 static void network_done(struct job *j)

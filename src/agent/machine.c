@@ -48,8 +48,9 @@ static void add(struct arena *a, struct ecs_attribute_list *l, const char *name,
 static void add_api_versions(struct arena *a, struct ecs_attribute_list *l)
 {
     for (int minor = 17; minor <= 44; minor++)
-        add(a, l, arena_printf(a, "com.amazonaws.ecs.capability.docker-remote-api.1.%d",
-                               minor), NULL);
+        add(a, l,
+            arena_printf(a, "com.amazonaws.ecs.capability.docker-remote-api.1.%d", minor),
+            NULL);
 }
 
 static void add_attributes(struct arena *a, const struct agent_config *c,
@@ -75,8 +76,8 @@ static void add_number(struct arena *a, struct ecs_resource_list *l, const char 
                        int64_t v)
 {
     struct ecs_resource *x = LIST_PUSH(a, l);
-    *x = (struct ecs_resource){.name = name, .type = "INTEGER",
-                               .integer_value = SET_INT((int32_t)v)};
+    *x = (struct ecs_resource){
+        .name = name, .type = "INTEGER", .integer_value = SET_INT((int32_t)v)};
 }
 
 static void add_ports(struct arena *a, struct ecs_resource_list *l, const char *name,

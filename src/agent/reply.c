@@ -6,8 +6,8 @@
 
 #include "str.h"
 
-void reply_init(struct reply *r, int (*body)(void *, const char *, size_t, struct error *),
-                void *ctx)
+void reply_init(struct reply *r,
+                int (*body)(void *, const char *, size_t, struct error *), void *ctx)
 {
     memset(r, 0, offsetof(struct reply, line));
     r->keep_alive = true;
@@ -79,7 +79,8 @@ static void after_head(struct reply *r)
 static int read_chunk_size(struct reply *r, struct error *err)
 {
     size_t digits = strspn(r->line, "0123456789abcdefABCDEF");
-    if (digits == 0 || digits > 15 || (r->line[digits] && !strchr("; \t", r->line[digits])))
+    if (digits == 0 || digits > 15 ||
+        (r->line[digits] && !strchr("; \t", r->line[digits])))
         return fail(err, E_PROTOCOL, "chunk size '%.40s'", r->line);
     r->left = (int64_t)strtoull(r->line, NULL, 16);
     r->state = r->left > 0 ? REPLY_CHUNK : REPLY_TRAILER;
@@ -155,9 +156,8 @@ int reply_feed(struct reply *r, const char *data, size_t len, size_t *ret_used,
     size_t at = 0;
     while (at < len && r->state != REPLY_DONE) {
         size_t used = 0;
-        int result = wants_line(r->state)
-                         ? feed_line(r, data + at, len - at, &used, err)
-                         : feed_body(r, data + at, len - at, &used, err);
+        int result = wants_line(r->state) ? feed_line(r, data + at, len - at, &used, err)
+                                          : feed_body(r, data + at, len - at, &used, err);
         at += used;
         if (result < 0)
             return result;

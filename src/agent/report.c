@@ -153,8 +153,7 @@ void report_task(struct engine *e, struct task *t)
 
 void report_all(struct engine *e)
 {
-    list_for_each_safe(it, &e->tasks)
-    {
+    list_for_each_safe (it, &e->tasks) {
         report_task(e, list_entry(it, struct task, link));
     }
 }

@@ -109,8 +109,7 @@ static void conn_close(struct conn *c)
 /* The server was restarted: what was kept from before is as dead as this one. */
 static void close_idle(struct server_calls *s)
 {
-    list_for_each(it, &s->conns)
-    {
+    list_for_each (it, &s->conns) {
         struct conn *c = list_entry(it, struct conn, link);
         if (!c->x)
             conn_close(c);
@@ -330,7 +329,8 @@ static void run(struct conn *c)
     }
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC};
     c->resolve.data = c;
-    int r = uv_getaddrinfo(c->s->loop, &c->resolve, on_resolved, u->host, u->port, &hints);
+    int r =
+        uv_getaddrinfo(c->s->loop, &c->resolve, on_resolved, u->host, u->port, &hints);
     if (r < 0) {
         fail_uv(c, r, "finding the address of");
         return;
@@ -356,8 +356,7 @@ static struct conn *conn_new(struct server_calls *s, bool is_stream)
 
 static struct conn *find_idle(struct server_calls *s)
 {
-    list_for_each(it, &s->conns)
-    {
+    list_for_each (it, &s->conns) {
         struct conn *c = list_entry(it, struct conn, link);
         if (!c->x && !c->closing && !c->writing && !c->is_stream)
             return c;
@@ -456,8 +455,13 @@ void server_stream_open(struct server_calls *s, const char *url, int64_t idle_ms
 
 bool server_answer_is_final(const struct server_answer *answer)
 {
-    static const char *const later[] = {"Throttl", "Expired", "Signature", "UnrecognizedClient",
-                                        "InvalidClientToken", "AccessDenied", "RequestTime",
+    static const char *const later[] = {"Throttl",
+                                        "Expired",
+                                        "Signature",
+                                        "UnrecognizedClient",
+                                        "InvalidClientToken",
+                                        "AccessDenied",
+                                        "RequestTime",
                                         "ServerException"};
     if (answer->status != 400)
         return false;
@@ -485,9 +489,8 @@ int server_calls_new(uv_loop_t *loop, const struct server_config *config,
     struct server_calls *s = xcalloc(1, sizeof(*s));
     s->loop = loop;
     s->url = url;
-    s->credentials = (struct sigv4_credentials){config->access_key_id,
-                                                config->secret_access_key,
-                                                config->session_token};
+    s->credentials = (struct sigv4_credentials){
+        config->access_key_id, config->secret_access_key, config->session_token};
     s->region = xstrdup(config->region);
     s->random_state = (uint64_t)clock_mono_ns();
     list_init(&s->waiting);
@@ -508,8 +511,7 @@ void server_calls_close(struct server_calls *s)
         list_remove(&x->link);
         finish(x, 0, NULL, &err);
     }
-    list_for_each_safe(it, &s->conns)
-    {
+    list_for_each_safe (it, &s->conns) {
         struct conn *c = list_entry(it, struct conn, link);
         struct exchange *x = c->x;
         c->x = NULL;

@@ -22,22 +22,26 @@ static int read_authority(struct server_url *u, struct error *err)
             return fail(err, E_INVALID, "'%s' is not a host", host);
         end = close[1] == ':' ? close + 1 : NULL;
         int r = copy(u->host, sizeof(u->host), host + 1, (size_t)(close - host - 1), err);
-        return r < 0 ? r : copy(u->port, sizeof(u->port), end ? end + 1 : "80",
-                                strlen(end ? end + 1 : "80"), err);
+        return r < 0 ? r
+                     : copy(u->port, sizeof(u->port), end ? end + 1 : "80",
+                            strlen(end ? end + 1 : "80"), err);
     }
     int r = copy(u->host, sizeof(u->host), host,
                  end ? (size_t)(end - host) : strlen(host), err);
-    return r < 0 ? r : copy(u->port, sizeof(u->port), end ? end + 1 : "80",
-                            strlen(end ? end + 1 : "80"), err);
+    return r < 0 ? r
+                 : copy(u->port, sizeof(u->port), end ? end + 1 : "80",
+                        strlen(end ? end + 1 : "80"), err);
 }
 
 int server_url_parse(const char *url, struct server_url *ret, struct error *err)
 {
     memset(ret, 0, sizeof(*ret));
     if (str_starts(url, "https://"))
-        return fail(err, E_UNSUPPORTED,
-                    "'%s': the agent speaks plain HTTP to its server; put both on a network "
-                    "of their own, or a TLS tunnel between them", url);
+        return fail(
+            err, E_UNSUPPORTED,
+            "'%s': the agent speaks plain HTTP to its server; put both on a network "
+            "of their own, or a TLS tunnel between them",
+            url);
     if (!str_starts(url, "http://"))
         return fail(err, E_INVALID, "'%s' is not an http:// URL", url);
     const char *authority = url + 7;

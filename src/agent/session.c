@@ -102,11 +102,12 @@ static void load_instance(struct session *s)
     void *value;
     instance_path(s, &path);
     if (file_read(AT_FDCWD, path.data, 65536, &text, NULL) < 0 ||
-        wire_json_decode(&a, &gantry_agent_instance_record_shape, str_text(&text), text.len,
-                         true, &value, &bad) < 0)
+        wire_json_decode(&a, &gantry_agent_instance_record_shape, str_text(&text),
+                         text.len, true, &value, &bad) < 0)
         return;
     const struct gantry_agent_instance_record *rec = value;
-    if (streq(rec->cluster, cluster_name(s)) && cluster_arn_of(&a, rec->container_instance_arn))
+    if (streq(rec->cluster, cluster_name(s)) &&
+        cluster_arn_of(&a, rec->container_instance_arn))
         know(s, rec->container_instance_arn);
 }
 
@@ -143,8 +144,10 @@ static void on_line(void *ctx, const char *line, size_t len)
         log_line(LOG_INFO, "connected", "server", s->config->server_url, "instance",
                  s->instance_arn, NULL);
     s->announced = true;
-    if (wire_json_decode(&a, &gantry_host_message_shape, line, len, true, &value, &bad) < 0) {
-        log_line(LOG_ERROR, "the server sent what can't be read", "error", bad.text, NULL);
+    if (wire_json_decode(&a, &gantry_host_message_shape, line, len, true, &value, &bad) <
+        0) {
+        log_line(LOG_ERROR, "the server sent what can't be read", "error", bad.text,
+                 NULL);
         return;
     }
     on_message(s, value);
@@ -193,10 +196,12 @@ static void on_discovered(void *ctx, const struct server_answer *answer)
         wire_json_decode(&a, &ecs_discover_poll_endpoint_response_shape, answer->body,
                          answer->body_len, true, &value, &bad) >= 0) {
         const struct ecs_discover_poll_endpoint_response *resp = value;
-        open_stream(s, str_empty(resp->endpoint) ? s->config->server_url : resp->endpoint);
+        open_stream(s,
+                    str_empty(resp->endpoint) ? s->config->server_url : resp->endpoint);
         return;
     }
-    log_line(LOG_WARN, "no endpoint from the server", "error", failure_text(answer), NULL);
+    log_line(LOG_WARN, "no endpoint from the server", "error", failure_text(answer),
+             NULL);
     later(s, &s->stream_backoff,
           server_answer_is_final(answer) ? do_register : do_discover);
 }
@@ -204,8 +209,8 @@ static void on_discovered(void *ctx, const struct server_answer *answer)
 static void do_discover(struct session *s)
 {
     AUTO_STR body = STR_INIT;
-    struct ecs_discover_poll_endpoint_request req = {.cluster = s->cluster_arn,
-                                                     .container_instance = s->instance_arn};
+    struct ecs_discover_poll_endpoint_request req = {
+        .cluster = s->cluster_arn, .container_instance = s->instance_arn};
     wire_json_encode(&body, &ecs_discover_poll_endpoint_request_shape, &req);
     s->busy++;
     server_call(s->engine->calls, "ecs", ECS "DiscoverPollEndpoint", body.data, body.len,
@@ -219,8 +224,8 @@ static bool take_registration(struct session *s, const struct server_answer *ans
     AUTO_ARENA a = ARENA_INIT;
     struct wire_error bad;
     void *value;
-    if (wire_json_decode(&a, &ecs_register_container_instance_response_shape, answer->body,
-                         answer->body_len, true, &value, &bad) < 0)
+    if (wire_json_decode(&a, &ecs_register_container_instance_response_shape,
+                         answer->body, answer->body_len, true, &value, &bad) < 0)
         return false;
     const struct ecs_register_container_instance_response *resp = value;
     if (!resp->container_instance ||

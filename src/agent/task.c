@@ -14,7 +14,8 @@ static const struct {
     [CSTEP_RUNNING] = {"RUNNING", "RUNNING"},
     [CSTEP_STOPPED] = {"STOPPED", "STOPPED"},
 };
-_Static_assert(sizeof(csteps) / sizeof(csteps[0]) == CSTEP_COUNT, "a name for every step");
+_Static_assert(sizeof(csteps) / sizeof(csteps[0]) == CSTEP_COUNT,
+               "a name for every step");
 
 const char *container_step_name(enum container_step step)
 {
@@ -86,7 +87,8 @@ static int check_words(const struct gantry_host_task *w, struct error *err)
         return fail(err, E_INVALID, "task %s has no containers", w->task_id);
     for (size_t i = 0; i < def->container_definitions.n; i++)
         if (!id_is_good(def->container_definitions.v[i].name))
-            return fail(err, E_INVALID, "task %s: bad name of container %zu", w->task_id, i);
+            return fail(err, E_INVALID, "task %s: bad name of container %zu", w->task_id,
+                        i);
     return 0;
 }
 

@@ -57,10 +57,10 @@ static const char *bad_dependency(const struct ecs_container_definition *c)
 static const char *bad_security(const struct ecs_container_definition *c)
 {
     static const char *const fine[] = {
-        "no-new-privileges",        "no-new-privileges:true", "no-new-privileges=true",
-        "seccomp:unconfined",       "seccomp=unconfined",     "apparmor:unconfined",
-        "apparmor=unconfined",      "label:disable",          "label=disable",
-        "no-new-privileges:false",  "no-new-privileges=false"};
+        "no-new-privileges",       "no-new-privileges:true", "no-new-privileges=true",
+        "seccomp:unconfined",      "seccomp=unconfined",     "apparmor:unconfined",
+        "apparmor=unconfined",     "label:disable",          "label=disable",
+        "no-new-privileges:false", "no-new-privileges=false"};
     for (size_t i = 0; i < c->docker_security_options.n; i++) {
         bool known = false;
         for (size_t k = 0; k < sizeof(fine) / sizeof(fine[0]); k++)

@@ -167,8 +167,8 @@ int task_file_read(struct arena *a, const char *data_dir, const char *id,
     if (ret_words)
         r = read_json(a, data_dir, id, "task.json", &gantry_host_task_shape, &words, err);
     if (r >= 0 && ret_rec)
-        r = read_json(a, data_dir, id, "state.json", &gantry_agent_task_record_shape, &rec,
-                      err);
+        r = read_json(a, data_dir, id, "state.json", &gantry_agent_task_record_shape,
+                      &rec, err);
     if (r < 0)
         return r;
     if (ret_words)

@@ -25,7 +25,8 @@ static int add_edge(struct edges *e, const struct ecs_task_definition *def, size
 {
     uint16_t index;
     if (find_container(def, on, &index) < 0)
-        return fail(err, E_INVALID, "container '%s' depends on '%s', which does not exist",
+        return fail(err, E_INVALID,
+                    "container '%s' depends on '%s', which does not exist",
                     def->container_definitions.v[who].name, on ? on : "");
     e->v[e->n++] = (struct order_edge){(uint16_t)who, index, condition};
     return 0;

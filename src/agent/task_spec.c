@@ -141,8 +141,8 @@ const char *const *task_spec_env(struct arena *a, const struct gantry_host_task 
 {
     const struct ecs_container_override *over =
         container_override_find(task->overrides, def->name);
-    size_t most = count_of(image->env) + def->environment.n +
-                  (over ? over->environment.n : 0) + 8;
+    size_t most =
+        count_of(image->env) + def->environment.n + (over ? over->environment.n : 0) + 8;
     struct env e = {.a = a, .v = arena_new_array(a, const char *, most + 1)};
     for (size_t i = 0; image->env && image->env[i]; i++)
         env_put_entry(&e, image->env[i]);
@@ -179,8 +179,7 @@ const char *container_display_name(struct arena *a, const struct gantry_host_tas
 }
 
 const char *task_spec_hostname(struct arena *a, const struct gantry_host_task *task,
-                               const struct ecs_container_definition *def,
-                               const char *id)
+                               const struct ecs_container_definition *def, const char *id)
 {
     if (!str_empty(def->hostname))
         return def->hostname;
@@ -220,7 +219,7 @@ int stop_signal_number(const char *name)
             return i;
     }
     int rt = realtime_signal(name);
-    return rt > 0 && rt <= SIGRTMAX ? rt : SIGTERM;
+    return rt >= SIGRTMIN && rt <= SIGRTMAX ? rt : SIGTERM;
 }
 
 /* ---- limits ---- */
@@ -273,9 +272,8 @@ void container_limits(const struct gantry_host_task *task,
     const struct ecs_container_override *o =
         container_override_find(task->overrides, def->name);
     struct opt_int hard = o ? either(o->memory, def->memory) : def->memory;
-    struct opt_int soft =
-        o ? either(o->memory_reservation, def->memory_reservation)
-          : def->memory_reservation;
+    struct opt_int soft = o ? either(o->memory_reservation, def->memory_reservation)
+                            : def->memory_reservation;
     *ret = (struct cgroup_limits)CGROUP_LIMITS_INIT;
     ret->cpu_shares = cgroup_cpu_shares(container_cpu(task, def));
     if (hard.set && hard.v > 0)
@@ -334,7 +332,8 @@ static struct spec_mount tmpfs_mount(struct arena *a, const struct ecs_tmpfs *t)
         str_addf(&options, "%s%s", i ? "," : "", t->mount_options.v[i]);
     return (struct spec_mount){.destination = t->container_path,
                                .tmpfs = true,
-                               .options = options.len ? arena_strdup(a, options.data) : NULL,
+                               .options =
+                                   options.len ? arena_strdup(a, options.data) : NULL,
                                .size_bytes = (int64_t)t->size.v * MIB};
 }
 
@@ -375,9 +374,9 @@ static void put_labels(struct arena *a, const struct spec_source *s,
     v[n++] = (struct spec_pair){"com.amazonaws.ecs.task-arn", t->task_arn};
     v[n++] = (struct spec_pair){"com.amazonaws.ecs.task-definition-family",
                                 t->task_definition->family};
-    v[n++] = (struct spec_pair){
-        "com.amazonaws.ecs.task-definition-version",
-        arena_printf(a, "%d", (int)t->task_definition->revision.v)};
+    v[n++] =
+        (struct spec_pair){"com.amazonaws.ecs.task-definition-version",
+                           arena_printf(a, "%d", (int)t->task_definition->revision.v)};
     for (size_t i = 0; i < labels->n; i++)
         v[n++] = (struct spec_pair){labels->v[i].key, labels->v[i].value};
     ret->annotations = v;
@@ -395,7 +394,8 @@ static void put_linux(struct arena *a, const struct spec_source *s,
         ret->cap_drop = null_ended(a, &l->capabilities->drop);
     }
     put_devices(a, &l->devices, ret);
-    ret->shm_bytes = l->shared_memory_size.set ? (int64_t)l->shared_memory_size.v * MIB : 0;
+    ret->shm_bytes =
+        l->shared_memory_size.set ? (int64_t)l->shared_memory_size.v * MIB : 0;
     ret->init_process = l->init_process_enabled.set && l->init_process_enabled.v;
     ret->init_path = s->init_path;
 }

@@ -60,21 +60,19 @@ static void rotate_done(uv_work_t *req, int status)
 static void collect_rotations(struct rotate_job *j)
 {
     size_t cap = 0;
-    list_for_each(it, &j->e->tasks)
-    {
+    list_for_each (it, &j->e->tasks) {
         cap += list_entry(it, struct task, link)->container_count;
     }
     j->v = arena_new_array(&j->arena, struct rotation, cap + 1);
-    list_for_each(it, &j->e->tasks)
-    {
+    list_for_each (it, &j->e->tasks) {
         struct task *t = list_entry(it, struct task, link);
         for (size_t i = 0; i < t->container_count; i++) {
             const struct container *c = &t->containers[i];
             if (c->step == CSTEP_RUNNING && c->log_path && c->log.max_files > 1 &&
                 c->log.max_bytes > 0)
-                j->v[j->n++] = (struct rotation){
-                    arena_strdup(&j->arena, c->id), arena_strdup(&j->arena, c->log_path),
-                    c->log.max_bytes, c->log.max_files};
+                j->v[j->n++] = (struct rotation){arena_strdup(&j->arena, c->id),
+                                                 arena_strdup(&j->arena, c->log_path),
+                                                 c->log.max_bytes, c->log.max_files};
         }
     }
 }

@@ -142,8 +142,8 @@ static int add_volume(struct mounts *m, const struct volume_source *s,
         return fail(err, E_INVALID, "'%s' can't be a volume's name", v->name);
     const struct ecs_docker_volume_configuration *d = v->docker_volume_configuration;
     bool shared = d && d->scope == ECS_SCOPE_SHARED;
-    const char *dir = arena_printf(m->a, "%s/volumes/%s", shared ? s->data_dir : s->task_dir,
-                                   v->name);
+    const char *dir =
+        arena_printf(m->a, "%s/volumes/%s", shared ? s->data_dir : s->task_dir, v->name);
     mounts_add(m, dir, p->container_path, read_only);
     return fill(s->rootfs, p->container_path, dir, err);
 }
@@ -156,7 +156,8 @@ static int add_mount_points(struct mounts *m, const struct volume_source *s,
         const struct ecs_mount_point *p = &from->mount_points.v[i];
         if (mounts_have(m, p->container_path))
             continue;
-        int r = add_volume(m, s, p, read_only || (p->read_only.set && p->read_only.v), err);
+        int r =
+            add_volume(m, s, p, read_only || (p->read_only.set && p->read_only.v), err);
         if (r < 0)
             return r;
     }

@@ -30,13 +30,20 @@ static void set(const char *key, const char *value)
 {
     const struct {
         const char *key, **at;
-    } texts[] = {{"server", &config.server_url},     {"cluster", &config.cluster},
-                 {"region", &config.region},         {"key", &config.access_key_id},
-                 {"secret", &config.secret_access_key}, {"data", &config.data_dir},
-                 {"run_dir", &config.run_dir},       {"run", &config.run},
-                 {"registry", &config.registry_url}, {"runtime", &config.runtime_path},
-                 {"conmon", &config.conmon_path},    {"init", &config.init_path},
-                 {"subnet", &config.subnet},         {"task", &task},
+    } texts[] = {{"server", &config.server_url},
+                 {"cluster", &config.cluster},
+                 {"region", &config.region},
+                 {"key", &config.access_key_id},
+                 {"secret", &config.secret_access_key},
+                 {"data", &config.data_dir},
+                 {"run_dir", &config.run_dir},
+                 {"run", &config.run},
+                 {"registry", &config.registry_url},
+                 {"runtime", &config.runtime_path},
+                 {"conmon", &config.conmon_path},
+                 {"init", &config.init_path},
+                 {"subnet", &config.subnet},
+                 {"task", &task},
                  {"name", &name}};
     const struct {
         const char *key;
