@@ -214,7 +214,7 @@ static int find_type(struct arena *a, const json_t *j, const char *content_type,
     return fail(err, E_UNSUPPORTED, "manifests of type '%.100s' are not supported", type);
 }
 
-int manifest_parse(struct arena *a, const char *content_type, const void *data,
+int registry_manifest_parse(struct arena *a, const char *content_type, const void *data,
                    size_t len, struct manifest_facts *ret, struct error *err)
 {
     struct manifest_facts f = {0};
