@@ -90,7 +90,9 @@ static int prepare(struct options *o, struct layout *l, struct agent_config *con
         r = find_server(o, l, config, err);
     if (r == 0)
         r = find_credentials(o, l, config, err);
-    return r == 0 ? agent_prepare(config, err) : r;
+    if (r == 0)
+        r = agent_prepare(config, err); /* 1: it made a namespace */
+    return r < 0 ? r : 0;
 }
 
 int agent_command(struct options *o, struct error *err)

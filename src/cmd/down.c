@@ -109,7 +109,7 @@ static int purge(struct options *o, struct layout *l, const struct run_record *r
         r = agent_settings_fill(o, l, &config, err);
         if (r == 0)
             r = agent_prepare(&config, err);
-        if (r == 0)
+        if (r >= 0)
             r = agent_purge(&config, err);
         if (r < 0)
             return wrap(err, "removing what the agent made");

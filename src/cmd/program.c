@@ -94,7 +94,5 @@ bool program_say(const char *const *args, struct str *ret)
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
             ;
     }
-    if (ret->data)
-        ret->data[ret->len = strcspn(ret->data, "\n")] = '\0';
     return ok && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }

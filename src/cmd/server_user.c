@@ -78,7 +78,7 @@ int server_user_become(const struct server_user *user, struct error *err)
     return keep_parent(signo, parent, err);
 }
 
-int server_user_reaches(const char *path, struct error *err)
+int server_user_enters(const char *path, struct error *err)
 {
     AUTO_STR prefix = STR_INIT;
     for (const char *p = path; p; p = strchr(p + 1, '/')) {
@@ -91,6 +91,14 @@ int server_user_reaches(const char *path, struct error *err)
                 "choose another --data-dir, or use --user root",
                 geteuid(), prefix.data, prefix.data);
     }
+    return 0;
+}
+
+int server_user_reaches(const char *path, struct error *err)
+{
+    int r = server_user_enters(path, err);
+    if (r < 0)
+        return r;
     if (faccessat(AT_FDCWD, path, R_OK | W_OK | X_OK, AT_EACCESS) < 0)
         return fail(err, E_DENIED,
                     "user number %u may not write '%s'; chown it or name its "

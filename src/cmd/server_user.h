@@ -27,5 +27,7 @@ int server_user_give(const struct server_user *user, int dir, const char *path,
 /* Becomes the user if this process is root; nothing otherwise. A parent-death signal that
  * was set stays set, which the kernel by itself would undo. */
 int server_user_become(const struct server_user *user, struct error *err);
-/* May this process go to `path`? E_DENIED names the directory that is closed. */
+/* May this process go to what is in `path`'s parents (and write in it)? E_DENIED names the
+ * directory that is closed. */
+int server_user_enters(const char *path, struct error *err);
 int server_user_reaches(const char *path, struct error *err);

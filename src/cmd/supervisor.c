@@ -29,6 +29,7 @@ struct supervisor {
     pid_t prober; /* waits for the agent to be connected; 0: none */
     int prober_fd;
     bool ready, stopping;
+    int early_ends;
     int64_t kill_ns; /* while stopping: when patience ends */
     int failure;     /* negative: why we stop */
     struct error *err;
@@ -126,7 +127,7 @@ static void start_part(struct supervisor *s, struct part *p)
     save_record(s);
 }
 
-__attribute__((unused)) static void start_prober(struct supervisor *s)
+static void start_prober(struct supervisor *s)
 {
     pid_t parent = getpid();
     s->prober = fork();
@@ -159,13 +160,8 @@ static void on_server_ready(struct supervisor *s, const char *url)
     s->record.url = arena_strdup(&o->arena, url);
     o->listen = s->record.url + strlen("http://");
     save_record(s);
-#ifdef GANTRY_NO_AGENT
-    s->ready = true;
-    s->config->ready(s->config->ctx, s->record.url);
-#else
     start_part(s, &s->parts[PART_AGENT]);
     start_prober(s);
-#endif
 }
 
 static void on_pipe(struct supervisor *s, struct part *p)

@@ -1,0 +1,117 @@
+/* `gantry exec`: a program in a running container, with our own standard streams. The OCI
+ * runtime holds the terminal (raw mode, window size); we pass signals on and see to it that
+ * the terminal is as it was afterwards. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/signalfd.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "agent_settings.h"
+#include "command.h"
+#include "fd.h"
+#include "here.h"
+#include "runtime.h"
+
+static int open_runtime(struct options *o, const struct here *here, struct runtime **ret,
+                        struct error *err)
+{
+    struct agent_config agent;
+    struct runtime_config config = {.run_dir = here->layout.agent_run_dir,
+                                    .runtime_path = o->runtime};
+    int r = agent_settings_fill(o, &here->layout, &agent, err);
+    if (r == 0)
+        r = agent_prepare(&agent, err);
+    if (r >= 0)
+        r = cgroups_open(CGROUP_ROOT, here->layout.run_id, &config.cgroups, err);
+    return r == 0 ? runtime_open(&config, ret, err) : r;
+}
+
+static int open_signals(struct error *err)
+{
+    static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++)
+        sigaddset(&set, passed_on[i]);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    int fd = signalfd(-1, &set, SFD_CLOEXEC);
+    return fd < 0 ? fail_errno(err, errno, "signalfd") : fd;
+}
+
+/* The terminal sends its signals to the whole group; a runtime in another one needs us. */
+static void pass_on(const struct exec_process *p, int signo)
+{
+    if (getpgid(p->pid) != getpgrp() || signo == SIGTERM)
+        pidfd_send_signal(p->pidfd, signo, NULL, 0);
+}
+
+static int wait_for(struct exec_process *p, int signals, int *ret_code, struct error *err)
+{
+    for (;;) {
+        struct pollfd fds[] = {{p->pidfd, POLLIN, 0}, {signals, POLLIN, 0}};
+        struct signalfd_siginfo info;
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            return fail_errno(err, errno, "poll");
+        if (fds[0].revents)
+            return exec_wait(p, -1, ret_code, err);
+        if (fds[1].revents && read(signals, &info, sizeof(info)) == sizeof(info))
+            pass_on(p, (int)info.ssi_signo);
+    }
+}
+
+static int run(struct options *o, struct runtime *rt, const char *id, struct error *err)
+{
+    struct exec_process p;
+    struct termios before;
+    const char *const *args = o->args + 1;
+    int code = 0;
+    struct exec_request req = {
+        .args = args,
+        .env = o->exec_env.count ? o->exec_env.items : NULL,
+        .cwd = o->workdir,
+        .user = o->exec_user,
+        .terminal = o->tty,
+        .fds = {o->interactive || o->tty ? STDIN_FILENO : -1, STDOUT_FILENO,
+                STDERR_FILENO},
+    };
+    bool terminal = tcgetattr(STDIN_FILENO, &before) == 0;
+    AUTO_FD signals = open_signals(err);
+    if (signals < 0)
+        return signals;
+    int r = runtime_exec(rt, id, &req, &p, err);
+    if (r == 0)
+        r = wait_for(&p, signals, &code, err);
+    if (terminal && o->tty)
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
+    return r < 0 ? r : code;
+}
+
+int exec_command(struct options *o, struct error *err)
+{
+    struct here here;
+    struct agent_container c;
+    struct runtime *rt = NULL;
+    if (geteuid() != 0)
+        return fail(err, E_DENIED,
+                    "exec enters containers and needs root: sudo gantry exec");
+    if (o->tty && !isatty(STDIN_FILENO))
+        return fail(err, E_INVALID, "--tty needs a terminal as standard input");
+    int r = here_find(o, &here, err);
+    if (r == 0)
+        r = agent_find_container(here.layout.agent_dir, o->args[0], o->container,
+                                 &o->arena, &c, err);
+    if (r < 0)
+        return r;
+    if (!streq(c.status, "RUNNING"))
+        return fail(err, E_CONFLICT, "container '%s' is %s, not RUNNING", c.name,
+                    c.status);
+    r = open_runtime(o, &here, &rt, err);
+    if (r == 0)
+        r = run(o, rt, c.id, err);
+    runtime_free(rt);
+    return r;
+}
