@@ -77,7 +77,8 @@ static int get_keys(struct arena *a, json_t *obj, const char *name, const char *
     const char *key;
     json_t *unused;
     size_t i = 0;
-    json_object_foreach(v, key, unused) list[i++] = arena_strdup(a, key);
+    json_object_foreach (v, key, unused)
+        list[i++] = arena_strdup(a, key);
     *ret = list;
     return 0;
 }
@@ -334,8 +335,7 @@ static int get_labels(struct arena *a, json_t *obj, struct image_config *c,
         return -(int)err->code;
     c->label_names = arena_new_array(a, const char *, json_object_size(labels) + 1);
     c->label_values = arena_new_array(a, const char *, json_object_size(labels) + 1);
-    json_object_foreach(labels, key, v)
-    {
+    json_object_foreach (labels, key, v) {
         if (!json_is_string(v))
             return fail(err, E_INVALID, "label '%s' is no string", key);
         c->label_names[i] = arena_strdup(a, key);

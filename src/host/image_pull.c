@@ -23,6 +23,7 @@ struct pull {
     const char *spelling; /* of the reference */
     struct registry_auth auth;
     struct http_cancel *cancel;
+    pthread_t thread;
 
     /* Under store->lock. */
     unsigned waiters;
@@ -260,9 +261,7 @@ static void *pull_thread(void *arg)
     p->error = err;
     p->done = true;
     list_remove(&p->entry);
-    bool last = p->waiters == 0;
-    if (last)
-        pull_free(p);
+    list_append(&s->ended, &p->entry);
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
     return NULL;
@@ -316,13 +315,8 @@ static int pull_new(struct image_store *s, const struct image_pull *pull,
 /* s->lock is held. */
 static int pull_start(struct pull *p, struct error *err)
 {
-    pthread_attr_t attr;
-    pthread_t thread;
     p->cancel = http_cancel_new();
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    int e = pthread_create(&thread, &attr, pull_thread, p);
-    pthread_attr_destroy(&attr);
+    int e = pthread_create(&p->thread, NULL, pull_thread, p);
     if (e != 0)
         return fail_errno(err, e, "start a thread");
     list_append(&p->store->pulls, &p->entry);
@@ -393,14 +387,29 @@ static int wait_done(struct image_store *s, struct pull *p, const struct image_p
 /* s->lock is held. */
 static void leave(struct pull *p)
 {
-    if (--p->waiters > 0)
+    if (--p->waiters > 0 || p->done)
         return;
-    if (p->done) {
-        pull_free(p);
-        return;
-    }
     p->abandoned = true;
-    http_cancel_now(p->cancel); /* the thread frees it */
+    http_cancel_now(p->cancel);
+}
+
+void pull_reap(struct image_store *s)
+{
+    struct list mine;
+    list_init(&mine);
+    pthread_mutex_lock(&s->lock);
+    list_for_each_safe (it, &s->ended) {
+        if (list_entry(it, struct pull, entry)->waiters > 0)
+            continue;
+        list_remove(it);
+        list_append(&mine, it);
+    }
+    pthread_mutex_unlock(&s->lock);
+    list_for_each_safe (it, &mine) {
+        struct pull *p = list_entry(it, struct pull, entry);
+        pthread_join(p->thread, NULL);
+        pull_free(p);
+    }
 }
 
 static int load_pulled(struct image_store *s, const struct image_pull *pull,
@@ -447,6 +456,7 @@ int image_pull(struct image_store *s, const struct image_pull *pull, struct imag
     }
     leave(p);
     pthread_mutex_unlock(&s->lock);
+    pull_reap(s);
     return r < 0 ? r : load_pulled(s, pull, &name, ret, err);
 }
 

@@ -192,6 +192,7 @@ int image_store_open(const struct image_store_config *config, struct image_store
     if (s->config.parallel > IMAGE_STORE_MAX_PARALLEL)
         s->config.parallel = IMAGE_STORE_MAX_PARALLEL;
     list_init(&s->pulls);
+    list_init(&s->ended);
     list_init(&s->busy);
     pthread_mutex_init(&s->lock, NULL);
     pthread_condattr_init(&attr);
@@ -217,6 +218,7 @@ void image_store_close(struct image_store *s)
     while (!list_empty(&s->pulls))
         pthread_cond_wait(&s->changed, &s->lock);
     pthread_mutex_unlock(&s->lock);
+    pull_reap(s);
     blob_store_close(s->blobs);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);

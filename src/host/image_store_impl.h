@@ -20,7 +20,8 @@ struct image_store {
 
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t changed;
-    struct list pulls; /* struct pull */
+    struct list pulls; /* struct pull, running */
+    struct list ended; /* the same, their threads done: pull_reap() */
     struct list busy;  /* struct busy_layer: unpacked by a thread of this process */
 };
 
@@ -71,3 +72,8 @@ int layer_ensure(struct image_store *s, struct registry_session *session,
                  const char *diff_id, const struct content_descriptor *blob,
                  struct http_cancel *cancel, registry_progress *progress, void *ctx,
                  struct error *err);
+
+/* ---- image_pull.c ---- */
+
+/* Joins and frees the pulls that have ended and that nobody waits for. */
+void pull_reap(struct image_store *s);

@@ -28,6 +28,7 @@ def driver(*args, ok=True):
     r = subprocess.run([str(DRIVER), *map(str, args)], stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE, timeout=120)
     lines = [json.loads(line) for line in r.stdout.decode().splitlines()]
+    assert r.returncode in (0, 1), (args, r.returncode, r.stderr.decode())
     if ok is not None:
         assert (r.returncode == 0) == ok, (args, lines, r.returncode, r.stderr.decode())
     return lines
