@@ -75,23 +75,29 @@ static int read_exit(struct crun *c, const char *id, struct container_exit *ret,
     return 0;
 }
 
-/* Only the OCI runtime knows whether a container begun; asked only when the mark of a
- * successful start is missing, which is between create and start. */
+/* Only the OCI runtime knows whether a container began; asked only when the mark of a
+ * successful start is missing, which is between create and start. One that it calls stopped
+ * counts as running: its exit record is about to come. */
 static enum container_status ask_status(struct crun *c, const char *id)
 {
     const char *args[] = {"state", id, NULL};
     AUTO_STR out = STR_INIT;
     struct error ignored;
     if (crun_run(c, args, START_TIMEOUT_MS, &out, &ignored) < 0)
-        return CONTAINER_NONE;
+        return CONTAINER_RUNNING;
     json_t *o = json_loads(str_text(&out), 0, NULL);
     const char *s = json_string_value(json_object_get(o, "status"));
-    enum container_status status = streq(s, "created") ? CONTAINER_CREATED
-                                   : streq(s, "running") || streq(s, "paused")
-                                       ? CONTAINER_RUNNING
-                                       : CONTAINER_NONE;
+    enum container_status status =
+        streq(s, "created") ? CONTAINER_CREATED : CONTAINER_RUNNING;
     json_decref(o);
     return status;
+}
+
+static bool exit_exists(struct crun *c, const char *id)
+{
+    AUTO_STR path = STR_INIT;
+    exit_path(c, id, &path);
+    return access(path.data, F_OK) == 0;
 }
 
 static int op_state(struct runtime *rt, const char *id, struct container_state *ret,
@@ -114,6 +120,11 @@ static int op_state(struct runtime *rt, const char *id, struct container_state *
     st.started_ms = file_time_ms(path.data);
     AUTO_FD first = first_process_open(c, id, &st.pid);
     AUTO_FD supervisor = supervisor_open(c, id, &st.supervisor_pid);
+    enum container_status status = CONTAINER_NONE; /* half made */
+    if (st.started_ms || (st.created_ms && first < 0))
+        status = CONTAINER_RUNNING; /* without a first process: just ending */
+    else if (st.created_ms && !exit_exists(c, id))
+        status = ask_status(c, id);
     /* Last, so that a container which ends meanwhile is not taken for one that runs. */
     r = read_exit(c, id, &st.exit, err);
     if (r == 0) {
@@ -121,10 +132,8 @@ static int op_state(struct runtime *rt, const char *id, struct container_state *
         st.pid = 0;
     } else if (r != -E_NOTFOUND) {
         return wrap(err, "exit of container '%s'", id);
-    } else if (st.started_ms) {
-        st.status = CONTAINER_RUNNING;
-    } else if (first >= 0) {
-        st.status = ask_status(c, id);
+    } else {
+        st.status = status;
     }
     *ret = st;
     return 0;
@@ -201,7 +210,7 @@ static int op_start(struct runtime *rt, const char *id, struct error *err)
             return r;
         if (st.status == CONTAINER_NONE)
             return fail(err, E_NOTFOUND, "container '%s' is not there", id);
-        if (st.status != CONTAINER_RUNNING)
+        if (st.status == CONTAINER_CREATED)
             return r;
     }
     return bundle_mark(c, id, "started", err);

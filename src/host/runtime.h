@@ -126,7 +126,8 @@ void runtime_free(struct runtime *rt); /* containers go on */
  * instruction waits for start(). E_EXEC: the runtime's message. */
 int runtime_create(struct runtime *rt, const struct container_create *c,
                    struct error *err);
-/* A CREATED container begins; RUNNING is success. E_EXEC: e.g. the program is missing. */
+/* A CREATED container begins. One that RUNS or is STOPPED has begun already: success; what
+ * became of it is in its state. E_EXEC: the runtime's message. */
 int runtime_start(struct runtime *rt, const char *id, struct error *err);
 /* To the first process. A container that does not run: E_CONFLICT. */
 int runtime_signal(struct runtime *rt, const char *id, int signo, struct error *err);
