@@ -159,7 +159,7 @@ static int read_string(struct json_text *t, bool copy, const char **ret, size_t 
     return r;
 }
 
-int json_string(struct json_text *t, const char **ret, size_t *ret_len)
+int json_take_string(struct json_text *t, const char **ret, size_t *ret_len)
 {
     return read_string(t, true, ret, ret_len);
 }

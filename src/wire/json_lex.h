@@ -21,7 +21,7 @@ int json_take(struct json_text *t, char c);
 bool json_try(struct json_text *t, char c); /* takes it if it is next */
 
 /* A string with its escapes resolved; refuses NUL and lone surrogates. */
-int json_string(struct json_text *t, const char **ret, size_t *ret_len);
+int json_take_string(struct json_text *t, const char **ret, size_t *ret_len);
 /* A member's name: points into the text when it has no escapes (not NUL-terminated). */
 int json_name(struct json_text *t, const char **ret, size_t *ret_len);
 

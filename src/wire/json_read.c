@@ -94,7 +94,7 @@ static int read_as_text(struct reader *r, const struct wire_path *path,
 {
     const char *s;
     size_t len;
-    int e = json_string(&r->text, &s, &len);
+    int e = json_take_string(&r->text, &s, &len);
     if (e < 0)
         return e;
     return scalar_read(r->report, path, r->text.arena, shape, WIRE_TIME_DEFAULT, s, slot);
@@ -106,7 +106,7 @@ static int read_double(struct reader *r, const struct wire_path *path, double *s
     const char *s;
     size_t len;
     if (json_peek(&r->text) == '"') { /* only for what JSON's numbers can't say */
-        int e = json_string(&r->text, &s, &len);
+        int e = json_take_string(&r->text, &s, &len);
         if (e < 0)
             return e;
         *slot = streq(s, "NaN") ? NAN : streq(s, "-Infinity") ? -INFINITY : INFINITY;
@@ -160,8 +160,8 @@ static int read_string(struct reader *r, const struct wire_path *path,
     if (shape->type == WIRE_BLOB)
         return read_as_text(r, path, shape, slot);
     if (shape->type == WIRE_STRING)
-        return json_string(&r->text, (const char **)slot, &len);
-    int e = json_string(&r->text, &s, &len);
+        return json_take_string(&r->text, (const char **)slot, &len);
+    int e = json_take_string(&r->text, &s, &len);
     if (e < 0)
         return e;
     *(int *)slot = wire_enum_value(shape, s);
@@ -216,7 +216,7 @@ static int read_entry(struct reader *r, const struct wire_path *path,
     const char *key;
     if (json_peek(t) != '"')
         return json_bad(t, "'\"' expected");
-    int e = json_string(t, &key, &len);
+    int e = json_take_string(t, &key, &len);
     if (e == 0)
         e = json_take(t, ':');
     if (e < 0)
