@@ -43,7 +43,7 @@ failed() {
         echo "  the end of $LOG:" >&2
         tail -15 "$LOG" | sed 's/^/    /' >&2
     fi
-    echo "  gantry's own logs: $DIR/data/" >&2
+    echo "  gantry's own log: $DIR/run/up.log" >&2
     echo "  what this machine may lack: sudo $BUILD/gantry doctor" >&2
     echo "  remove everything the demo made: sudo tools/demo.sh --down" >&2
     exit 1
