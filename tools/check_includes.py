@@ -81,7 +81,9 @@ def main():
             found = owners.get(pathlib.PurePath(header).name)
             if not found:
                 continue  # generated at build time
-            target = folder_of(found[0])
+            # Of two with the same name, which is wrong already, the nearest is meant.
+            folders = [folder_of(p) for p in found]
+            target = folder if folder in folders else folders[0]
             if target != folder:
                 edges[folder][target] += 1
                 if not permits(names, target):

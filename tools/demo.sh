@@ -179,7 +179,7 @@ while read -r arn port; do
     answer=$(await 10 curl -fsS -m 5 "http://127.0.0.1:$port/" 2>>"$LOG") ||
         failed "task ${arn##*/} does not answer on port $port"
     printf '%s\n' "$answer" | sed 's/^/      /'
-    answered=$((answered + 1))
+    answered=$((answered + 1)) last=${arn##*/}
 done <<<"$ports"
 [ "$answered" = "$TASKS" ] || failed "$answered tasks answered, not $TASKS"
 say "done in $((SECONDS - at))s"
@@ -191,8 +191,8 @@ What to try next (as root, in this folder):
   eval "\$($BUILD/gantry env --cli ${PLACE[*]} --listen $LISTEN)"
   aws ecs list-tasks --service-name web
   $BUILD/gantry status ${PLACE[*]}
-  $BUILD/gantry logs -f ${PLACE[*]} ${arn##*/}
+  $BUILD/gantry logs -f ${PLACE[*]} $last
   aws ecs update-service --service web --desired-count 10
-  kill a container and watch it come back:  aws ecs stop-task --task ${arn##*/}
+  kill a container and watch it come back:  aws ecs stop-task --task $last
   the end of it all:  sudo tools/demo.sh --down
 NEXT

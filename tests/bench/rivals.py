@@ -2,6 +2,7 @@
 dockerd of ours. Podman and dockerd get a network namespace each, so that their bridges, their
 iptables rules and Docker's FORWARD policy never reach this machine's."""
 import contextlib
+import glob
 import http.client
 import json
 import os
@@ -208,10 +209,16 @@ class Docker:
         if self.process is not None:
             self.log.close()
         self.netns.close()
-        # dockerd leaves the empty parent group, one in each hierarchy.
-        for top, folders, _ in os.walk("/sys/fs/cgroup"):
-            if self.netns.name in folders:
-                for inner, _, _ in os.walk(os.path.join(top, self.netns.name), topdown=False):
-                    with contextlib.suppress(OSError):
-                        os.rmdir(inner)
-            folders[:] = [f for f in folders if top.count("/") < 4]
+        # dockerd leaves its parent group, one in each hierarchy; the last processes in it may
+        # still be on their way out.
+        with contextlib.suppress(TimeoutError):
+            host.await_true(self._groups_gone, 10, "the cgroups are empty", 0.2)
+
+    def _groups_gone(self):
+        left = glob.glob(f"/sys/fs/cgroup/{self.netns.name}")
+        left += glob.glob(f"/sys/fs/cgroup/*/{self.netns.name}")
+        for group in left:
+            for inner, _, _ in os.walk(group, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(inner)
+        return not any(os.path.exists(group) for group in left)
