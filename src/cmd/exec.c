@@ -2,9 +2,12 @@
  * runtime holds the terminal (raw mode, window size); we pass signals on and see to it that
  * the terminal is as it was afterwards. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
 #include <sys/signalfd.h>
 #include <termios.h>
@@ -15,6 +18,7 @@
 #include "fd.h"
 #include "here.h"
 #include "runtime.h"
+#include "str.h"
 
 static int open_runtime(struct options *o, const struct here *here, struct runtime **ret,
                         struct error *err)
@@ -42,9 +46,30 @@ static int open_signals(struct error *err)
     return fd < 0 ? fail_errno(err, errno, "signalfd") : fd;
 }
 
+/* The runtime takes our window's size at the start only. The program's own terminal is its
+ * standard input, which we reach through the program's pid. */
+static void resize(const struct exec_process *p)
+{
+    struct winsize size;
+    AUTO_STR path = STR_INIT, pid = STR_INIT;
+    str_addf(&path, "%s.pid", p->file);
+    if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) < 0 ||
+        file_read(AT_FDCWD, path.data, 64, &pid, NULL) < 0)
+        return;
+    str_clear(&path);
+    str_addf(&path, "/proc/%ld/fd/0", strtol(str_text(&pid), NULL, 10));
+    AUTO_FD terminal = open(path.data, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    if (terminal >= 0 && isatty(terminal))
+        (void)ioctl(terminal, TIOCSWINSZ, &size);
+}
+
 /* The terminal sends its signals to the whole group; a runtime in another one needs us. */
 static void pass_on(const struct exec_process *p, int signo)
 {
+    if (signo == SIGWINCH) {
+        resize(p);
+        return;
+    }
     if (getpgid(p->pid) != getpgrp() || signo == SIGTERM)
         pidfd_send_signal(p->pidfd, signo, NULL, 0);
 }
