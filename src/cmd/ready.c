@@ -1,5 +1,6 @@
 #include "ready.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 #include "str.h"
@@ -21,6 +22,10 @@ static void say(int64_t fd, const char *word, const char *text)
 
 void ready_say(int64_t fd, const char *url)
 {
+    if (fd < 0) {
+        printf("gantry ready: %s\n", url);
+        fflush(stdout);
+    }
     say(fd, "ready", url);
 }
 

@@ -1,5 +1,6 @@
 /* ready.h: what a part tells the supervisor that started it, over a pipe: one line,
- * "ready URL" once it works, or "failed TEXT" when it can't begin.
+ * "ready URL" once it works, or "failed TEXT" when it can't begin. A part that was started
+ * by hand says "gantry ready: URL" on standard output instead.
  *
  * Owns: the descriptor that --ready-fd names, closed after the line.
  * Threads: main. Fails: never; a supervisor that is gone is no matter. */
