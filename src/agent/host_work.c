@@ -254,19 +254,30 @@ static int make(struct host *h, const struct create_request *q, const struct str
     return r;
 }
 
+static int64_t lap(int64_t *since_ns)
+{
+    int64_t now = clock_mono_ns(), took = now - *since_ns;
+    *since_ns = now;
+    return took;
+}
+
 int work_create(struct host *h, const struct create_request *q,
-                enum reason_step *ret_step, struct error *err)
+                struct create_times *times, enum reason_step *ret_step, struct error *err)
 {
     const struct container *c = q->c;
     AUTO_ARENA a = ARENA_INIT;
     AUTO_STR config = STR_INIT;
+    int64_t since_ns = clock_mono_ns();
     int r = build_config(&a, h, q, &config, ret_step, err);
+    times->config_ns = lap(&since_ns);
     if (r < 0)
         return r;
     *ret_step = REASON_START;
     r = make(h, q, &config, err);
+    times->create_ns = lap(&since_ns);
     if (r >= 0 && q->start)
         r = runtime_start(h->runtime, c->id, err);
+    times->start_ns = lap(&since_ns);
     return r;
 }
 

@@ -54,8 +54,11 @@ struct create_request {
     const char *rootfs;
     bool start; /* and start it at once */
 };
-int work_create(struct host *h, const struct create_request *q, enum reason_step *ret_step,
-                struct error *err);
+struct create_times { /* how long each part took, for the log */
+    int64_t config_ns, create_ns, start_ns;
+};
+int work_create(struct host *h, const struct create_request *q, struct create_times *times,
+                enum reason_step *ret_step, struct error *err);
 
 /* Nothing of the task is left on the host but its folder with logs and state. */
 int work_clean(struct host *h, const struct task *t, struct error *err);

@@ -29,6 +29,7 @@ struct job {
     struct image_result image;
     struct net_port *ports;
     struct net_attachment net;
+    struct create_times times;
     struct container_state state;
     int supervisor_fd;
     int signo;
@@ -42,17 +43,27 @@ static void on_worker(uv_work_t *req)
     j->ended_ns = clock_mono_ns();
 }
 
+static void us_text(char ret[static 24], int64_t ns)
+{
+    snprintf(ret, 24, "%" PRId64, ns / 1000);
+}
+
 static void log_job(const struct job *j)
 {
-    char queue[24], work[24], age[24];
+    char queue[24], work[24], age[24], config[24], create[24], start[24];
+    bool made = j->times.config_ns > 0;
     if (!log_enabled(LOG_DEBUG))
         return;
-    snprintf(queue, sizeof(queue), "%" PRId64, (j->begun_ns - j->queued_ns) / 1000);
-    snprintf(work, sizeof(work), "%" PRId64, (j->ended_ns - j->begun_ns) / 1000);
-    snprintf(age, sizeof(age), "%" PRId64, (j->ended_ns - j->task->accepted_ns) / 1000);
+    us_text(queue, j->begun_ns - j->queued_ns);
+    us_text(work, j->ended_ns - j->begun_ns);
+    us_text(age, j->ended_ns - j->task->accepted_ns);
+    us_text(config, j->times.config_ns);
+    us_text(create, j->times.create_ns);
+    us_text(start, j->times.start_ns);
     log_line(LOG_DEBUG, "step", "task", j->task->id, "container",
              j->container ? j->container->name : NULL, "step", j->name, "wait_us", queue,
-             "work_us", work, "since_accept_us", age, "error",
+             "work_us", work, "since_accept_us", age, "config_us", made ? config : NULL,
+             "create_us", made ? create : NULL, "start_us", made ? start : NULL, "error",
              j->r < 0 ? j->err.text : NULL, NULL);
 }
 
@@ -215,7 +226,7 @@ static void create_work(struct job *j)
     struct container *c = j->container;
     struct create_request q = {
         .c = c, .image = c->image, .net = &c->net, .rootfs = c->rootfs, .start = true};
-    j->r = work_create(j->engine->host, &q, &j->step, &j->err);
+    j->r = work_create(j->engine->host, &q, &j->times, &j->step, &j->err);
     if (j->r >= 0)
         adopt(j);
 }

@@ -1,8 +1,8 @@
 /* server_calls.h: the agent's way to its server: signed calls and one long stream.
  *
  * Calls are AWS JSON 1.1 POSTs over at most CALLS_PARALLEL kept connections; more wait in
- * line (the callers bound their number: one a task). The stream is one GET whose answer does not end: lines of JSON. Everything runs on
- * the loop (libuv, no thread, no libcurl).
+ * line (callers bound their number: one a task). The stream is one GET whose answer does
+ * not end: lines of JSON. Everything runs on the loop (libuv, no thread, no libcurl).
  *
  * Owns: connections and copies of what is sent. Threads: the loop's only; callbacks come
  * from the loop, never from within the call that asked (a stream's bad URL excepted).

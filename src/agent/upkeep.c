@@ -1,5 +1,6 @@
 #include "upkeep.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
 
@@ -216,6 +217,7 @@ static void mend(struct engine *e)
     if (disk_is_full(e->config->data_dir))
         remove_images(e);
     image_store_settle(e->host->images, NULL);
+    malloc_trim(0); /* what pulls and bursts of tasks left behind */
 }
 
 /* One timer for both: every minute, and the full round when its time has come. */
