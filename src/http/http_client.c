@@ -1,6 +1,7 @@
-/* Requests through libcurl. Each call takes an idle connection set (an easy handle in a
- * multi handle of its own, which holds the open connections) from the client and gives it
- * back. The multi interface, because only that can be woken from another thread at once. */
+/* Requests: plain ones by our own hands (http_plain.c), all others through libcurl. There
+ * each call takes an idle connection set (an easy handle in a multi handle of its own, which
+ * holds the open connections) from the client and gives it back. The multi interface, because
+ * only that can be woken from another thread at once. */
 #include "http_client.h"
 
 #include <pthread.h>
@@ -11,14 +12,10 @@
 #include "clock.h"
 #include "http_cancel.h"
 #include "http_curl.h"
+#include "http_plain.h"
 #include "list.h"
 
-#define CONNECT_TIMEOUT_MS 10000
-#define IDLE_TIMEOUT_MS    60000
-#define MAX_BODY           (16 * 1024 * 1024)
-#define MAX_HEADERS        200
-#define MAX_HEADER_BYTES   (64 * 1024)
-#define MAX_IDLE_SLOTS     8
+#define MAX_IDLE_SLOTS 8
 
 struct slot {
     struct list node;
@@ -29,32 +26,23 @@ struct slot {
 struct http_client {
     const struct curl_api *curl; /* NULL until the first call */
     char *ca_file, *user_agent, *unix_socket;
-    bool insecure;
+    bool insecure, curl_only;
+    struct plain_pool plain;
     pthread_mutex_t lock;
     struct list idle; /* struct slot */
     unsigned idle_count;
 };
 
-/* One call, while it runs. */
+/* One call through libcurl, while it runs. */
 struct transfer {
+    struct answer answer;
     struct http_client *client;
     const struct http_client_request *req;
-    struct http_client_response *resp;
     const struct curl_api *curl;
     struct slot *slot;
-    struct error *err;
-    int failed; /* negative: a callback ended the call, and filled err */
-    int64_t last_byte_ns;
-    size_t header_bytes;
-    bool told_headers;
     struct curl_slist *headers;
     char curl_text[CURL_ERROR_SIZE];
 };
-
-static const char *method_of(const struct http_client_request *req)
-{
-    return req->method ? req->method : "GET";
-}
 
 /* ---- client ---- */
 
@@ -72,6 +60,8 @@ int http_client_new(const struct http_client_config *config, struct http_client 
         xstrdup(config->user_agent ? config->user_agent : "gantry/" GANTRY_VERSION);
     c->unix_socket = copy(config->unix_socket);
     c->insecure = config->insecure;
+    c->curl_only = config->curl_only;
+    plain_pool_init(&c->plain, c->user_agent, c->unix_socket);
     pthread_mutex_init(&c->lock, NULL);
     list_init(&c->idle);
     *ret = c;
@@ -91,6 +81,7 @@ void http_client_free(struct http_client *c)
         return;
     list_for_each_safe (it, &c->idle)
         slot_free(c->curl, list_entry(it, struct slot, node));
+    plain_pool_fini(&c->plain);
     pthread_mutex_destroy(&c->lock);
     free(c->ca_file);
     free(c->user_agent);
@@ -146,94 +137,29 @@ static void slot_give(struct http_client *c, const struct curl_api *curl, struct
 
 /* ---- what curl gives us ---- */
 
-static void add_header(struct http_client_response *resp, const char *line, size_t len)
-{
-    const char *colon = memchr(line, ':', len);
-    if (!colon || resp->header_count >= MAX_HEADERS)
-        return;
-    struct http_header *h = &resp->headers[resp->header_count++];
-    const char *value = colon + 1, *end = line + len;
-    while (value < end && (*value == ' ' || *value == '\t'))
-        value++;
-    while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
-        end--;
-    h->name = arena_strndup(&resp->arena, line, (size_t)(colon - line));
-    h->value = arena_strndup(&resp->arena, value, (size_t)(end - value));
-}
-
-static void start_answer(struct http_client_response *resp, const char *line)
-{
-    const char *space = strchr(line, ' ');
-    resp->status = space ? atoi(space + 1) : 0;
-    if (!resp->headers)
-        resp->headers =
-            arena_new_array(&resp->arena, struct http_header, MAX_HEADERS + 1);
-    memset(resp->headers, 0, (MAX_HEADERS + 1) * sizeof(*resp->headers));
-    resp->header_count = 0;
-    str_clear(&resp->body);
-}
-
-/* Is this answer one that the caller gets to see? */
-static bool is_last(const struct transfer *t)
-{
-    if (t->resp->status < 200)
-        return false;
-    return !(t->req->max_redirects && t->resp->status >= 300 && t->resp->status < 400 &&
-             http_client_header(t->resp, "Location"));
-}
-
 static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 {
     struct transfer *t = ctx;
     size_t len = size * n, text = len;
-    t->last_byte_ns = clock_mono_ns();
-    t->header_bytes += len;
-    if (t->header_bytes > MAX_HEADER_BYTES) {
-        t->failed =
-            fail(t->err, E_LIMIT, "%s %s: the answer's headers are longer than %d bytes",
-                 method_of(t->req), t->req->url, MAX_HEADER_BYTES);
-        return 0;
-    }
     while (text && (data[text - 1] == '\n' || data[text - 1] == '\r'))
         text--;
-    if (text > 5 && strncmp(data, "HTTP/", 5) == 0) {
-        char line[64];
-        snprintf(line, sizeof(line), "%.*s", (int)(text < 60 ? text : 60), data);
-        start_answer(t->resp, line);
-    } else if (text) {
-        add_header(t->resp, data, text);
-    } else if (t->resp->on_headers && !t->told_headers && is_last(t)) {
-        t->told_headers = true;
-        t->failed = t->resp->on_headers(t->resp->ctx, t->resp, t->err);
-    }
-    return t->failed < 0 ? 0 : len;
+    return answer_line(&t->answer, data, text) < 0 ? 0 : len;
 }
 
 static size_t on_body(char *data, size_t size, size_t n, void *ctx)
 {
     struct transfer *t = ctx;
-    struct http_client_response *resp = t->resp;
-    size_t len = size * n,
-           max = t->req->max_body_bytes ? t->req->max_body_bytes : MAX_BODY;
-    t->last_byte_ns = clock_mono_ns();
-    if (resp->sink && resp->status / 100 == 2)
-        t->failed = resp->sink(resp->ctx, data, len, t->err);
-    else if (len > max - resp->body.len)
-        t->failed = fail(t->err, E_LIMIT, "%s %s: the answer is longer than %zu bytes",
-                         method_of(t->req), t->req->url, max);
-    else
-        str_addn(&resp->body, data, len);
-    return t->failed < 0 ? 0 : len;
+    return answer_body(&t->answer, data, size * n) < 0 ? 0 : size * n;
 }
 
 static size_t on_read(char *buf, size_t size, size_t n, void *ctx)
 {
     struct transfer *t = ctx;
-    int64_t got = t->req->read(t->req->read_ctx, buf, size * n, t->err);
-    t->last_byte_ns = clock_mono_ns();
+    int64_t got = t->req->read(t->req->read_ctx, buf, size * n, t->answer.err);
+    t->answer.last_byte_ns = clock_mono_ns();
     if (got >= 0)
         return (size_t)got;
-    t->failed = (int)got;
+    t->answer.failed = (int)got;
     return CURL_READFUNC_ABORT;
 }
 
@@ -244,7 +170,7 @@ static void set_body(struct transfer *t)
     const struct curl_api *curl = t->curl;
     const struct http_client_request *req = t->req;
     CURL *c = t->slot->easy;
-    const char *method = method_of(req);
+    const char *method = request_method(req);
     if (req->read) {
         curl->easy_setopt(c, CURLOPT_UPLOAD, 1L);
         curl->easy_setopt(c, CURLOPT_READFUNCTION, on_read);
@@ -272,7 +198,8 @@ static int set_headers(struct transfer *t)
         str_addf(&line, *h->value ? "%s: %s" : "%s;", h->name, h->value);
         if (strpbrk(str_text(&line), "\r\n")) {
             t->curl->slist_free_all(l);
-            return fail(t->err, E_INVALID, "the header %s holds a line's end", h->name);
+            return fail(t->answer.err, E_INVALID, "the header %s holds a line's end",
+                        h->name);
         }
         l = t->curl->slist_append(l, str_text(&line));
     }
@@ -298,9 +225,7 @@ static void set_connection(struct transfer *t)
     curl->easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     curl->easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl->easy_setopt(c, CURLOPT_USERAGENT, client->user_agent);
-    curl->easy_setopt(
-        c, CURLOPT_CONNECTTIMEOUT_MS,
-        (long)(req->connect_timeout_ms ? req->connect_timeout_ms : CONNECT_TIMEOUT_MS));
+    curl->easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)request_connect_ms(req));
     curl->easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)req->timeout_ms);
     curl->easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
     curl->easy_setopt(c, CURLOPT_TCP_KEEPIDLE, 30L);
@@ -349,9 +274,9 @@ static const char *advice(CURLcode rc)
 {
     switch (rc) {
     case CURLE_COULDNT_RESOLVE_HOST:
-        return "check the host's name and this machine's DNS";
+        return ADVICE_RESOLVE;
     case CURLE_COULDNT_CONNECT:
-        return "check that it runs there and that no firewall is between";
+        return ADVICE_CONNECT;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
         return "its certificate is not trusted here: give the CA's certificate, or allow "
@@ -360,7 +285,7 @@ static const char *advice(CURLcode rc)
     case CURLE_SSL_CONNECT_ERROR:
         return "it may speak plain HTTP there, not TLS";
     case CURLE_OPERATION_TIMEDOUT:
-        return "it may be overloaded or unreachable; try again later";
+        return ADVICE_TIMEOUT;
     default:
         return "try again";
     }
@@ -386,25 +311,26 @@ static enum error_code code_of(CURLcode rc)
 
 static int finish(struct transfer *t, CURLcode rc)
 {
-    if (t->failed < 0)
-        return t->failed;
+    if (t->answer.failed < 0)
+        return t->answer.failed;
     if (http_cancelled(t->req->cancel))
-        return fail(t->err, E_CANCELLED, "%s %s was cancelled", method_of(t->req),
-                    t->req->url);
+        return fail(t->answer.err, E_CANCELLED, "%s %s was cancelled",
+                    request_method(t->req), t->req->url);
     if (rc == CURLE_OK)
         return 0;
     enum error_code code = code_of(rc);
     const char *text = t->curl_text[0] ? t->curl_text : t->curl->easy_strerror(rc);
     if (code == E_INVALID)
-        return fail(t->err, code, "'%s' is no address for HTTP: %s", t->req->url, text);
-    return fail(t->err, code, "%s %s: %s (%s)", method_of(t->req), t->req->url, text,
-                advice(rc));
+        return fail(t->answer.err, code, "'%s' is no address for HTTP: %s", t->req->url,
+                    text);
+    return fail(t->answer.err, code, "%s %s: %s (%s)", request_method(t->req),
+                t->req->url, text, advice(rc));
 }
 
 static bool idle_too_long(const struct transfer *t, int64_t *ret_left_ms)
 {
-    int64_t max = t->req->idle_timeout_ms ? t->req->idle_timeout_ms : IDLE_TIMEOUT_MS;
-    *ret_left_ms = max - (clock_mono_ns() - t->last_byte_ns) / 1000000;
+    *ret_left_ms =
+        request_idle_ms(t->req) - (clock_mono_ns() - t->answer.last_byte_ns) / 1000000;
     return *ret_left_ms <= 0;
 }
 
@@ -425,11 +351,9 @@ static int run(struct transfer *t)
         if (!running)
             return finish(t, result_of(t));
         if (idle_too_long(t, &left_ms))
-            return fail(t->err, E_TIMEOUT, "%s %s: nothing came for %u ms (%s)",
-                        method_of(t->req), t->req->url,
-                        t->req->idle_timeout_ms ? t->req->idle_timeout_ms
-                                                : IDLE_TIMEOUT_MS,
-                        advice(CURLE_OPERATION_TIMEDOUT));
+            return fail(t->answer.err, E_TIMEOUT, "%s %s: nothing came for %lld ms (%s)",
+                        request_method(t->req), t->req->url,
+                        (long long)request_idle_ms(t->req), ADVICE_TIMEOUT);
         int wait = left_ms < 60000 ? (int)left_ms + 1 : 60000;
         t->curl->multi_poll(t->slot->multi, NULL, 0, wait, NULL);
     }
@@ -446,33 +370,41 @@ static void note_url(struct transfer *t)
 {
     char *url = NULL;
     t->curl->easy_getinfo(t->slot->easy, CURLINFO_EFFECTIVE_URL, &url);
-    t->resp->final_url = arena_strdup(&t->resp->arena, url ? url : t->req->url);
+    struct http_client_response *resp = t->answer.resp;
+    resp->final_url = arena_strdup(&resp->arena, url ? url : t->req->url);
 }
 
-int http_client_do(struct http_client *c, const struct http_client_request *req,
-                   struct http_client_response *resp, struct error *err)
+static int curl_do(struct http_client *c, const struct answer *answer)
 {
-    struct error local = ERROR_INIT; /* callbacks always find a place */
-    struct transfer t = {
-        .client = c, .req = req, .resp = resp, .err = err ? err : &local};
-    int r = slot_take(c, &t.curl, &t.slot, t.err);
+    struct transfer t = {.answer = *answer, .client = c, .req = answer->req};
+    int r = slot_take(c, &t.curl, &t.slot, t.answer.err);
     if (r < 0)
         return r;
-    t.last_byte_ns = clock_mono_ns();
+    t.answer.last_byte_ns = clock_mono_ns();
     r = set_up(&t);
     if (r == 0) {
         struct cancel_call call = {.wake = wake, .ctx = &t};
-        http_cancel_enter(req->cancel, &call);
+        http_cancel_enter(t.req->cancel, &call);
         t.curl->multi_add_handle(t.slot->multi, t.slot->easy);
         r = run(&t);
         t.curl->multi_remove_handle(t.slot->multi, t.slot->easy);
-        http_cancel_leave(req->cancel, &call);
+        http_cancel_leave(t.req->cancel, &call);
         note_url(&t);
     }
     t.curl->easy_reset(t.slot->easy); /* nothing may point at this frame */
     t.curl->slist_free_all(t.headers);
     slot_give(c, t.curl, t.slot);
     return r;
+}
+
+int http_client_do(struct http_client *c, const struct http_client_request *req,
+                   struct http_client_response *resp, struct error *err)
+{
+    struct error local = ERROR_INIT; /* callbacks always find a place */
+    struct answer answer = {.req = req, .resp = resp, .err = err ? err : &local};
+    if (!c->curl_only && plain_can(&c->plain, req))
+        return plain_do(&c->plain, &answer);
+    return curl_do(c, &answer);
 }
 
 const char *http_client_header(const struct http_client_response *resp, const char *name)

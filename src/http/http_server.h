@@ -39,7 +39,6 @@ struct http_stream {
     bool cut;     /* end it now, unfinished */
     bool ended;   /* the connection let it go */
     bool owner_closed;
-    bool pushed; /* the headers were pushed out of the kernel */
     void (*on_closed)(void *ctx);
     void *ctx;
     bool in_callback;

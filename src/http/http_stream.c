@@ -55,18 +55,6 @@ static size_t take(struct http_stream *st, char *buf, size_t max)
     return n;
 }
 
-/* MHD sends headers with "more follows"; when nothing does, the kernel would hold them for
- * 200 ms. Setting TCP_NODELAY pushes what is pending; on a Unix socket it does nothing. */
-static void push_headers(struct http_stream *st)
-{
-    if (st->pushed)
-        return;
-    st->pushed = true;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(st->req->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
-    setsockopt(info->connect_fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-}
-
 static ssize_t stream_read(void *cls, uint64_t pos, char *buf, size_t max)
 {
     struct request *r = cls;
@@ -80,7 +68,6 @@ static ssize_t stream_read(void *cls, uint64_t pos, char *buf, size_t max)
     } else if (st->closing) {
         n = MHD_CONTENT_READER_END_OF_STREAM;
     } else {
-        push_headers(st);
         request_suspend(r);
     }
     pthread_mutex_unlock(&r->lock);

@@ -162,6 +162,7 @@ static void a_put_that_fails_leaves_nothing_half(void **state)
             break;
         }
         assert_int_equal(r, step % 2 ? -E_IO : -E_FULL);
+        assert_int_equal(files_in_uploads(w), 0);
         restart(w); /* as after a crash there */
         w->s->io = &bad_disk;
         assert_int_equal(files_in_uploads(w), 0);

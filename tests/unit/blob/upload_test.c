@@ -245,6 +245,19 @@ static void a_failed_write_can_be_tried_again(void **state)
         blob_upload_release(u, 1);
     }
     fail_in = 0;
+    struct blob_digest first = digest("hello");
+    uint64_t size;
+    char other
+        [BLOB_UPLOAD_ID_SIZE]; /* what was half written does not stay behind the end */
+    start(w, other);
+    append(w, other, 0, "hello");
+    struct blob_upload *u = acquire(w, other);
+    fail_in = 2;
+    assert_int_equal(blob_upload_append(u, 5, " world", 6, &err), -E_FULL);
+    fail_in = 0;
+    assert_int_equal(blob_upload_finish(u, &first, &err), 0);
+    assert_int_equal(blob_open(w->s, &first, NULL, &size, &err), 0);
+    assert_int_equal(size, 5);
     append(w, id, 5, " world");
     half_writes = 0;
     assert_int_equal(blob_upload_finish(acquire(w, id), &d, &err), 0);

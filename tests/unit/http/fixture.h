@@ -163,6 +163,8 @@ static void act(struct http_request *req, const char *what)
                    (struct http_header[]){
                        {"Location", streq(what, "/loop") ? "/loop" : "/echo?moved"}, {0}},
                    "moved", 5, HTTP_COPY);
+    else if (streq(what, "/range"))
+        http_reply_text(req, 200, http_header(req, "Range"));
     else if (streq(what, "/size"))
         http_reply_head(req, 200, (struct http_header[]){{"X-Kind", "layer"}, {0}},
                         123456789);

@@ -5,6 +5,7 @@
 
 #include "base64.h"
 #include "http_client.h"
+#include "registry_private.h"
 #include "world.h"
 
 #define OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
@@ -769,6 +770,50 @@ static void pushing_what_is_being_deleted_is_safe(void **state)
     WAIT_FOR(!file_there(t, sha256(t, "churn")));
 }
 
+/* The file of a digest is about to be deleted when somebody pushes the same content. */
+static void a_push_between_question_and_deletion_wins(void **state)
+{
+    struct t *t = *state;
+    const char *d = push_blob(t, "web", "content");
+    atomic_store(&t->w.hold_next, true);
+    assert_int_equal(ask(t, "DELETE", F("/v2/web/blobs/%s", d), NULL, NULL, NULL, 0),
+                     202);
+    WAIT_FOR(atomic_load(&t->w.held) != NULL); /* "nobody names it": the deletion waits */
+    push_blob(t, "web", "content");
+    world_release(&t->w);
+    push_blob(t, "web", "later"); /* jobs run in order: that one is through */
+    push_blob(t, "web", "later still");
+    assert_int_equal(get(t, F("/v2/web/blobs/%s", d)), 200);
+    assert_string_equal(str_text(&t->r.body), "content");
+}
+
+static bool no_pins(struct registry *r)
+{
+    pthread_mutex_lock(&r->pin_lock);
+    bool none = list_empty(&r->pins);
+    pthread_mutex_unlock(&r->pin_lock);
+    return none;
+}
+
+/* Told unused while pinned, named again when unpinned: it stays. Named by nobody: it goes. */
+static void a_doomed_file_is_asked_about_again(void **state)
+{
+    struct t *t = *state;
+    const char *kept = push_blob(t, "web", "kept"), *gone = sha256(t, "gone");
+    blob_put(t->w.blobs, "gone", 4, NULL, NULL);
+    for (int i = 0; i < 2; i++) {
+        struct visit v = {.registry = t->w.registry};
+        assert_int_equal(blob_digest_parse(i ? gone : kept, &v.digest, NULL), 0);
+        visit_pin(&v);
+        registry_blob_unused(t->w.registry, i ? gone : kept);
+        assert_true(file_there(t, i ? gone : kept));
+        visit_unpin(&v);
+        WAIT_FOR(no_pins(t->w.registry));
+    }
+    assert_true(file_there(t, kept));
+    assert_false(file_there(t, gone));
+}
+
 static void housekeeping_finds_what_a_crash_left(void **state)
 {
     struct t *t = *state;
@@ -843,6 +888,8 @@ int main(void)
         CASE(subjects_may_come_later_and_fallback_tags_count),
         CASE(unnamed_files_go),
         CASE(pushing_what_is_being_deleted_is_safe),
+        CASE(a_push_between_question_and_deletion_wins),
+        CASE(a_doomed_file_is_asked_about_again),
         CASE(housekeeping_finds_what_a_crash_left),
         CASE(a_restart_keeps_images_and_uploads),
         CASE(what_is_not_there_is_said),

@@ -35,6 +35,8 @@ struct world {
     struct http_server *http;
     _Atomic int64_t later_ms;   /* added to the clock */
     atomic_int unused;          /* digests that ecr told unused */
+    atomic_bool hold_next;      /* the next job of a worker waits … */
+    struct job *_Atomic held;   /* … here, until world_release() */
     const char *_Atomic denied; /* an action that IAM refuses */
 };
 
@@ -85,7 +87,16 @@ static void world_work(void *ctx, void (*run)(void *arg), void *arg)
 {
     struct world_job *j = xcalloc(1, sizeof(*j));
     *j = (struct world_job){.job.run = world_job_run, .run = run, .arg = arg};
-    workers_submit(((struct world *)ctx)->workers, &j->job);
+    struct world *w = ctx;
+    if (atomic_exchange(&w->hold_next, false))
+        atomic_store(&w->held, &j->job);
+    else
+        workers_submit(w->workers, &j->job);
+}
+
+static inline void world_release(struct world *w)
+{
+    workers_submit(w->workers, atomic_exchange(&w->held, NULL));
 }
 
 static int world_authorize(void *ctx, struct core *core,
