@@ -150,6 +150,7 @@ int shell_start(struct core *core, struct store *store, struct shell **ret,
     pthread_cond_init(&sh->state_wakes, &attr);
     pthread_cond_init(&sh->commit_wakes, &attr);
     pthread_condattr_destroy(&attr);
+    *ret = sh; /* before the first task runs: it may already want to submit another */
     int r = pthread_create(&sh->commit_thread, NULL, commit_main, sh);
     if (r == 0)
         r = pthread_create(&sh->state_thread, NULL, state_main, sh);
@@ -157,7 +158,6 @@ int shell_start(struct core *core, struct store *store, struct shell **ret,
         return fail_errno(err, r, "start the state thread");
     pthread_setname_np(sh->state_thread, "state");
     pthread_setname_np(sh->commit_thread, "commit");
-    *ret = sh;
     return 0;
 }
 

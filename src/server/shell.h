@@ -34,6 +34,7 @@ struct shell_counters {
     uint64_t batch_bytes; /* keys and values */
 };
 
+/* *ret is set before the threads run: what they call may use it. */
 int shell_start(struct core *core, struct store *store, struct shell **ret,
                 struct error *err);
 void shell_submit(struct shell *sh, struct core_task *task);

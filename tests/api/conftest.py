@@ -38,7 +38,8 @@ class Server:
              "--listen", f"127.0.0.1:{self.port}", *self.options],
             stdout=subprocess.PIPE, stderr=open(f"{self.dir}/log", "a"), text=True)
         line = self.process.stdout.readline()
-        assert line.startswith("gantry ready: "), pathlib.Path(f"{self.dir}/log").read_text()
+        if not line.startswith("gantry ready: "):
+            pytest.fail(f"the server ended with {self.process.wait()}:\n" + self.log()[-500:])
         self.url = line.split()[-1]
         self.port = int(self.url.rsplit(":", 1)[1])
 

@@ -217,7 +217,10 @@ def test_all_kinds_of_members_survive(echo, name):
 @pytest.mark.parametrize('name', ['ecs', 'ecr'])
 def test_real_requests_are_understood(echo, name):
     service = load(MODELS[name])
+    table = json.loads((ROOT / 'api' / name / 'operations.json').read_text())
     for op_name in service.operation_names:
+        if table[op_name]['kind'] == 'absent':
+            continue
         operation = service.operation_model(op_name)
         for seed in range(5):
             params = Random(seed, ascii_only=True).value(operation.input_shape)
