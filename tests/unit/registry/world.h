@@ -240,6 +240,7 @@ static inline void world_stop(struct world *w)
     http_server_stop(w->http, 2000);
     shell_stop(w->shell);
     workers_stop(w->workers);
+    shell_free(w->shell);
     core_free(w->core);
     registry_free(w->registry);
     blob_store_close(w->blobs);
