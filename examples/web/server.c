@@ -206,7 +206,7 @@ static int turn(int listener)
         of[n] = NULL;
         polled[n++] = (struct pollfd){.fd = listener, .events = POLLIN};
     }
-    if (poll(polled, n, 1000) <= 0)
+    if (n == 0 || poll(polled, n, 1000) <= 0)
         return open;
     for (nfds_t i = 0; i < n; i++) {
         if (polled[i].revents == 0)

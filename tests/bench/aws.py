@@ -65,8 +65,8 @@ class Client:
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         return f"POST / HTTP/1.1\r\n{head}content-length: {len(data)}\r\n\r\n".encode() + data
 
-    def call(self, service, operation, **body):
-        headers, data = self.signed(service, operation, body)
+    def call(self, service_id, operation_name, **body):
+        headers, data = self.signed(service_id, operation_name, body)
         try:
             self.connection.request("POST", "/", data, headers)
             answer = self.connection.getresponse()
@@ -76,11 +76,11 @@ class Client:
             answer = self.connection.getresponse()
         text = answer.read()
         if answer.status != 200:
-            raise ApiError(f"{operation}: {answer.status} {text.decode(errors='replace')[:500]}")
+            raise ApiError(f"{operation_name}: {answer.status} {text.decode(errors='replace')[:500]}")
         return json.loads(text)
 
-    def ecs(self, operation, **body):
-        return self.call("ecs", operation, **body)
+    def ecs(self, operation_name, **body):
+        return self.call("ecs", operation_name, **body)
 
     def registry_login(self):
         data = self.call("ecr", "GetAuthorizationToken")["authorizationData"][0]

@@ -22,10 +22,25 @@ import starts  # noqa: E402
 PARTS = {"starts": starts, "service": service, "api": api, "registry": registry, "size": size}
 
 
-# cgroup2 with controllers beside v1 makes crun, and so Podman, refuse to start (gantry's agent
-# sees to that by itself); and Podman writes its networks into /var/lib/cni.
+# Where cgroup2 with controllers lies beside v1, crun, and so Podman, refuse to start (gantry's
+# agent sees to that by itself): all run over a tree of the v1 hierarchies alone. An unmounted
+# `unified` would not do: crun then writes plain files into the folder that is left. Podman
+# also writes its networks into /var/lib/cni.
 INSIDE = """
-    [ ! -e /sys/fs/cgroup/unified/cgroup.controllers ] || umount /sys/fs/cgroup/unified
+    cd /sys/fs/cgroup
+    if [ -e unified/cgroup.controllers ]; then
+        tree=$(mktemp -d)
+        mount -t tmpfs -o mode=755 cgroups "$tree"
+        for hierarchy in *; do
+            [ "$hierarchy" != unified ] && [ -d "$hierarchy" ] || continue
+            mkdir "$tree/$hierarchy"
+            mount --bind "$hierarchy" "$tree/$hierarchy"
+        done
+        mount --rbind "$tree" /sys/fs/cgroup
+        umount -l "$tree"
+        rmdir "$tree"
+    fi
+    cd "$OLDPWD"
     [ ! -d /var/lib/cni ] || mount -t tmpfs bench /var/lib/cni
     exec "$@"
 """

@@ -33,9 +33,12 @@ def gantry_service(folder, layer, program):
                    desiredCount=COUNT)
         host.await_true(lambda: running(COUNT), 120, f"{COUNT} running", 0.02)
         up = time.monotonic() - begun
+        tasks = client.ecs("ListTasks", serviceName="stay")["taskArns"]
         begun = time.monotonic()
         client.ecs("UpdateService", service="stay", desiredCount=0)
-        host.await_true(lambda: running(0), 120, "0 running", 0.02)
+        # The service's count drops when the tasks are told; they are gone when they say so.
+        host.await_true(lambda: all(t["lastStatus"] == "STOPPED" for t in client.ecs(
+            "DescribeTasks", tasks=tasks)["tasks"]), 120, f"{COUNT} stopped", 0.02)
         return up, time.monotonic() - begun
 
 
