@@ -40,7 +40,7 @@ static bool try_apart(void (*trial)(struct options *o, struct error *err),
         struct error err = ERROR_INIT;
         trial(o, &err);
         ssize_t n = write(ends[1], err.text, strlen(err.text));
-        _exit(err.code != E_OK || n < 0);
+        _exit(err.code != E_OK || n < 0 ? 1 : 0);
     }
     char buf[ERROR_TEXT_SIZE];
     fd_close(&ends[1]);

@@ -118,7 +118,7 @@ static int run(struct options *o, struct runtime *rt, const char *id, struct err
 int exec_command(struct options *o, struct error *err)
 {
     struct here here;
-    struct agent_container c;
+    struct agent_container c = {0};
     struct runtime *rt = NULL;
     if (geteuid() != 0)
         return fail(err, E_DENIED,

@@ -1,5 +1,6 @@
 /* `gantry logs`: a container's output, from its log file. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,8 @@
 #include "container_log.h"
 #include "here.h"
 
-#define LOOK_AGAIN_MS 1000
+#define LOOK_AGAIN_MS   1000
+#define LOOK_FOR_LOG_MS 100
 
 struct printer {
     bool timestamps;
@@ -83,14 +85,14 @@ static int open_log(struct options *o, const struct here *here, const char *cont
         int r = log_reader_open(path, options, ret, err);
         if (r != -E_NOTFOUND || !o->follow || stopped(o, here, container))
             return r;
-        usleep(100 * 1000);
+        poll(NULL, 0, LOOK_FOR_LOG_MS);
     }
 }
 
 int logs_command(struct options *o, struct error *err)
 {
     struct here here;
-    struct agent_container c;
+    struct agent_container c = {0};
     struct log_options options = {.tail = o->tail};
     struct log_reader *reader = NULL;
     const char *name = o->arg_count > 1 ? o->args[1] : o->container;

@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "fd.h"
+#include "signal_action.h"
 
 #define BACKOFF_FIRST_MS 50
 #define BACKOFF_MAX_MS   5000
@@ -36,8 +37,8 @@ static void become(const char **args, int write_end, pid_t parent)
     if (getppid() != parent)
         _exit(1);
     fcntl(write_end, F_SETFD, 0);
-    signal(SIGPIPE, SIG_DFL);
-    signal(SIGHUP, SIG_DFL);
+    signal_action(SIGPIPE, SIG_DFL);
+    signal_action(SIGHUP, SIG_DFL);
     sigprocmask(SIG_SETMASK, &none, NULL);
     execv("/proc/self/exe", (char *const *)args);
     _exit(127);

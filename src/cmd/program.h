@@ -8,6 +8,6 @@
 
 /* Like execvp(): a name with a slash is a path. ret (NULL: not wanted) gets the path. */
 bool program_find(const char *name, struct str *ret);
-/* What it prints on both streams, for at most 5 s and some kB. args: NULL-ended, args[0] the program. False
- * when it can't run or ends with failure. */
+/* What it prints on both streams, for at most 5 s and some kB. args: NULL-ended, args[0] is
+ * the program. False when it can't run or ends with failure. */
 bool program_say(const char *const *args, struct str *ret);

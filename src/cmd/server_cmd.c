@@ -10,6 +10,7 @@
 #include "layout.h"
 #include "ready.h"
 #include "server.h"
+#include "signal_action.h"
 
 static void on_stop_signal(int signo)
 {
@@ -30,9 +31,8 @@ static void stop_signals(int how)
 static void on_ready(void *ctx, const char *url)
 {
     struct options *o = ctx;
-    struct sigaction act = {.sa_handler = on_stop_signal};
-    sigaction(SIGTERM, &act, NULL);
-    sigaction(SIGINT, &act, NULL);
+    signal_action(SIGTERM, on_stop_signal);
+    signal_action(SIGINT, on_stop_signal);
     stop_signals(SIG_UNBLOCK);
     ready_say(o->ready_fd, url);
 }
@@ -57,7 +57,7 @@ int server_command(struct options *o, struct error *err)
     prctl(PR_SET_NAME, "gantry-server");
     log_init("server", o->log_level);
     stop_signals(SIG_BLOCK);
-    signal(SIGPIPE, SIG_IGN);
+    signal_action(SIGPIPE, SIG_IGN);
     int r = prepare(o, &l, err);
     umask(077);
     if (r == 0) {

@@ -138,11 +138,12 @@ static const char *text_of(json_t *row, const char *name)
 
 static int64_t amount(json_t *instance, const char *list, const char *name)
 {
-    json_t *it;
-    size_t i;
-    json_array_foreach (json_object_get(instance, list), i, it)
+    const json_t *all = json_object_get(instance, list);
+    for (size_t i = 0; i < json_array_size(all); i++) {
+        json_t *it = json_array_get(all, i);
         if (streq(text_of(it, "name"), name))
             return json_integer_value(json_object_get(it, "integerValue"));
+    }
     return 0;
 }
 
@@ -214,8 +215,7 @@ static void print_containers(json_t *rows)
 
 static void print_all(json_t *all)
 {
-    json_t *server = json_object_get(all, "server"), *it;
-    size_t i;
+    json_t *server = json_object_get(all, "server");
     printf("server  %s  %s", *text_of(server, "url") ? text_of(server, "url") : "-",
            text_of(server, "health"));
     if (*text_of(server, "reason"))
@@ -231,8 +231,9 @@ static void print_all(json_t *all)
         print_containers(json_object_get(all, "containers"));
     else
         puts("no containers on this machine");
-    json_array_foreach (json_object_get(all, "notes"), i, it)
-        fprintf(stderr, "gantry: %s\n", json_string_value(it));
+    const json_t *notes = json_object_get(all, "notes");
+    for (size_t i = 0; i < json_array_size(notes); i++)
+        fprintf(stderr, "gantry: %s\n", json_string_value(json_array_get(notes, i)));
 }
 
 int status_command(struct options *o, struct error *err)

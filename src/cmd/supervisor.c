@@ -17,6 +17,7 @@
 #include "log.h"
 #include "log_bound.h"
 #include "part.h"
+#include "signal_action.h"
 
 #define STOP_PATIENCE_NS (20 * INT64_C(1000000000))
 #define LOOK_AT_LOG_MS   60000
@@ -309,8 +310,8 @@ static int open_signals(int *ret_fd, struct error *err)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN); /* a terminal that closes is no order to stop */
+    signal_action(SIGPIPE, SIG_IGN);
+    signal_action(SIGHUP, SIG_IGN); /* a terminal that closes is no order to stop */
     *ret_fd = signalfd(-1, &set, SFD_CLOEXEC);
     return *ret_fd < 0 ? fail_errno(err, errno, "signalfd") : 0;
 }

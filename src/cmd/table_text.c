@@ -1,5 +1,6 @@
 #include "table_text.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -45,8 +46,9 @@ static size_t width_of(const struct table_text *t, size_t column)
 
 void table_text_print(const struct table_text *t, FILE *out)
 {
-    size_t widths[32] = {0};
-    for (size_t c = 0; c < t->columns && c < 32; c++)
+    size_t widths[TABLE_TEXT_COLUMNS_MAX] = {0};
+    assert(t->columns > 0 && t->columns <= TABLE_TEXT_COLUMNS_MAX);
+    for (size_t c = 0; c < t->columns; c++)
         widths[c] = width_of(t, c);
     for (size_t i = 0; i < t->count; i++) {
         size_t column = i % t->columns;

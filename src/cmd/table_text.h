@@ -9,6 +9,8 @@
 
 #include "arena.h"
 
+#define TABLE_TEXT_COLUMNS_MAX 16
+
 struct table_text {
     struct arena arena;
     char **cells; /* heads first, row by row */
