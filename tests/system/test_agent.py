@@ -78,7 +78,7 @@ class Agent:
 
     def purge(self):
         if self.process and self.process.poll() is None:
-            self.term()
+            assert self.term() == 0
         self.output('purge')
 
     def leftovers(self):
@@ -296,7 +296,7 @@ def test_volumes(agent, server, scratch):
     server.wait_status(task, 'STOPPED')
     assert agent.log_of(task, 'writer') == ['from the image']
     assert agent.log_of(task, 'reader')[0] == 'x'
-    assert agent.log_of(task, 'reader')[-1] == 'read-only'
+    assert 'read-only' in agent.log_of(task, 'reader')
     assert (host / 'file').read_text() == 'y\n'
     assert not (agent.data / 'tasks' / task / 'volumes').exists()
 
