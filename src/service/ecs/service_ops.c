@@ -165,30 +165,50 @@ static int not_offered(struct call *c, const char *what)
                       "%s are not offered by this gantry.", what);
 }
 
+/* Parts of a service that need what this server does not have. */
+struct service_extras {
+    size_t load_balancers, registries, volumes, lattice;
+    const struct ecs_service_connect_configuration *connect;
+    const char *platform_version;
+};
+
+static int extras_check(struct call *c, const struct service_extras *x)
+{
+    if (x->load_balancers)
+        return not_offered(c, "Load balancers");
+    if (x->registries)
+        return not_offered(c, "Service registries");
+    if (x->connect && x->connect->enabled.v)
+        return not_offered(c, "Service Connect namespaces");
+    if (x->volumes)
+        return not_offered(c, "Volumes configured at launch");
+    if (x->lattice)
+        return not_offered(c, "VPC Lattice target groups");
+    if (x->platform_version)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "The platform version must be null when specifying an EC2 launch "
+                          "type.");
+    return 0;
+}
+
 /* ---- CreateService ---- */
 
 static int create_offered(struct call *c, const struct ecs_create_service_request *in)
 {
+    struct service_extras extras = {
+        .load_balancers = in->load_balancers.n,
+        .registries = in->service_registries.n,
+        .volumes = in->volume_configurations.n,
+        .lattice = in->vpc_lattice_configurations.n,
+        .connect = in->service_connect_configuration,
+        .platform_version = in->platform_version,
+    };
     if (in->scheduling_strategy == ECS_SCHEDULING_STRATEGY_DAEMON)
         return not_offered(c, "Services with scheduling strategy DAEMON");
     if (in->deployment_controller &&
         in->deployment_controller->type != ECS_DEPLOYMENT_CONTROLLER_TYPE_ECS)
         return not_offered(c, "Deployment controllers other than ECS");
-    if (in->load_balancers.n)
-        return not_offered(c, "Load balancers");
-    if (in->service_registries.n)
-        return not_offered(c, "Service registries");
-    if (in->service_connect_configuration && in->service_connect_configuration->enabled.v)
-        return not_offered(c, "Service Connect namespaces");
-    if (in->volume_configurations.n)
-        return not_offered(c, "Volumes configured at launch");
-    if (in->vpc_lattice_configurations.n)
-        return not_offered(c, "VPC Lattice target groups");
-    if (in->platform_version)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "The platform version must be null when specifying an EC2 launch "
-                          "type.");
-    return 0;
+    return extras_check(c, &extras);
 }
 
 static int create_check(struct call *c, const struct ecs_create_service_request *in)
@@ -314,21 +334,15 @@ static int service_require(struct call *c, const char *cluster, const char *refe
 
 static int update_offered(struct call *c, const struct ecs_update_service_request *in)
 {
-    if (in->load_balancers.n)
-        return not_offered(c, "Load balancers");
-    if (in->service_registries.n)
-        return not_offered(c, "Service registries");
-    if (in->service_connect_configuration && in->service_connect_configuration->enabled.v)
-        return not_offered(c, "Service Connect namespaces");
-    if (in->volume_configurations.n)
-        return not_offered(c, "Volumes configured at launch");
-    if (in->vpc_lattice_configurations.n)
-        return not_offered(c, "VPC Lattice target groups");
-    if (in->platform_version)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "The platform version must be null when specifying an EC2 launch "
-                          "type.");
-    return 0;
+    struct service_extras extras = {
+        .load_balancers = in->load_balancers.n,
+        .registries = in->service_registries.n,
+        .volumes = in->volume_configurations.n,
+        .lattice = in->vpc_lattice_configurations.n,
+        .connect = in->service_connect_configuration,
+        .platform_version = in->platform_version,
+    };
+    return extras_check(c, &extras);
 }
 
 /* Settings that start no deployment. */

@@ -26,7 +26,7 @@ enum ecs_taskdef_fault {
 };
 
 #define TASKDEF_MAX_CONTAINERS 10
-#define TASKDEF_MAX_BYTES      (64 * 1024) /* as JSON, after normalisation */
+#define TASKDEF_MAX_BYTES      (64 * 1024) /* as JSON, as it was sent */
 
 struct ecs_taskdef_error {
     enum ecs_taskdef_fault fault;
