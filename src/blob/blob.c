@@ -87,7 +87,7 @@ static int make_folder_of(struct blob_store *s, char *path, struct error *err)
     if (mkdir(path, 0700) < 0)
         return errno == EEXIST ? 0 : fail_errno(err, errno, "making '%s'", path);
     char parent[BLOB_PATH_SIZE];
-    strcpy(parent, path);
+    snprintf(parent, sizeof(parent), "%s", path);
     *strrchr(parent, '/') = '\0';
     return sync_folder(s, parent, err);
 }
@@ -97,7 +97,7 @@ int blob_settle(struct blob_store *s, int fd, const char *path,
 {
     char to[BLOB_PATH_SIZE], folder[BLOB_PATH_SIZE];
     blob_file_path(s, d, to);
-    strcpy(folder, to);
+    memcpy(folder, to, sizeof(folder));
     int r = 0;
     if (s->io->fsync(fd) < 0)
         r = fail_errno(err, errno, "syncing '%s'", path);

@@ -116,7 +116,7 @@ int blob_upload_create(struct blob_store *s, enum blob_algorithm algorithm,
         unlink(path);
         return fail(err, E_LIMIT, "%d uploads are open already", BLOB_MAX_UPLOADS);
     }
-    strcpy(ret_id, id);
+    memcpy(ret_id, id, sizeof(id));
     return 0;
 }
 

@@ -1,7 +1,6 @@
 #include "http_answer.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
@@ -28,10 +27,13 @@ static void add_header(struct http_client_response *resp, const char *line, size
 /* A status line: also after 1xx and after a redirect, so what was there is forgotten. */
 static void start(struct http_client_response *resp, const char *line, size_t len)
 {
-    char text[64];
-    snprintf(text, sizeof(text), "%.*s", (int)(len < 60 ? len : 60), line);
-    const char *space = strchr(text, ' ');
-    resp->status = space ? atoi(space + 1) : 0;
+    const char *space = memchr(line, ' ', len);
+    char digits[4] = "";
+    int64_t status = 0;
+    if (space && line + len - space > 3)
+        memcpy(digits, space + 1, 3);
+    str_to_i64(digits, 0, 999, &status);
+    resp->status = (int)status;
     if (!resp->headers)
         resp->headers =
             arena_new_array(&resp->arena, struct http_header, MAX_HEADERS + 1);

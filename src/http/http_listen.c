@@ -42,7 +42,7 @@ static int parse_ip(const char *listen, union address *ret, socklen_t *ret_len,
     snprintf(host, sizeof(host), "%.*s", (int)(colon - listen), listen);
     size_t len = strlen(host);
     if (streq(host, "localhost"))
-        strcpy(host, "127.0.0.1");
+        snprintf(host, sizeof(host), "127.0.0.1");
     if (inet_pton(AF_INET, host, &ret->in.sin_addr) == 1) {
         ret->in.sin_family = AF_INET;
         ret->in.sin_port = htons((uint16_t)port);
@@ -68,8 +68,8 @@ static int parse_unix(struct http_server *s, const char *path, union address *re
                     "'%s' is too long for a socket's path (at most %zu bytes)", path,
                     sizeof(ret->un.sun_path) - 1);
     ret->un.sun_family = AF_UNIX;
-    strcpy(ret->un.sun_path, path);
-    strcpy(s->unix_path, path);
+    snprintf(ret->un.sun_path, sizeof(ret->un.sun_path), "%s", path);
+    snprintf(s->unix_path, sizeof(s->unix_path), "%s", path);
     *ret_len = sizeof(ret->un);
     return 0;
 }

@@ -184,8 +184,8 @@ static int bad_answer(struct plain *p)
 
 static int read_head(struct plain *p)
 {
-    const char *line;
-    size_t len;
+    const char *line = "";
+    size_t len = 0;
     do {
         int r = next_line(p, &line, &len);
         if (r < 0)
@@ -235,8 +235,8 @@ static int read_bytes(struct plain *p, uint64_t left)
 
 static int read_chunks(struct plain *p)
 {
-    const char *line;
-    size_t len;
+    const char *line = "";
+    size_t len = 0;
     for (;;) {
         char *end;
         int r = next_line(p, &line, &len);

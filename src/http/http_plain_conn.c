@@ -41,7 +41,7 @@ bool plain_url_parse(const char *text, struct url *ret)
     snprintf(ret->host, sizeof(ret->host), "%.*s", (int)len, host);
     snprintf(ret->port, sizeof(ret->port), "%.*s", (int)port_len, colon ? colon + 1 : "");
     if (!colon)
-        strcpy(ret->port, "80");
+        snprintf(ret->port, sizeof(ret->port), "80");
     ret->path = end;
     return str_to_i64(ret->port, 1, 65535, &port);
 }
@@ -150,7 +150,7 @@ static int connect_unix(struct plain *p, const char *path)
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof(un.sun_path))
         return fail(p->t->err, E_INVALID, "'%s' is too long for a socket's path", path);
-    strcpy(un.sun_path, path);
+    snprintf(un.sun_path, sizeof(un.sun_path), "%s", path);
     return finish_connect(p, (const struct sockaddr *)&un, sizeof(un));
 }
 

@@ -1,6 +1,7 @@
 /* Long answers. A stream is a queue of pieces between any thread that sends and the I/O
  * thread that has the connection. When the queue is empty the reader suspends the
  * connection, and the next send resumes it; both under the request's lock (see http.c). */
+#include <assert.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -156,6 +157,7 @@ struct http_stream *http_reply_stream(struct http_request *req, int status,
 
 static void append(struct http_stream *st, const char *data, size_t len)
 {
+    assert(st->pieces.prev); /* a list is never without ends; the analyser asks */
     struct piece *last =
         list_empty(&st->pieces) ? NULL : list_entry(st->pieces.prev, struct piece, node);
     size_t room = last ? last->cap - last->len : 0;

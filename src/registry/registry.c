@@ -211,7 +211,7 @@ int registry_read_manifest(void *registry, const char *digest, struct str *ret)
     struct registry *r = registry;
     struct blob_digest d;
     AUTO_FD fd = -1;
-    uint64_t size;
+    uint64_t size = 0;
     int rc = blob_digest_parse(digest, &d, NULL);
     if (rc == 0)
         rc = blob_open(r->config.blobs, &d, &fd, &size, NULL);

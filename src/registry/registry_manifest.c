@@ -111,8 +111,7 @@ static int read_image(struct arena *a, const json_t *j, struct manifest_facts *f
     if (!json_is_array(layers) || json_array_size(layers) > MANIFEST_MAX_ENTRIES)
         return fail(err, E_INVALID, "layers must be a list of at most %d descriptors",
                     MANIFEST_MAX_ENTRIES);
-    json_array_foreach(layers, i, layer)
-    {
+    json_array_foreach (layers, i, layer) {
         r = descriptor_read(a, layer, "a layer", &d, err);
         if (r < 0)
             return r;
@@ -131,8 +130,7 @@ static int read_index(struct arena *a, const json_t *j, struct manifest_facts *f
         return fail(err, E_INVALID, "manifests must be a list of at most %d descriptors",
                     MANIFEST_MAX_ENTRIES);
     f->m.children.set = true;
-    json_array_foreach(manifests, i, child)
-    {
+    json_array_foreach (manifests, i, child) {
         struct descriptor d = {0};
         int r = descriptor_read(a, child, "an entry of manifests", &d, err);
         if (r < 0)
@@ -155,8 +153,7 @@ static int read_annotations(struct arena *a, const json_t *j, struct manifest_fa
         return fail(err, E_INVALID, "annotations must be an object of at most %d strings",
                     MAX_ANNOTATIONS);
     f->m.annotations.set = true;
-    json_object_foreach(map, key, value)
-    {
+    json_object_foreach (map, key, value) {
         if (!json_is_string(value))
             return fail(err, E_INVALID, "the annotation '%.80s' is no string", key);
         struct string_entry *e = LIST_PUSH(a, &f->m.annotations);
@@ -215,7 +212,7 @@ static int find_type(struct arena *a, const json_t *j, const char *content_type,
 }
 
 int registry_manifest_parse(struct arena *a, const char *content_type, const void *data,
-                   size_t len, struct manifest_facts *ret, struct error *err)
+                            size_t len, struct manifest_facts *ret, struct error *err)
 {
     struct manifest_facts f = {0};
     AUTO_JSON *j = load(data, len, err);
@@ -249,8 +246,7 @@ int manifest_each_child(struct arena *a, const void *data, size_t len,
     size_t i;
     if (!json_is_array(list))
         return fail(err, E_INVALID, "it has no manifests");
-    json_array_foreach(list, i, child)
-    {
+    json_array_foreach (list, i, child) {
         struct descriptor d = {0};
         const char *type;
         if (descriptor_read(a, child, "an entry", &d, NULL) < 0 ||

@@ -25,7 +25,7 @@ struct manifest_facts {
 
 /* content_type may be NULL: then the body's own mediaType counts. */
 int registry_manifest_parse(struct arena *a, const char *content_type, const void *data,
-                   size_t len, struct manifest_facts *ret, struct error *err);
+                            size_t len, struct manifest_facts *ret, struct error *err);
 
 /* Calls for each descriptor of an index (the fallback tag of referrers): its JSON text and
  * its digest, in the arena. E_INVALID when it is no index. */

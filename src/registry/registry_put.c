@@ -125,8 +125,9 @@ static void read_manifest(struct visit *v)
     struct error err = ERROR_INIT;
     if (!name_it(v, &err)) {
         visit_refuse(v, 400, "DIGEST_INVALID", "%s", err.text);
-    } else if (registry_manifest_parse(v->a, http_header(v->req, "Content-Type"), v->req->body,
-                              v->req->body_len, &v->facts, &err) < 0) {
+    } else if (registry_manifest_parse(v->a, http_header(v->req, "Content-Type"),
+                                       v->req->body, v->req->body_len, &v->facts,
+                                       &err) < 0) {
         visit_refuse(v, 400, "MANIFEST_INVALID", "%s", err.text);
     } else {
         v->facts.m.digest = v->digest_text;

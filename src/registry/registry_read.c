@@ -42,8 +42,8 @@ static void send_blob(struct visit *v)
 {
     struct error err = ERROR_INIT;
     struct head h;
-    int fd;
-    uint64_t size, first = 0, length;
+    int fd = -1;
+    uint64_t size = 0, first = 0, length;
     if (blob_open(v->registry->config.blobs, &v->digest, &fd, &size, &err) < 0) {
         visit_refuse_error(v, &err);
         visit_answer_refusal(v);
@@ -135,8 +135,8 @@ static void send_manifest(struct visit *v)
 {
     struct error err = ERROR_INIT;
     struct head h;
-    int fd;
-    uint64_t size;
+    int fd = -1;
+    uint64_t size = 0;
     int r = blob_digest_parse(v->digest_text, &v->digest, &err);
     if (r == 0)
         r = blob_open(v->registry->config.blobs, &v->digest, &fd, &size, &err);

@@ -225,7 +225,7 @@ static void work_acquire(struct visit *v)
 static bool take_id(struct visit *v)
 {
     if (strlen(v->route.reference) == BLOB_UPLOAD_ID_SIZE - 1) {
-        strcpy(v->upload_id, v->route.reference);
+        memcpy(v->upload_id, v->route.reference, sizeof(v->upload_id));
         return true;
     }
     visit_refuse(v, 404, "BLOB_UPLOAD_UNKNOWN", "no such upload");

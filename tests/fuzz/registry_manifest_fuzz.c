@@ -21,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct string_list tags = {0};
     uint64_t first, length;
     registry_manifest_parse(&a, NULL, data, size, &facts, &err);
-    registry_manifest_parse(&a, "application/vnd.oci.image.index.v1+json", data, size, &facts, &err);
+    registry_manifest_parse(&a, "application/vnd.oci.image.index.v1+json", data, size,
+                            &facts, &err);
     manifest_each_child(&a, data, size, ignore, NULL, &err);
     const char *text = arena_strndup(&a, (const char *)data, size);
     route_parse(&a, text, &route);
