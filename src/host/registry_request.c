@@ -67,6 +67,11 @@ static void reset_response(struct try *t)
     }
 }
 
+static bool is_redirect(int status)
+{
+    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
 static int send_once(struct try *t, struct error *err)
 {
     AUTO_STR url = STR_INIT;
@@ -90,6 +95,14 @@ static int send_once(struct try *t, struct error *err)
         .max_body_bytes = t->req->max_body_bytes,
         .cancel = t->s->cancel,
     };
+    /* Plain HTTP without redirects needs no libcurl; our own registry never redirects. */
+    if (str_starts(t->base, "http://"))
+        h.max_redirects = 0;
+    reset_response(t);
+    int r = http_client_do(t->s->http, &h, t->resp, err);
+    if (r < 0 || h.max_redirects || !is_redirect(t->resp->status))
+        return r;
+    h.max_redirects = MAX_REDIRECTS;
     reset_response(t);
     return http_client_do(t->s->http, &h, t->resp, err);
 }
