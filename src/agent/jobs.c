@@ -335,7 +335,7 @@ void job_settle(struct container *c)
 static void clean_work(struct job *j)
 {
     if (j->task->clean_tries > 0) /* the last try failed */
-        usleep(200000u << j->task->clean_tries);
+        usleep(200000u << j->task->clean_tries); /* banned: a worker waits for the kernel */
     j->r = work_clean(j->engine->host, j->task, &j->err);
 }
 

@@ -21,7 +21,7 @@ static int read_status(struct reply *r, struct error *err)
     if (strncmp(s, "HTTP/1.", 7) != 0 || (s[7] != '0' && s[7] != '1') || s[8] != ' ' ||
         strspn(s + 9, "0123456789") != 3)
         return fail(err, E_PROTOCOL, "not an HTTP response: '%.40s'", s);
-    r->status = atoi(s + 9);
+    r->status = (s[9] - '0') * 100 + (s[10] - '0') * 10 + (s[11] - '0');
     r->keep_alive = s[7] == '1';
     r->state = REPLY_HEADER;
     return 0;

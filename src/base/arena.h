@@ -21,7 +21,10 @@ struct arena {
     size_t used_bytes;        /* handed out since init or reset */
 };
 
-#define ARENA_INIT {0}
+#define ARENA_INIT                                                                       \
+    {                                                                                    \
+        0                                                                                \
+    }
 
 void arena_free(struct arena *a);  /* releases all; the arena is empty and usable */
 void arena_reset(struct arena *a); /* as free, but keeps one block for the next use */
@@ -29,8 +32,8 @@ void arena_reset(struct arena *a); /* as free, but keeps one block for the next 
 /* Zeroed memory, aligned for any type; size 0 gives a valid unique pointer. */
 void *arena_alloc(struct arena *a, size_t size);
 void *arena_array(struct arena *a, size_t count, size_t size); /* checks overflow */
-#define arena_new(a, type)           ((type *)arena_alloc((a), sizeof(type)))
-#define arena_new_array(a, type, n)  ((type *)arena_array((a), (n), sizeof(type)))
+#define arena_new(a, type)          ((type *)arena_alloc((a), sizeof(type)))
+#define arena_new_array(a, type, n) ((type *)arena_array((a), (n), sizeof(type)))
 
 void *arena_copy(struct arena *a, const void *data, size_t size);
 char *arena_strdup(struct arena *a, const char *s); /* NULL gives NULL */

@@ -42,7 +42,10 @@ struct error {
     char text[ERROR_TEXT_SIZE];
 };
 
-#define ERROR_INIT {.code = E_OK}
+#define ERROR_INIT                                                                       \
+    {                                                                                    \
+        .code = E_OK                                                                     \
+    }
 
 /* Fills err (NULL allowed) and returns -code. */
 int fail(struct error *err, enum error_code code, const char *fmt, ...)

@@ -16,7 +16,10 @@ struct str {
     size_t len, cap;
 };
 
-#define STR_INIT {0}
+#define STR_INIT                                                                         \
+    {                                                                                    \
+        0                                                                                \
+    }
 #define AUTO_STR __attribute__((cleanup(str_free))) struct str
 
 void str_free(struct str *s);

@@ -88,7 +88,7 @@ bool core_has_batch(const struct core *core)
 
 void core_batch_deliver(struct core_batch *batch)
 {
-    list_for_each_safe(it, &batch->outbound) {
+    list_for_each_safe (it, &batch->outbound) {
         list_remove(it);
         struct outbound *out = list_entry(it, struct outbound, link);
         out->deliver(out);

@@ -160,7 +160,7 @@ static int load_one(void *ctx, const char *key, const void *value, size_t len,
 
 int tables_load(struct core *core, struct store *store, struct error *err)
 {
-    list_for_each(it, &core->tables) {
+    list_for_each (it, &core->tables) {
         struct loader l = {.table = list_entry(it, struct table, link)};
         int r = store_load_all(store, l.table->type->prefix, load_one, &l, err);
         if (r < 0)
@@ -168,7 +168,7 @@ int tables_load(struct core *core, struct store *store, struct error *err)
         if (!l.table->type->loaded)
             continue;
         struct object *o, *next;
-        RB_FOREACH_SAFE(o, object_tree, &l.table->objects, next) {
+        RB_FOREACH_SAFE (o, object_tree, &l.table->objects, next) {
             r = l.table->type->loaded(core, o, err);
             if (r < 0)
                 return wrap(err, "record '%s'", o->key);
@@ -180,7 +180,7 @@ int tables_load(struct core *core, struct store *store, struct error *err)
 static void table_free(struct core *core, struct table *t)
 {
     struct object *o, *next;
-    RB_FOREACH_SAFE(o, object_tree, &t->objects, next) {
+    RB_FOREACH_SAFE (o, object_tree, &t->objects, next) {
         if (t->type->unlink)
             t->type->unlink(core, o);
         object_release(o);

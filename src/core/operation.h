@@ -23,7 +23,7 @@ struct operation {
     const struct wire_operation *wire;
     int (*run)(struct call *, const void *in, void *out);
     enum operation_kind kind;
-    const char *action;                 /* IAM action */
-    const char *const *resources;       /* ARN patterns, NULL-ended */
-    const char *const *condition_keys;  /* NULL-ended */
+    const char *action;                /* IAM action */
+    const char *const *resources;      /* ARN patterns, NULL-ended */
+    const char *const *condition_keys; /* NULL-ended */
 };

@@ -93,7 +93,8 @@ static void deliver(struct outbound *out)
 }
 
 static void send_message(struct core *core, struct connection *conn,
-                         enum message_kind kind, const struct gantry_host_message *content)
+                         enum message_kind kind,
+                         const struct gantry_host_message *content)
 {
     struct message *m = xcalloc(1, sizeof(*m));
     m->out.deliver = deliver;
@@ -188,7 +189,7 @@ void fleet_free(struct fleet *f)
         return;
     ecs_set_host_ops(f->core, NULL, NULL);
     struct connection *conn, *next;
-    HASH_ITER(hh, f->connections, conn, next) {
+    HASH_ITER (hh, f->connections, conn, next) {
         HASH_DELETE(hh, f->connections, conn);
         wake_cancel(f->core, &conn->ping);
         http_stream_close(conn->stream);

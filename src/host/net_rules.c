@@ -104,8 +104,7 @@ static int our_rules(const json_t *chain, const struct net_names *n, struct str 
         return r;
     size_t i;
     json_t *item;
-    json_array_foreach(json_object_get(root, "nftables"), i, item)
-    {
+    json_array_foreach (json_object_get(root, "nftables"), i, item) {
         const json_t *rule = json_object_get(item, "rule");
         if (!streq(json_string_value(json_object_get(rule, "comment")), comment))
             continue;
@@ -144,8 +143,7 @@ static int each_forward(const struct net_names *n, bool allow, struct str *scrip
         return r;
     size_t i;
     json_t *item;
-    json_array_foreach(json_object_get(root, "nftables"), i, item)
-    {
+    json_array_foreach (json_object_get(root, "nftables"), i, item) {
         const json_t *chain = json_object_get(item, "chain");
         bool forward =
             streq(json_string_value(json_object_get(chain, "hook")), "forward") &&

@@ -69,7 +69,8 @@ static void reset_response(struct try *t)
 
 static bool is_redirect(int status)
 {
-    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+    return status == 301 || status == 302 || status == 303 || status == 307 ||
+           status == 308;
 }
 
 static int send_once(struct try *t, struct error *err)

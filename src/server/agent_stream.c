@@ -49,8 +49,9 @@ static void run(struct core *core, struct core_task *task)
     }
     if (!sc->instance_arn || !arn_parse(&sc->arena, sc->instance_arn, &arn) ||
         !streq(arn.account, who.account_id)) {
-        refuse_later(core, sc, 400, "containerInstanceArn must name an instance of the "
-                                    "caller's account.");
+        refuse_later(core, sc, 400,
+                     "containerInstanceArn must name an instance of the "
+                     "caller's account.");
         return;
     }
     if (fleet_connect(sc->server->fleet, core, sc->req, sc->instance_arn, &err) < 0) {
@@ -63,8 +64,10 @@ static void run(struct core *core, struct core_task *task)
 
 static int hex_value(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
 }
 
 /* The decoded value of one query parameter; NULL when absent. */

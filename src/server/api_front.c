@@ -99,8 +99,8 @@ static void answer(struct http_request *req, struct wire_response *response)
     struct http_header headers[16];
     size_t n = 0;
     while (n + 1 < 16 && response->headers[n].name) {
-        headers[n] = (struct http_header){response->headers[n].name,
-                                          response->headers[n].value};
+        headers[n] =
+            (struct http_header){response->headers[n].name, response->headers[n].value};
         n++;
     }
     headers[n] = (struct http_header){0};

@@ -41,9 +41,11 @@ static int keys_parse(const char *path, const char *text, struct root_keys *ret,
     json_error_t why;
     const char *id = NULL, *secret = NULL;
     json_t *root = json_loads(text, 0, &why);
-    int ok = root && json_unpack(root, "{s:s, s:s}", "accessKeyId", &id,
-                                 "secretAccessKey", &secret) == 0 &&
-             strlen(id) < sizeof(ret->access_key_id) && strlen(secret) < sizeof(ret->secret);
+    int ok = root &&
+             json_unpack(root, "{s:s, s:s}", "accessKeyId", &id, "secretAccessKey",
+                         &secret) == 0 &&
+             strlen(id) < sizeof(ret->access_key_id) &&
+             strlen(secret) < sizeof(ret->secret);
     if (ok) {
         snprintf(ret->access_key_id, sizeof(ret->access_key_id), "%s", id);
         snprintf(ret->secret, sizeof(ret->secret), "%s", secret);
@@ -93,9 +95,9 @@ int authenticate(const struct authenticator *auth, struct arena *a,
         return refuse(sigv4_denial(given->failure), given->failure_text, ret_denial,
                       ret_text);
     if (auth->dev) {
-        identify(a, is_account_id(sig->access_key_id) ? sig->access_key_id
-                                                      : auth->account_id,
-                 sig->access_key_id, ret);
+        identify(
+            a, is_account_id(sig->access_key_id) ? sig->access_key_id : auth->account_id,
+            sig->access_key_id, ret);
         return 0;
     }
     if (given->failure != SIGV4_OK)

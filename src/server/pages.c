@@ -20,7 +20,8 @@ void page_health(struct server *s, struct http_request *req)
 {
     if (!reads(req))
         return;
-    static const struct http_header headers[] = {{"Content-Type", "application/json"}, {0}};
+    static const struct http_header headers[] = {{"Content-Type", "application/json"},
+                                                 {0}};
     struct error err;
     bool room = store_room(s->store, 0, &err) == 0;
     char *text = arena_printf(&req->arena,

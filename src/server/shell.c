@@ -120,7 +120,7 @@ static void *state_main(void *arg)
             take_round(sh, &round);
         }
         pthread_mutex_unlock(&sh->lock);
-        list_for_each_safe(it, &round) {
+        list_for_each_safe (it, &round) {
             list_remove(it);
             core_execute(sh->core, list_entry(it, struct core_task, link));
         }

@@ -4,8 +4,8 @@
 #include <stdio.h>
 
 #include "pattern.h"
-#include "report.h"
 #include "slot.h"
+#include "wire_report.h"
 
 static void check(struct wire_report *r, const struct wire_path *path,
                   const struct wire_shape *shape, const void *value);

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "protocol.h"
-#include "report.h"
+#include "wire_report.h"
 
 /* ---- forms: query and EC2 query ---- */
 

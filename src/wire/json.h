@@ -2,7 +2,7 @@
  * Owns: nothing. Threads: any. Fails: decoding, -E_INVALID with the report filled. */
 #pragma once
 
-#include "report.h"
+#include "wire_report.h"
 
 /* Reads a body by wire names into `root`, which may hold members from elsewhere already.
  * Values are not checked: the caller does that once all parts are read (check_value). */

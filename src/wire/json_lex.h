@@ -6,7 +6,7 @@
  * Fails: -E_INVALID with the report filled. */
 #pragma once
 
-#include "report.h"
+#include "wire_report.h"
 
 struct json_text {
     const char *start, *p, *end;

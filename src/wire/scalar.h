@@ -4,7 +4,7 @@
  * Fails: scalar_read() reports a value that is not of its type. */
 #pragma once
 
-#include "report.h"
+#include "wire_report.h"
 
 /* Reads `text` into an element-form slot of the shape (no list, map or structure). */
 int scalar_read(struct wire_report *r, const struct wire_path *path, struct arena *a,

@@ -26,5 +26,4 @@ char *canonical_string_to_sign(struct arena *a, const char *date, const char *sc
                                const struct str *canonical);
 
 /* Hexadecimal signature of the text under a day's key. */
-void canonical_sign(const uint8_t key[static 32], const char *text,
-                    char ret[static 65]);
+void canonical_sign(const uint8_t key[static 32], const char *text, char ret[static 65]);

@@ -200,7 +200,8 @@ struct wire_shape {
     const char *payload; /* name of the member that is the body, or NULL */
     /* lists and maps; entry_value_offset is where a map entry's value lies */
     const struct wire_shape *key, *element;
-    const char *key_name, *element_name; /* XML names; NULL for "key", "value", "member" */
+    const char *key_name,
+        *element_name; /* XML names; NULL for "key", "value", "member" */
     uint32_t entry_size, entry_value_offset;
     const char *xml_name, *xml_namespace; /* root element where it differs */
 };
@@ -254,7 +255,8 @@ struct wire_service {
     bool query_compatible; /* JSON and CBOR errors carry x-amzn-query-error */
     const struct wire_operation *operations;
     uint32_t operation_count;
-    const char *const *not_offered; /* names of the model that we do not offer, NULL-ended */
+    const char *const
+        *not_offered; /* names of the model that we do not offer, NULL-ended */
     const struct wire_fault *validation; /* for missing members, lengths, ranges, enums;
                                             NULL: the protocol's own */
     enum wire_words words;

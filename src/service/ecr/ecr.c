@@ -112,7 +112,7 @@ static void detach(void *state)
 {
     struct ecr *ecr = state;
     struct blob_use *u, *next;
-    HASH_ITER(hh, ecr->uses, u, next) {
+    HASH_ITER (hh, ecr->uses, u, next) {
         HASH_DEL(ecr->uses, u);
         free(u->digest);
         free(u);

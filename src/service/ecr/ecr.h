@@ -78,8 +78,9 @@ bool ecr_digest_used(const struct core *core, const char *digest);
 /* What the registry found in a manifest. */
 struct ecr_manifest {
     const char *digest, *media_type;
-    int64_t size_bytes;       /* of the manifest itself */
-    int64_t image_size_bytes; /* layers and config, compressed; of an index: largest child */
+    int64_t size_bytes; /* of the manifest itself */
+    int64_t
+        image_size_bytes; /* layers and config, compressed; of an index: largest child */
     const char *artifact_media_type; /* config's media type, or NULL */
     const char *artifact_type;       /* NULL when none */
     const char *subject;             /* digest, NULL when none */
@@ -120,7 +121,8 @@ struct ecr_token {
 };
 
 /* The password half of `AWS:<password>`: opaque, signed, 12 hours. */
-const char *ecr_token_make(struct arena *a, const char *secret, const struct ecr_token *t);
+const char *ecr_token_make(struct arena *a, const char *secret,
+                           const struct ecr_token *t);
 /* False: not one of ours, or damaged. Expiry is the caller's to look at. Any thread. */
 bool ecr_token_check(struct arena *a, const char *secret, const char *password,
                      struct ecr_token *ret);

@@ -18,8 +18,8 @@ static int start_of(struct call *c, const char *token, const char *prefix,
                     const char **ret_at)
 {
     *ret_at = prefix;
-    if (token && (!page_position(&c->arena, token, ret_at) ||
-                  !str_starts(*ret_at, prefix)))
+    if (token &&
+        (!page_position(&c->arena, token, ret_at) || !str_starts(*ret_at, prefix)))
         return invalid_token(c);
     return 0;
 }
@@ -118,13 +118,13 @@ static const char *id_digest(struct call *c, const char *repository,
 static int not_found(struct call *c, const char *repository,
                      const struct ecr_image_identifier *id)
 {
-    return call_fault(c, &ecr_image_not_found_exception,
-                      "The image with imageId {imageDigest:'%s', imageTag:'%s'} does not "
-                      "exist within the repository with name '%s' in the registry with id "
-                      "'%s'",
-                      id->image_digest ? id->image_digest : "null",
-                      id->image_tag ? id->image_tag : "null", repository,
-                      c->who.account_id);
+    return call_fault(
+        c, &ecr_image_not_found_exception,
+        "The image with imageId {imageDigest:'%s', imageTag:'%s'} does not "
+        "exist within the repository with name '%s' in the registry with id "
+        "'%s'",
+        id->image_digest ? id->image_digest : "null",
+        id->image_tag ? id->image_tag : "null", repository, c->who.account_id);
 }
 
 int ecr_describe_images(struct call *c, const struct ecr_describe_images_request *in,
@@ -138,8 +138,7 @@ int ecr_describe_images(struct call *c, const struct ecr_describe_images_request
     out->image_details.set = true;
     for (size_t i = 0; i < in->image_ids.n; i++) {
         const char *digest = id_digest(c, name, &in->image_ids.v[i]);
-        struct manifest *m =
-            digest ? manifest_find(c->core, &scope, name, digest) : NULL;
+        struct manifest *m = digest ? manifest_find(c->core, &scope, name, digest) : NULL;
         struct string_list tags = {0};
         if (!m)
             return not_found(c, name, &in->image_ids.v[i]);
@@ -198,8 +197,7 @@ static struct manifest *resolve(struct call *c, const char *repository,
         return NULL;
     }
     if (id->image_tag && id->image_digest) {
-        const struct image_tag *t =
-            tag_find(c->core, &scope, repository, id->image_tag);
+        const struct image_tag *t = tag_find(c->core, &scope, repository, id->image_tag);
         if (!t || !streq(t->rec->digest, digest)) {
             failure(c, failures, id,
                     ECR_IMAGE_FAILURE_CODE_IMAGE_TAG_DOES_NOT_MATCH_DIGEST,
@@ -224,9 +222,10 @@ static void read_manifests(struct call *c)
                 0) {
             failure(c, &out->failures, image->image_id,
                     ECR_IMAGE_FAILURE_CODE_IMAGE_INACCESSIBLE,
-                    total > BATCH_MAX_BYTES ? "The reply would be too large; ask for fewer "
-                                              "images"
-                                            : "The image's manifest can't be read");
+                    total > BATCH_MAX_BYTES
+                        ? "The reply would be too large; ask for fewer "
+                          "images"
+                        : "The image's manifest can't be read");
             continue;
         }
         image->image_manifest = arena_strndup(&c->arena, str_text(&text), text.len);
@@ -312,7 +311,8 @@ static void delete_one(struct call *c, const char *repository, struct manifest *
         manifest_remove(c->core, &scope, repository, m);
 }
 
-int ecr_batch_delete_image(struct call *c, const struct ecr_batch_delete_image_request *in,
+int ecr_batch_delete_image(struct call *c,
+                           const struct ecr_batch_delete_image_request *in,
                            struct ecr_batch_delete_image_response *out)
 {
     struct repository *r;

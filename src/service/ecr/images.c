@@ -42,8 +42,9 @@ struct repository *repository_find(struct core *core, const struct ecr_scope *s,
 struct manifest *manifest_find(struct core *core, const struct ecr_scope *s,
                                const char *repository, const char *digest)
 {
-    return table_find(ecr_of(core)->manifests,
-                      ecr_part_key(core_scratch(core), "manifest", s, repository, digest));
+    return table_find(
+        ecr_of(core)->manifests,
+        ecr_part_key(core_scratch(core), "manifest", s, repository, digest));
 }
 
 struct image_tag *tag_find(struct core *core, const struct ecr_scope *s,
@@ -124,9 +125,9 @@ enum ecr_result ecr_blob_link(struct core *core, const struct ecr_scope *scope,
         return ECR_NO_REPOSITORY;
     if (link_find(core, scope, repository, digest))
         return ECR_OK;
-    struct blob_link *l = object_new(
-        core, ecr_of(core)->links,
-        ecr_part_key(core_scratch(core), "blob", scope, repository, digest));
+    struct blob_link *l =
+        object_new(core, ecr_of(core)->links,
+                   ecr_part_key(core_scratch(core), "blob", scope, repository, digest));
     l->rec->size_bytes = SET_LONG(size);
     l->rec->linked_at = SET_TIME(core_now_ms(core));
     blob_use_add(ecr_of(core), digest);
@@ -273,7 +274,8 @@ void manifest_remove(struct core *core, const struct ecr_scope *s, const char *r
 {
     const char *digest = arena_strdup(core_scratch(core), m->rec->digest);
     struct object *o, *next;
-    for (o = next_part(core, ecr_of(core)->tags, "tag", s, repository, NULL); o; o = next) {
+    for (o = next_part(core, ecr_of(core)->tags, "tag", s, repository, NULL); o;
+         o = next) {
         next = next_part(core, ecr_of(core)->tags, "tag", s, repository, o->key);
         if (streq(((struct image_tag *)o)->rec->digest, digest))
             object_delete(core, o);

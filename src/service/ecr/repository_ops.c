@@ -30,7 +30,8 @@ static int registry_check(struct call *c, const char *registry_id, const char *n
         return 0;
     return call_fault(c, &ecr_repository_not_found_exception,
                       "The repository with name '%s' does not exist in the registry with "
-                      "id '%s'", name, registry_id);
+                      "id '%s'",
+                      name, registry_id);
 }
 
 int repository_require(struct call *c, const char *registry_id, const char *name,
@@ -44,7 +45,8 @@ int repository_require(struct call *c, const char *registry_id, const char *name
         return 0;
     return call_fault(c, &ecr_repository_not_found_exception,
                       "The repository with name '%s' does not exist in the registry with "
-                      "id '%s'", name, scope.account);
+                      "id '%s'",
+                      name, scope.account);
 }
 
 /* ---- names: [a-z0-9]+((.|_|__|-+)[a-z0-9]+)* parts joined by '/' ---- */
@@ -109,10 +111,9 @@ bool tag_may_move(const struct ecr_repository *r, const char *tag)
 
 static int filters_check(struct call *c, const struct ecr_create_repository_request *in)
 {
-    bool with = in->image_tag_mutability ==
-                    ECR_IMAGE_TAG_MUTABILITY_IMMUTABLE_WITH_EXCLUSION ||
-                in->image_tag_mutability ==
-                    ECR_IMAGE_TAG_MUTABILITY_MUTABLE_WITH_EXCLUSION;
+    bool with =
+        in->image_tag_mutability == ECR_IMAGE_TAG_MUTABILITY_IMMUTABLE_WITH_EXCLUSION ||
+        in->image_tag_mutability == ECR_IMAGE_TAG_MUTABILITY_MUTABLE_WITH_EXCLUSION;
     size_t n = in->image_tag_mutability_exclusion_filters.n;
     if (with != (n > 0) || n > 5)
         return invalid(c, "imageTagMutabilityExclusionFilters",
@@ -204,7 +205,8 @@ static void repository_fill(struct call *c, struct repository *r,
         wire_copy_into(a, &ecr_image_tag_mutability_exclusion_filter_shape,
                        &in->image_tag_mutability_exclusion_filters.v[i],
                        LIST_PUSH(a, &rec->image_tag_mutability_exclusion_filters));
-    rec->image_scanning_configuration = arena_new(a, struct ecr_image_scanning_configuration);
+    rec->image_scanning_configuration =
+        arena_new(a, struct ecr_image_scanning_configuration);
     rec->image_scanning_configuration->scan_on_push = SET_BOOL(false);
     rec->encryption_configuration = arena_new(a, struct ecr_encryption_configuration);
     rec->encryption_configuration->encryption_type = ECR_ENCRYPTION_TYPE_AES256;
@@ -217,16 +219,18 @@ int ecr_create_repository(struct call *c, const struct ecr_create_repository_req
 {
     struct ecr_scope scope = call_scope(c);
     if (!name_valid(in->repository_name))
-        return invalid(c, "repositoryName",
-                       "must satisfy regular expression "
-                       "'(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*'");
+        return invalid(
+            c, "repositoryName",
+            "must satisfy regular expression "
+            "'(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*'");
     if (in->registry_id && !streq(in->registry_id, scope.account))
         return invalid(c, "registryId", "only the caller's own registry is offered");
-    if (in->image_scanning_configuration && in->image_scanning_configuration->scan_on_push.v)
+    if (in->image_scanning_configuration &&
+        in->image_scanning_configuration->scan_on_push.v)
         return invalid(c, "imageScanningConfiguration",
                        "image scanning is not offered by this gantry");
-    if (in->encryption_configuration && in->encryption_configuration->encryption_type !=
-                                            ECR_ENCRYPTION_TYPE_AES256)
+    if (in->encryption_configuration &&
+        in->encryption_configuration->encryption_type != ECR_ENCRYPTION_TYPE_AES256)
         return call_fault(c, &ecr_kms_exception,
                           "KMS encryption is not offered by this gantry.");
     if (filters_check(c, in) < 0 || resource_tags_check(c, &in->tags) < 0)
@@ -234,7 +238,8 @@ int ecr_create_repository(struct call *c, const struct ecr_create_repository_req
     if (repository_find(c->core, &scope, in->repository_name))
         return call_fault(c, &ecr_repository_already_exists_exception,
                           "The repository with name '%s' already exists in the registry "
-                          "with id '%s'", in->repository_name, scope.account);
+                          "with id '%s'",
+                          in->repository_name, scope.account);
     struct repository *r =
         object_new(c->core, ecr_of(c->core)->repositories,
                    ecr_key(&c->arena, "repository", &scope, in->repository_name));
@@ -267,8 +272,8 @@ int ecr_describe_repositories(struct call *c,
         return c->fault ? -1 : 0;
     size_t limit = in->max_results.set ? (size_t)in->max_results.v : 100;
     const char *prefix = ecr_key(&c->arena, "repository", &scope, ""), *at = prefix;
-    if (in->next_token && (!page_position(&c->arena, in->next_token, &at) ||
-                           !str_starts(at, prefix)))
+    if (in->next_token &&
+        (!page_position(&c->arena, in->next_token, &at) || !str_starts(at, prefix)))
         return invalid(c, "nextToken", "must be a token that this operation returned");
     struct repository *r;
     while ((r = table_next(ecr_of(c->core)->repositories, prefix, at))) {
@@ -310,10 +315,11 @@ int ecr_delete_repository(struct call *c, const struct ecr_delete_repository_req
     if (repository_require(c, in->registry_id, name, &r) < 0)
         return -1;
     if (first_manifest(c->core, &scope, name) && !in->force.v)
-        return call_fault(c, &ecr_repository_not_empty_exception,
-                          "The repository with name '%s' in registry with id '%s' cannot be "
-                          "deleted because it still contains images",
-                          name, scope.account);
+        return call_fault(
+            c, &ecr_repository_not_empty_exception,
+            "The repository with name '%s' in registry with id '%s' cannot be "
+            "deleted because it still contains images",
+            name, scope.account);
     while ((m = first_manifest(c->core, &scope, name)))
         manifest_remove(c->core, &scope, name, m);
     remove_links(c->core, &scope, name);

@@ -140,7 +140,8 @@ int ecs_create_cluster(struct call *c, const struct ecs_create_cluster_request *
     if (!ecs_name_valid(name))
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "Invalid identifier: Identifier is for %s. Your identifier is "
-                          "%s", "cluster", name);
+                          "%s",
+                          "cluster", name);
     if (tags_check(c, &in->tags) < 0 || settings_check(c, &in->settings) < 0 ||
         execute_configuration_check(c, in->configuration) < 0)
         return -1;

@@ -41,7 +41,7 @@ struct cluster {
     const char *account, *region, *name; /* parts of the key, in names */
     struct arena names;
     struct list instances, services, tasks;
-    struct list waiting; /* service.waiting: tasks that no instance could take */
+    struct list waiting;    /* service.waiting: tasks that no instance could take */
     int32_t instance_count; /* ACTIVE and DRAINING */
     int32_t running, pending, active_services, draining_services;
     struct place_cluster *place; /* instances as the scheduler sees them */
@@ -65,8 +65,8 @@ struct instance {
     struct list link;  /* cluster->instances */
     struct list tasks; /* task.instance_link */
     int32_t running, pending;
-    bool connected;     /* a stream is open now */
-    struct wake wake;   /* disconnect grace */
+    bool connected;   /* a stream is open now */
+    struct wake wake; /* disconnect grace */
     struct place_instance *place;
 };
 
@@ -77,7 +77,7 @@ struct service {
     struct list link;    /* cluster->services */
     struct list tasks;   /* task.service_link: all that are not STOPPED */
     struct list waiting; /* cluster->waiting */
-    struct wake wake;  /* the controller */
+    struct wake wake;    /* the controller */
 };
 
 /* lastStatus of a task; the names are ECS's. */
@@ -129,9 +129,11 @@ struct cluster *cluster_require(struct call *c, const char *reference);
 const char *cluster_arn_for(struct call *c, const char *reference);
 struct cluster *cluster_create(struct core *core, const char *account, const char *region,
                                const char *name);
-struct instance *instance_find(struct core *core, struct cluster *cl, const char *reference);
+struct instance *instance_find(struct core *core, struct cluster *cl,
+                               const char *reference);
 struct instance *instance_by_arn(struct core *core, const char *arn);
-struct service *service_find(struct core *core, struct cluster *cl, const char *reference);
+struct service *service_find(struct core *core, struct cluster *cl,
+                             const char *reference);
 struct task *task_find(struct core *core, struct cluster *cl, const char *reference);
 /* family, family:revision or ARN; the newest ACTIVE revision when none is named. */
 struct taskdef *taskdef_find(struct call *c, const char *reference);
@@ -157,7 +159,8 @@ int ecs_page_start(struct call *c, const char *token, const char *prefix,
 
 int tags_check(struct call *c, const struct ecs_tag_list *tags);
 /* Adds or replaces. */
-void tags_merge(struct arena *a, struct ecs_tag_list *into, const struct ecs_tag_list *from);
+void tags_merge(struct arena *a, struct ecs_tag_list *into,
+                const struct ecs_tag_list *from);
 void tags_set(struct arena *a, struct ecs_tag_list *into, const char *key,
               const char *value);
 

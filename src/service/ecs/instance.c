@@ -46,8 +46,8 @@ void instance_reindex(struct core *core, struct instance *i)
     struct place_attribute *attributes =
         arena_new_array(a, struct place_attribute, ci->attributes.n);
     for (size_t n = 0; n < ci->attributes.n; n++)
-        attributes[n] = (struct place_attribute){ci->attributes.v[n].name,
-                                                 ci->attributes.v[n].value};
+        attributes[n] =
+            (struct place_attribute){ci->attributes.v[n].name, ci->attributes.v[n].value};
     struct place_instance_info info = {
         .id = ecs_last_segment(ci->container_instance_arn),
         .owner = i,
@@ -102,9 +102,8 @@ int instance_loaded(struct core *core, struct object *o, struct error *err)
     if (!slash)
         return fail(err, E_CORRUPT, "container instance without a cluster");
     *slash = '\0';
-    struct cluster *cl =
-        table_find(ecs_of(core)->clusters,
-                   ecs_key(a, "cluster", arn.account, arn.region, name + 1));
+    struct cluster *cl = table_find(
+        ecs_of(core)->clusters, ecs_key(a, "cluster", arn.account, arn.region, name + 1));
     if (!cl)
         return fail(err, E_CORRUPT, "cluster '%s' is missing", name + 1);
     instance_link(i, cl);
@@ -167,7 +166,7 @@ void ecs_host_tasks(struct core *core, const char *instance_arn, struct arena *a
     ret->set = true;
     if (!i)
         return;
-    list_for_each(it, &i->tasks) {
+    list_for_each (it, &i->tasks) {
         struct task *t = list_entry(it, struct task, instance_link);
         struct gantry_host_task *slot = LIST_PUSH(a, ret);
         task_host_view(core, t, a, slot);
@@ -242,10 +241,10 @@ static struct instance *instance_create(struct call *c, struct cluster *cl)
     struct instance *i =
         object_new(c->core, ecs_of(c->core)->instances,
                    ecs_key(&c->arena, "instance", cl->account, cl->region, rest));
-    struct ecs_container_instance *ci = arena_new(&i->o.arena, struct ecs_container_instance);
-    ci->container_instance_arn =
-        ecs_arn(&i->o.arena, cl->region, cl->account, "container-instance/%s/%s",
-                cl->name, id);
+    struct ecs_container_instance *ci =
+        arena_new(&i->o.arena, struct ecs_container_instance);
+    ci->container_instance_arn = ecs_arn(&i->o.arena, cl->region, cl->account,
+                                         "container-instance/%s/%s", cl->name, id);
     ci->status = "ACTIVE";
     ci->registered_at = SET_TIME(core_now_ms(c->core));
     ci->agent_connected = SET_BOOL(false);
@@ -321,7 +320,7 @@ int ecs_deregister_container_instance(
     instance_view(&c->arena, i, true, out->container_instance);
     /* Stop the scheduler from looking here before the services replace their tasks. */
     instance_reindex(c->core, i);
-    list_for_each_safe(it, &i->tasks) {
+    list_for_each_safe (it, &i->tasks) {
         struct task *t = list_entry(it, struct task, instance_link);
         task_lost(c->core, t, ECS_TASK_STOP_CODE_UNSET,
                   "Container instance deregistration forced by user");
@@ -362,11 +361,10 @@ int ecs_describe_container_instances(
             continue;
         }
         struct ecs_failure *f = LIST_PUSH(&c->arena, &out->failures);
-        f->arn = arn_looks_like(reference)
-                     ? reference
-                     : ecs_arn(&c->arena, cl->region, cl->account,
-                               "container-instance/%s/%s", cl->name,
-                               ecs_last_segment(reference));
+        f->arn = arn_looks_like(reference) ? reference
+                                           : ecs_arn(&c->arena, cl->region, cl->account,
+                                                     "container-instance/%s/%s", cl->name,
+                                                     ecs_last_segment(reference));
         f->reason = "MISSING";
     }
     return 0;
@@ -391,8 +389,8 @@ int ecs_list_container_instances(struct call *c,
     struct error err;
     if (!str_empty(in->filter) && query_compile(in->filter, &filter, &err) < 0)
         return call_fault(c, &ecs_invalid_parameter_exception, "%s", err.text);
-    const char *status = wire_enum_name(&ecs_container_instance_status_shape,
-                                        (int)in->status);
+    const char *status =
+        wire_enum_name(&ecs_container_instance_status_shape, (int)in->status);
     out->container_instance_arns.set = true;
     struct instance *i;
     while ((i = table_next(table, prefix, at))) {
@@ -418,7 +416,7 @@ int ecs_list_container_instances(struct call *c,
 /* Services with tasks here have to replace them, or may keep them again. */
 static void wake_services_on(struct core *core, struct instance *i)
 {
-    list_for_each(it, &i->tasks) {
+    list_for_each (it, &i->tasks) {
         struct task *t = list_entry(it, struct task, instance_link);
         if (t->service)
             wake_now(core, &t->service->wake);
@@ -441,10 +439,12 @@ int ecs_update_container_instances_state(
     struct cluster *cl = cluster_require(c, in->cluster);
     if (!cl)
         return -1;
-    const char *to = wire_enum_name(&ecs_container_instance_status_shape, (int)in->status);
+    const char *to =
+        wire_enum_name(&ecs_container_instance_status_shape, (int)in->status);
     if (!streq(to, "ACTIVE") && !streq(to, "DRAINING"))
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "Container instance status should be one of [ACTIVE, DRAINING]");
+        return call_fault(
+            c, &ecs_invalid_parameter_exception,
+            "Container instance status should be one of [ACTIVE, DRAINING]");
     if (in->container_instances.n > 10)
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "Container instances cannot have more than 10 elements.");

@@ -79,7 +79,8 @@ const char *cluster_arn_for(struct call *c, const char *reference)
 /* "kind/cluster/id" names its cluster; it must be this one. */
 static bool in_cluster(const struct cluster *cl, const char *reference)
 {
-    const char *tail = arn_looks_like(reference) ? strrchr(reference, ':') + 1 : reference;
+    const char *tail =
+        arn_looks_like(reference) ? strrchr(reference, ':') + 1 : reference;
     const char *first = strchr(tail, '/');
     const char *last = strrchr(tail, '/');
     if (!first || first == last)
@@ -103,7 +104,8 @@ static void *find_in_cluster(struct core *core, struct table *table, const char 
     return table_find(table, ecs_key(a, kind, cl->account, cl->region, rest));
 }
 
-struct instance *instance_find(struct core *core, struct cluster *cl, const char *reference)
+struct instance *instance_find(struct core *core, struct cluster *cl,
+                               const char *reference)
 {
     return find_in_cluster(core, ecs_of(core)->instances, "instance", cl, reference);
 }
@@ -125,8 +127,8 @@ struct instance *instance_by_arn(struct core *core, const char *text)
     if (!text || !arn_parse(a, text, &arn) ||
         !str_starts(arn.resource, "container-instance/"))
         return NULL;
-    const char *key = ecs_key(a, "instance", arn.account, arn.region,
-                              strchr(arn.resource, '/') + 1);
+    const char *key =
+        ecs_key(a, "instance", arn.account, arn.region, strchr(arn.resource, '/') + 1);
     return table_find(ecs_of(core)->instances, key);
 }
 
@@ -180,7 +182,8 @@ struct taskdef *taskdef_by_arn(struct core *core, const char *text)
     struct arena *a = core_scratch(core);
     if (!text || !arn_parse(a, text, &arn))
         return NULL;
-    return find_revision(core, a, arn.account, arn.region, ecs_last_segment(arn.resource));
+    return find_revision(core, a, arn.account, arn.region,
+                         ecs_last_segment(arn.resource));
 }
 
 /* ---- paging ---- */

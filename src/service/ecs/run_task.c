@@ -82,9 +82,10 @@ static int token_replay(struct call *c, struct cluster *cl, const char *token,
         AUTO_STR arns = STR_INIT;
         for (size_t i = 0; i < t->rec->task_arns.n; i++)
             str_addf(&arns, "%s%s", i ? ", " : "", t->rec->task_arns.v[i]);
-        return call_fault(c, &ecs_conflict_exception,
-                          "The clientToken was used with other parameters before, for: %s",
-                          str_text(&arns));
+        return call_fault(
+            c, &ecs_conflict_exception,
+            "The clientToken was used with other parameters before, for: %s",
+            str_text(&arns));
     }
     for (size_t i = 0; i < t->rec->task_arns.n; i++) {
         struct task *task = task_find(c->core, cl, t->rec->task_arns.v[i]);
@@ -134,9 +135,10 @@ int launch_check(struct call *c, const struct ecs_task_definition *def, int laun
                  const struct ecs_network_configuration *net, size_t strategy_items)
 {
     if (launch_type && strategy_items)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "Specifying both a launch type and capacity provider strategy is "
-                          "not supported. Remove one and try again.");
+        return call_fault(
+            c, &ecs_invalid_parameter_exception,
+            "Specifying both a launch type and capacity provider strategy is "
+            "not supported. Remove one and try again.");
     if (strategy_items)
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "The specified capacity provider strategy cannot contain a "
@@ -149,9 +151,10 @@ int launch_check(struct call *c, const struct ecs_task_definition *def, int laun
                           "Network Configuration must be provided when networkMode "
                           "'awsvpc' is specified.");
     if (!awsvpc && net)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "Network Configuration is not valid for the given networkMode of "
-                          "this task definition.");
+        return call_fault(
+            c, &ecs_invalid_parameter_exception,
+            "Network Configuration is not valid for the given networkMode of "
+            "this task definition.");
     if (launch_type == ECS_LAUNCH_TYPE_FARGATE)
         return call_fault(c, &ecs_unsupported_feature_exception,
                           "The FARGATE launch type is not offered by this gantry.");
@@ -240,8 +243,8 @@ int constraints_compile(struct call *c, struct core *core,
     for (size_t i = 0; i < total; i++) {
         bool run = i < l->n;
         int type = run ? (int)l->v[i].type : ECS_PLACEMENT_CONSTRAINT_TYPE_MEMBER_OF;
-        const char *expr = run ? l->v[i].expression
-                               : def->placement_constraints.v[i - l->n].expression;
+        const char *expr =
+            run ? l->v[i].expression : def->placement_constraints.v[i - l->n].expression;
         if (type == ECS_PLACEMENT_CONSTRAINT_TYPE_DISTINCT_INSTANCE) {
             if (expr)
                 return c ? call_fault(c, &ecs_invalid_parameter_exception,
@@ -404,12 +407,13 @@ int ecs_start_task(struct call *c, const struct ecs_start_task_request *in,
         }
         struct ecs_failure *f = LIST_PUSH(&c->arena, &out->failures);
         f->arn = i ? i->rec->instance->container_instance_arn
-                   : arn_looks_like(reference)
-                         ? reference
-                         : ecs_arn(&c->arena, c->region, c->who.account_id,
-                                   "container-instance/%s/%s", s.cluster->name, reference);
-        f->reason = !i ? "MISSING"
-                    : reason == PLACE_INACTIVE ? "INACTIVE" : place_reason_text(reason);
+                 : arn_looks_like(reference)
+                     ? reference
+                     : ecs_arn(&c->arena, c->region, c->who.account_id,
+                               "container-instance/%s/%s", s.cluster->name, reference);
+        f->reason = !i                         ? "MISSING"
+                    : reason == PLACE_INACTIVE ? "INACTIVE"
+                                               : place_reason_text(reason);
     }
     return 0;
 }

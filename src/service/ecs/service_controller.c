@@ -85,7 +85,8 @@ static void deployment_read(const struct service *s, size_t index, struct deploy
 static void deployment_write(struct core *core, struct service *s, size_t index,
                              const struct deployment *d)
 {
-    s->rec->service->deployments.v[index].failed_tasks = SET_INT((int32_t)d->failed_tasks);
+    s->rec->service->deployments.v[index].failed_tasks =
+        SET_INT((int32_t)d->failed_tasks);
     struct gantry_deployment_record *r = &s->rec->deployments.v[index];
     r->breaker_failures = SET_INT((int32_t)d->breaker_failures);
     r->reached_running = SET_BOOL(d->reached_running);
@@ -274,8 +275,8 @@ static bool start_one(struct core *core, struct starting *st, struct str *ids,
     return true;
 }
 
-static void start_tasks(struct core *core, struct service *s, size_t index, uint32_t count,
-                        struct deployment_memory *memory)
+static void start_tasks(struct core *core, struct service *s, size_t index,
+                        uint32_t count, struct deployment_memory *memory)
 {
     struct starting st;
     const struct ecs_deployment *d = &s->rec->service->deployments.v[index];
@@ -329,7 +330,8 @@ struct picture {
 static size_t list_length(const struct list *head)
 {
     size_t n = 0;
-    list_for_each(it, head) n++;
+    list_for_each (it, head)
+        n++;
     return n;
 }
 
@@ -338,7 +340,7 @@ static void picture_tasks(struct core *core, struct service *s, struct picture *
     struct arena *a = core_scratch(core);
     size_t max = list_length(&s->tasks), n = 0;
     p->tasks = arena_new_array(a, struct deployment_task, max);
-    list_for_each(it, &s->tasks) {
+    list_for_each (it, &s->tasks) {
         struct task *t = list_entry(it, struct task, service_link);
         ptrdiff_t index = deployment_index(s, t->rec->deployment_id);
         /* A task outlives its deployment only while it stops: it takes no part. */
@@ -391,7 +393,8 @@ static void picture_make(struct core *core, struct service *s, struct picture *p
 {
     const struct ecs_service *rec = s->rec->service;
     const struct ecs_deployment_configuration *conf = rec->deployment_configuration;
-    const struct ecs_deployment_circuit_breaker *breaker = conf->deployment_circuit_breaker;
+    const struct ecs_deployment_circuit_breaker *breaker =
+        conf->deployment_circuit_breaker;
     size_t n = rec->deployments.n;
     p->deployments = arena_new_array(core_scratch(core), struct deployment, n);
     for (size_t i = 0; i < n; i++)
@@ -446,7 +449,8 @@ static void roll_back(struct core *core, struct service *s, size_t failed)
 /* Deployment ids stay the same while indexes move, so act on starts and ends first and
  * drop deployments last. */
 static void carry_out(struct core *core, struct service *s, struct picture *p,
-                      const struct deployment_plan *plan, struct deployment_memory *memory)
+                      const struct deployment_plan *plan,
+                      struct deployment_memory *memory)
 {
     ptrdiff_t back = -1;
     AUTO_STR ids = STR_INIT;
@@ -500,7 +504,7 @@ static bool finish_draining(struct core *core, struct service *s)
 {
     if (!streq(s->rec->service->status, "DRAINING"))
         return false;
-    list_for_each(it, &s->tasks) {
+    list_for_each (it, &s->tasks) {
         if (!list_entry(it, struct task, service_link)->stopping)
             return false;
     }
@@ -571,7 +575,7 @@ void service_updated(struct core *core, struct service *s)
 
 void services_place_again(struct core *core, struct cluster *cl)
 {
-    list_for_each_safe(it, &cl->waiting) {
+    list_for_each_safe (it, &cl->waiting) {
         struct service *s = list_entry(it, struct service, waiting);
         list_remove(&s->waiting);
         note(core, s, -1, NEWS_CAPACITY);
@@ -589,9 +593,9 @@ int service_loaded(struct core *core, struct object *o, struct error *err)
     struct ecs_service *rec = s->rec->service;
     if (!rec || !arn_parse(a, rec->cluster_arn, &arn))
         return fail(err, E_CORRUPT, "service without a cluster");
-    s->cluster = table_find(
-        ecs_of(core)->clusters,
-        ecs_key(a, "cluster", arn.account, arn.region, ecs_last_segment(arn.resource)));
+    s->cluster =
+        table_find(ecs_of(core)->clusters, ecs_key(a, "cluster", arn.account, arn.region,
+                                                   ecs_last_segment(arn.resource)));
     if (!s->cluster)
         return fail(err, E_CORRUPT, "cluster '%s' is missing", rec->cluster_arn);
     if (rec->deployments.n != s->rec->deployments.n)

@@ -38,7 +38,7 @@ static void service_view(struct arena *a, const struct service *s, bool tags,
         ret->deployments.v[i].running_count = SET_INT(0);
         ret->deployments.v[i].pending_count = SET_INT(0);
     }
-    list_for_each(it, &s->tasks) {
+    list_for_each (it, &s->tasks) {
         count_task(list_entry(it, struct task, service_link), ret);
     }
     for (size_t i = 0; i < ret->deployments.n; i++) {
@@ -65,9 +65,10 @@ static int percent_check(struct call *c, const struct ecs_deployment_configurati
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "maximumPercent must be at least 100");
     if (min == 100 && max == 100)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "Both maximumPercent and minimumHealthyPercent cannot be 100 as "
-                          "this will block deployments");
+        return call_fault(
+            c, &ecs_invalid_parameter_exception,
+            "Both maximumPercent and minimumHealthyPercent cannot be 100 as "
+            "this will block deployments");
     return 0;
 }
 
@@ -75,11 +76,11 @@ static int configuration_check(struct call *c,
                                const struct ecs_deployment_configuration *d)
 {
     if (d->strategy && d->strategy != ECS_DEPLOYMENT_STRATEGY_ROLLING)
-        return call_fault(c, &ecs_unsupported_feature_exception,
-                          "Deployment strategy %s is not offered by this gantry; use "
-                          "ROLLING.",
-                          wire_enum_name(&ecs_deployment_strategy_shape,
-                                         (int)d->strategy));
+        return call_fault(
+            c, &ecs_unsupported_feature_exception,
+            "Deployment strategy %s is not offered by this gantry; use "
+            "ROLLING.",
+            wire_enum_name(&ecs_deployment_strategy_shape, (int)d->strategy));
     if (d->lifecycle_hooks.n)
         return call_fault(c, &ecs_unsupported_feature_exception,
                           "Lifecycle hooks are not offered by this gantry.");
@@ -102,9 +103,8 @@ configuration_merge(struct arena *a, const struct ecs_deployment_configuration *
     if (given && given->maximum_percent.set)
         d->maximum_percent = given->maximum_percent;
     if (given && given->deployment_circuit_breaker)
-        d->deployment_circuit_breaker =
-            wire_copy(a, &ecs_deployment_circuit_breaker_shape,
-                      given->deployment_circuit_breaker);
+        d->deployment_circuit_breaker = wire_copy(
+            a, &ecs_deployment_circuit_breaker_shape, given->deployment_circuit_breaker);
     if (given && given->strategy)
         d->strategy = given->strategy;
     if (given && given->lifecycle_hooks.n)
@@ -185,9 +185,10 @@ static int extras_check(struct call *c, const struct service_extras *x)
     if (x->lattice)
         return not_offered(c, "VPC Lattice target groups");
     if (x->platform_version)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "The platform version must be null when specifying an EC2 launch "
-                          "type.");
+        return call_fault(
+            c, &ecs_invalid_parameter_exception,
+            "The platform version must be null when specifying an EC2 launch "
+            "type.");
     return 0;
 }
 
@@ -288,9 +289,9 @@ int ecs_create_service(struct call *c, const struct ecs_create_service_request *
     if (!cl || create_check(c, in) < 0)
         return -1;
     struct taskdef *td = active_taskdef(c, in->task_definition);
-    if (!td || launch_check(c, taskdef_of(td), (int)in->launch_type,
-                            in->network_configuration,
-                            in->capacity_provider_strategy.n) < 0)
+    if (!td ||
+        launch_check(c, taskdef_of(td), (int)in->launch_type, in->network_configuration,
+                     in->capacity_provider_strategy.n) < 0)
         return -1;
     struct ecs_create_service_request hashed = *in;
     hashed.client_token = NULL;
@@ -346,7 +347,8 @@ static int update_offered(struct call *c, const struct ecs_update_service_reques
 }
 
 /* Settings that start no deployment. */
-static void update_settings(struct service *s, const struct ecs_update_service_request *in)
+static void update_settings(struct service *s,
+                            const struct ecs_update_service_request *in)
 {
     struct arena *a = &s->o.arena;
     struct ecs_service *rec = s->rec->service;
@@ -379,17 +381,17 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
     if (service_require(c, in->cluster, in->service, &s) < 0 || update_offered(c, in) < 0)
         return -1;
     if (!streq(s->rec->service->status, "ACTIVE"))
-        return call_fault(c, &ecs_service_not_active_exception, "Service was not ACTIVE.");
+        return call_fault(c, &ecs_service_not_active_exception,
+                          "Service was not ACTIVE.");
     if (in->desired_count.set && desired_check(c, in->desired_count.v) < 0)
         return -1;
     const char *taskdef = s->rec->service->task_definition;
-    struct taskdef *td =
-        in->task_definition ? active_taskdef(c, in->task_definition)
-                            : taskdef_by_arn(c->core, taskdef);
-    if (!td || (in->task_definition &&
-                launch_check(c, taskdef_of(td), (int)s->rec->service->launch_type,
-                             in->network_configuration,
-                             in->capacity_provider_strategy.n) < 0))
+    struct taskdef *td = in->task_definition ? active_taskdef(c, in->task_definition)
+                                             : taskdef_by_arn(c->core, taskdef);
+    if (!td ||
+        (in->task_definition &&
+         launch_check(c, taskdef_of(td), (int)s->rec->service->launch_type,
+                      in->network_configuration, in->capacity_provider_strategy.n) < 0))
         return -1;
     const struct ecs_deployment_configuration *conf =
         configuration_merge(&c->arena, s->rec->service->deployment_configuration,
@@ -443,7 +445,8 @@ int ecs_describe_services(struct call *c, const struct ecs_describe_services_req
     if (!cl)
         return -1;
     if (in->services.n == 0)
-        return call_fault(c, &ecs_invalid_parameter_exception, "Services cannot be empty.");
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Services cannot be empty.");
     if (in->services.n > 10)
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "Services cannot have more than 10 elements.");

@@ -96,7 +96,7 @@ int ecs_submit_task_state_change(struct call *c,
     for (size_t i = 0; i < in->containers.n; i++) {
         const struct ecs_container_state_change *s = &in->containers.v[i];
         struct ecs_container *ct = container_named(t, s->container_name);
-        struct container_news news = {s->status,    s->reason,    s->image_digest,
+        struct container_news news = {s->status,     s->reason,    s->image_digest,
                                       s->runtime_id, s->exit_code, &s->network_bindings};
         if (ct)
             container_update(t, ct, &news);
@@ -111,8 +111,7 @@ int ecs_submit_task_state_change(struct call *c,
     if (streq(in->status, "RUNNING")) {
         task_report_running(c->core, t);
     } else if (streq(in->status, "STOPPED")) {
-        const char *reason =
-            in->reason ? cut(&c->arena, in->reason, REASON_MAX) : NULL;
+        const char *reason = in->reason ? cut(&c->arena, in->reason, REASON_MAX) : NULL;
         task_report_stopped(c->core, t, reason);
         return 0;
     }

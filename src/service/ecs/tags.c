@@ -64,7 +64,8 @@ void tags_set(struct arena *a, struct ecs_tag_list *into, const char *key,
     slot->value = arena_strdup(a, value ? value : "");
 }
 
-void tags_merge(struct arena *a, struct ecs_tag_list *into, const struct ecs_tag_list *from)
+void tags_merge(struct arena *a, struct ecs_tag_list *into,
+                const struct ecs_tag_list *from)
 {
     for (size_t i = 0; i < from->n; i++)
         tags_set(a, into, from->v[i].key, from->v[i].value);
@@ -79,8 +80,8 @@ struct tagged {
 
 static int not_taggable(struct call *c, const char *arn)
 {
-    return call_fault(c, &ecs_invalid_parameter_exception,
-                      "Invalid resource ARN: '%s'", arn);
+    return call_fault(c, &ecs_invalid_parameter_exception, "Invalid resource ARN: '%s'",
+                      arn);
 }
 
 static struct cluster *cluster_of_resource(struct call *c, const char *resource)

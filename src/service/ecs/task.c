@@ -10,14 +10,10 @@
 #include "taskdef_rules.h"
 
 static const char *const status_names[] = {
-    [TASK_PROVISIONING] = "PROVISIONING",
-    [TASK_PENDING] = "PENDING",
-    [TASK_ACTIVATING] = "ACTIVATING",
-    [TASK_RUNNING] = "RUNNING",
-    [TASK_DEACTIVATING] = "DEACTIVATING",
-    [TASK_STOPPING] = "STOPPING",
-    [TASK_DEPROVISIONING] = "DEPROVISIONING",
-    [TASK_STOPPED] = "STOPPED",
+    [TASK_PROVISIONING] = "PROVISIONING",     [TASK_PENDING] = "PENDING",
+    [TASK_ACTIVATING] = "ACTIVATING",         [TASK_RUNNING] = "RUNNING",
+    [TASK_DEACTIVATING] = "DEACTIVATING",     [TASK_STOPPING] = "STOPPING",
+    [TASK_DEPROVISIONING] = "DEPROVISIONING", [TASK_STOPPED] = "STOPPED",
 };
 _Static_assert(sizeof(status_names) / sizeof(status_names[0]) == TASK_STATUS_COUNT,
                "a status without a name");
@@ -151,9 +147,8 @@ static void tell_host(struct core *core, struct task *t)
         return;
     struct gantry_host_task view;
     task_host_view(core, t, core_scratch(core), &view);
-    ecs->host_ops->task_changed(ecs->host_ctx, core,
-                                t->instance->rec->instance->container_instance_arn,
-                                &view);
+    ecs->host_ops->task_changed(
+        ecs->host_ctx, core, t->instance->rec->instance->container_instance_arn, &view);
 }
 
 /* ---- creation ---- */
@@ -166,8 +161,8 @@ static int task_need(struct core *core, const struct task *t, struct place_need 
                             t->rec->task->overrides, ret, &why);
 }
 
-static const struct ecs_container_override *
-override_of(const struct ecs_task_override *o, const char *name)
+static const struct ecs_container_override *override_of(const struct ecs_task_override *o,
+                                                        const char *name)
 {
     for (size_t i = 0; o && i < o->container_overrides.n; i++)
         if (streq(o->container_overrides.v[i].name, name))
@@ -318,8 +313,8 @@ struct task *task_create(struct core *core, const struct task_request *q)
     rec->inference_accelerators.set = true;
     struct ecs_attribute *arch = LIST_PUSH(a, &rec->attributes);
     arch->name = "ecs.cpu-architecture";
-    arch->value = arena_strdup(a, place_instance_attribute(q->instance->place,
-                                                           "ecs.cpu-architecture"));
+    arch->value = arena_strdup(
+        a, place_instance_attribute(q->instance->place, "ecs.cpu-architecture"));
     if (q->tags)
         tags_merge(a, &rec->tags, q->tags);
     for (size_t i = 0; i < def->container_definitions.n; i++)
@@ -421,7 +416,8 @@ static void let_go(struct core *core, struct task *t)
 static void expire_later(struct core *core, struct task *t)
 {
     wake_at(core, &t->expiry,
-            t->rec->task->stopped_at.v + ecs_of(core)->settings.stopped_task_retention_ms);
+            t->rec->task->stopped_at.v +
+                ecs_of(core)->settings.stopped_task_retention_ms);
 }
 
 void task_report_stopped(struct core *core, struct task *t, const char *reason)

@@ -15,8 +15,9 @@ void taskdef_release(struct core *core, struct taskdef *td)
 
 int ecs_taskdef_fault(struct call *c, const struct ecs_taskdef_error *e)
 {
-    return call_fault(c, e->fault == TASKDEF_CLIENT ? &ecs_client_exception
-                                                    : &ecs_invalid_parameter_exception,
+    return call_fault(c,
+                      e->fault == TASKDEF_CLIENT ? &ecs_client_exception
+                                                 : &ecs_invalid_parameter_exception,
                       "%s", e->text);
 }
 
@@ -78,7 +79,8 @@ int ecs_describe_task_definition(struct call *c,
 {
     struct taskdef *td = taskdef_find(c, in->task_definition);
     if (!td)
-        return call_fault(c, &ecs_client_exception, "Unable to describe task definition.");
+        return call_fault(c, &ecs_client_exception,
+                          "Unable to describe task definition.");
     out->task_definition =
         wire_copy(&c->arena, &ecs_task_definition_shape, td->rec->task_definition);
     for (size_t i = 0; i < in->include.n; i++)
@@ -110,7 +112,8 @@ int ecs_deregister_task_definition(
         return -1;
     struct taskdef *td = taskdef_find(c, in->task_definition);
     if (!td)
-        return call_fault(c, &ecs_client_exception, "Unable to describe task definition.");
+        return call_fault(c, &ecs_client_exception,
+                          "Unable to describe task definition.");
     struct ecs_task_definition *def = td->rec->task_definition;
     if (def->status == ECS_TASK_DEFINITION_STATUS_ACTIVE) {
         def->status = ECS_TASK_DEFINITION_STATUS_INACTIVE;
@@ -121,14 +124,14 @@ int ecs_deregister_task_definition(
     return 0;
 }
 
-static void delete_failure(struct call *c, struct ecs_delete_task_definitions_response *out,
+static void delete_failure(struct call *c,
+                           struct ecs_delete_task_definitions_response *out,
                            const char *reference, const char *reason, const char *detail)
 {
     struct ecs_failure *f = LIST_PUSH(&c->arena, &out->failures);
-    f->arn = arn_looks_like(reference)
-                 ? reference
-                 : ecs_arn(&c->arena, c->region, c->who.account_id, "task-definition/%s",
-                           reference);
+    f->arn = arn_looks_like(reference) ? reference
+                                       : ecs_arn(&c->arena, c->region, c->who.account_id,
+                                                 "task-definition/%s", reference);
     f->reason = reason;
     f->detail = detail;
 }
@@ -229,8 +232,8 @@ int ecs_list_task_definitions(struct call *c,
     const char *last = NULL;
     for (size_t i = 0; i < all.n; i++) {
         struct taskdef *td = all.v[desc ? all.n - 1 - i : i];
-        if (after != prefix && (desc ? strcmp(td->o.key, after) >= 0
-                                     : strcmp(td->o.key, after) <= 0))
+        if (after != prefix &&
+            (desc ? strcmp(td->o.key, after) >= 0 : strcmp(td->o.key, after) <= 0))
             continue;
         if (out->task_definition_arns.n == limit) {
             out->next_token = page_token(&c->arena, last);

@@ -221,9 +221,7 @@ static void answers_wait_for_their_writes(void **state)
     assert_int_equal(s.delivered, 1);
 }
 
-static void nothing(struct core *core, struct world *w, void *arg)
-{
-}
+static void nothing(struct core *core, struct world *w, void *arg) {}
 
 static void answers_leave_in_the_order_of_execution(void **state)
 {

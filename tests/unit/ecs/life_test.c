@@ -62,9 +62,7 @@ static void settle(struct world *w)
     }
 }
 
-static void done(struct outbound *out)
-{
-}
+static void done(struct outbound *out) {}
 
 /* The call and its output live until the next call of the same slot. */
 static void *invoke(struct world *w, struct call *c, const char *name, const char *json)
@@ -78,7 +76,8 @@ static void *invoke(struct world *w, struct call *c, const char *name, const cha
     assert_non_null(c->operation);
     void *in = NULL;
     assert_int_equal(wire_json_decode(&c->arena, c->operation->wire->input, json,
-                                      strlen(json), false, &in, &why), 0);
+                                      strlen(json), false, &in, &why),
+                     0);
     c->in = in;
     c->task.run = call_run;
     c->task.reply.deliver = done;
@@ -147,7 +146,8 @@ static int world_new(void **state)
     for (int i = 0; i < 4; i++) {
         struct ecs_register_container_instance_response *out = INVOKE(
             w, &c, "RegisterContainerInstance",
-            "{\"totalResources\":[{\"name\":\"CPU\",\"type\":\"INTEGER\",\"integerValue\":"
+            "{\"totalResources\":[{\"name\":\"CPU\",\"type\":\"INTEGER\","
+            "\"integerValue\":"
             "4096},{\"name\":\"MEMORY\",\"type\":\"INTEGER\",\"integerValue\":4096}],"
             "\"attributes\":[{\"name\":\"ecs.availability-zone\",\"value\":\"z%d\"}]}",
             i % 2);
@@ -155,10 +155,12 @@ static int world_new(void **state)
         w->instance[i] = xstrdup(out->container_instance->container_instance_arn);
     }
     for (int i = 0; i < 2; i++) {
-        struct ecs_register_task_definition_response *out = INVOKE(
-            w, &c, "RegisterTaskDefinition",
-            "{\"family\":\"f\",\"containerDefinitions\":[{\"name\":\"a\",\"image\":\"x:%d\","
-            "\"memory\":100,\"cpu\":100}]}", i);
+        struct ecs_register_task_definition_response *out =
+            INVOKE(w, &c, "RegisterTaskDefinition",
+                   "{\"family\":\"f\",\"containerDefinitions\":[{\"name\":\"a\","
+                   "\"image\":\"x:%d\","
+                   "\"memory\":100,\"cpu\":100}]}",
+                   i);
         assert_non_null(out);
         w->taskdef[i] = xstrdup(out->task_definition->task_definition_arn);
     }
@@ -192,7 +194,7 @@ static void check_counts(struct world *w)
 {
     struct cluster *cl = the_cluster(w);
     int32_t running = 0, pending = 0, cpu = 0;
-    list_for_each(it, &cl->tasks) {
+    list_for_each (it, &cl->tasks) {
         struct task *t = list_entry(it, struct task, link);
         bool over = t->status == TASK_STOPPED;
         assert_true(over == (t->instance == NULL));
@@ -204,7 +206,7 @@ static void check_counts(struct world *w)
     assert_int_equal(cl->running, running);
     assert_int_equal(cl->pending, pending);
     int64_t used = 0;
-    list_for_each(it, &cl->instances) {
+    list_for_each (it, &cl->instances) {
         used += place_instance_used(list_entry(it, struct instance, link)->place)->cpu;
     }
     assert_int_equal(used, cpu);
@@ -212,12 +214,12 @@ static void check_counts(struct world *w)
 
 static void check_bounds(struct world *w)
 {
-    list_for_each(it, &the_cluster(w)->services) {
+    list_for_each (it, &the_cluster(w)->services) {
         struct service *s = list_entry(it, struct service, link);
         const struct ecs_deployment_configuration *conf =
             s->rec->service->deployment_configuration;
         uint32_t wanted = 0;
-        list_for_each(jt, &s->tasks) {
+        list_for_each (jt, &s->tasks) {
             wanted += !list_entry(jt, struct task, service_link)->stopping;
         }
         /* Scaling in takes a moment; from the largest count that was ever wanted. */
@@ -234,7 +236,8 @@ static void report(struct world *w, const struct task *t, const char *status,
     const char *arn = t->rec->task->task_arn;
     INVOKE(w, &c, "SubmitTaskStateChange",
            "{\"task\":\"%s\",\"status\":\"%s\",\"containers\":[{\"containerName\":\"a\","
-           "\"status\":\"%s\"%s}]}", arn, status, status, more);
+           "\"status\":\"%s\"%s}]}",
+           arn, status, status, more);
     assert_null(c.fault);
     arena_free(&c.arena);
 }
@@ -247,7 +250,7 @@ static struct task *pick(struct world *w)
     if (live == 0)
         return NULL;
     uint64_t wanted = next_random(w) % live;
-    list_for_each(it, &cl->tasks) {
+    list_for_each (it, &cl->tasks) {
         struct task *t = list_entry(it, struct task, link);
         if (t->status != TASK_STOPPED && n++ == wanted)
             return t;
@@ -280,7 +283,8 @@ static void one_event(struct world *w)
     case 2:
         INVOKE(w, &c, "UpdateContainerInstancesState",
                "{\"containerInstances\":[\"%s\"],\"status\":\"%s\"}",
-               w->instance[next_random(w) % 4], next_random(w) % 2 ? "ACTIVE" : "DRAINING");
+               w->instance[next_random(w) % 4],
+               next_random(w) % 2 ? "ACTIVE" : "DRAINING");
         break;
     case 3:
         restart(w);
@@ -324,7 +328,7 @@ static void quiesce(struct world *w)
     for (int round = 0; round < 400; round++) {
         struct task *todo[256];
         size_t n = 0;
-        list_for_each(it, &the_cluster(w)->tasks) {
+        list_for_each (it, &the_cluster(w)->tasks) {
             struct task *t = list_entry(it, struct task, link);
             if (n < 256 && (t->status == TASK_PENDING || t->stopping) &&
                 t->status != TASK_STOPPED)
@@ -444,10 +448,10 @@ static void a_revision_in_use_is_deleted_with_its_last_user(void **state)
     assert_int_equal(table_count(ecs_of(w->core)->taskdefs), 2);
     report(w, pick(w), "STOPPED", ",\"exitCode\":0");
     assert_int_equal(table_count(ecs_of(w->core)->taskdefs), 1);
-    struct ecs_register_task_definition_response *again =
-        INVOKE(w, &c, "RegisterTaskDefinition",
-               "{\"family\":\"f\",\"containerDefinitions\":[{\"name\":\"a\",\"image\":\"x\","
-               "\"memory\":1}]}");
+    struct ecs_register_task_definition_response *again = INVOKE(
+        w, &c, "RegisterTaskDefinition",
+        "{\"family\":\"f\",\"containerDefinitions\":[{\"name\":\"a\",\"image\":\"x\","
+        "\"memory\":1}]}");
     if (again) /* memory below the minimum is refused elsewhere */
         assert_int_equal(again->task_definition->revision.v, 3);
     arena_free(&c.arena);

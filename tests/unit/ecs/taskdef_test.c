@@ -43,8 +43,7 @@ static void lay_over(json_t *base, const char *changes)
 {
     json_t *with = parse(changes), *value;
     const char *key;
-    json_object_foreach(with, key, value)
-    {
+    json_object_foreach (with, key, value) {
         if (json_is_null(value))
             json_object_del(base, key);
         else

@@ -179,9 +179,9 @@ static json_t *find(json_t *list, const char *key, const char *value)
 {
     size_t i;
     json_t *item;
-    json_array_foreach(list, i,
-                       item) if (streq(json_string_value(json_object_get(item, key)),
-                                       value)) return item;
+    json_array_foreach (list, i, item)
+        if (streq(json_string_value(json_object_get(item, key)), value))
+            return item;
     return NULL;
 }
 
@@ -189,8 +189,9 @@ static bool has(json_t *list, const char *value)
 {
     size_t i;
     json_t *item;
-    json_array_foreach(list, i,
-                       item) if (streq(json_string_value(item), value)) return true;
+    json_array_foreach (list, i, item)
+        if (streq(json_string_value(item), value))
+            return true;
     return false;
 }
 

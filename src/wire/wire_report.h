@@ -1,4 +1,4 @@
-/* report.h: how decoders and the checks say what is wrong with a body.
+/* wire_report.h: how decoders and the checks say what is wrong with a body.
  *
  * A decoder stops at the first fault of syntax or type. Bad values are collected, as
  * AWS's own front end does: "2 validation errors detected: Value 'x' at 'a' failed to

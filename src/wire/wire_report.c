@@ -1,4 +1,4 @@
-#include "report.h"
+#include "wire_report.h"
 
 #include <stdio.h>
 
