@@ -335,7 +335,9 @@ void job_settle(struct container *c)
 static void clean_work(struct job *j)
 {
     if (j->task->clean_tries > 0) /* the last try failed */
-        usleep(200000u << j->task->clean_tries); /* banned: a worker waits for the kernel */
+        /* a worker waits for the kernel to let go of a mount or a group */
+        usleep(
+            200000u << j->task->clean_tries); /* a worker waits for the kernel to let go of a mount or a group */
     j->r = work_clean(j->engine->host, j->task, &j->err);
 }
 

@@ -86,6 +86,8 @@ static const struct table_type repository_table = {
     .shape = &gantry_repository_record_shape,
     .object_size = sizeof(struct repository),
     .record_offset = offsetof(struct repository, rec),
+    .loaded = repository_loaded,
+    .unlink = repository_unlink,
 };
 static const struct table_type manifest_table = {
     .prefix = "/ecr/manifest/",

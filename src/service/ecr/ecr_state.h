@@ -8,12 +8,14 @@
 
 #include <uthash.h>
 
+#include "arn.h"
 #include "call.h"
 #include "ecr.h"
 #include "ecr_api.h"
 #include "ecr_handlers.h"
 #include "gantry_api.h"
 #include "object.h"
+#include "wake.h"
 
 /* How many repositories name a digest, as blob or manifest. */
 struct blob_use {
@@ -31,6 +33,7 @@ struct ecr {
 struct repository {
     struct object o;
     struct gantry_repository_record *rec;
+    struct wake sweep; /* sweep.c */
 };
 struct manifest {
     struct object o;
@@ -74,6 +77,14 @@ bool manifest_tagged(struct core *core, const struct ecr_scope *s, const char *r
 /* Counting of digests, so that unused files can go. */
 void blob_use_add(struct ecr *ecr, const char *digest);
 void blob_use_drop(struct core *core, const char *digest);
+
+/* ---- layers that nothing names (sweep.c) ---- */
+
+void repository_init(struct repository *r);
+int repository_loaded(struct core *core, struct object *o, struct error *err);
+void repository_unlink(struct core *core, struct object *o);
+/* An image was deleted: look through the links in an hour. */
+void repository_sweep_later(struct core *core, struct repository *r);
 
 int manifest_loaded(struct core *core, struct object *o, struct error *err);
 int link_loaded(struct core *core, struct object *o, struct error *err);

@@ -274,6 +274,9 @@ void manifest_remove(struct core *core, const struct ecr_scope *s, const char *r
 {
     const char *digest = arena_strdup(core_scratch(core), m->rec->digest);
     struct object *o, *next;
+    struct repository *r = repository_find(core, s, repository);
+    if (r)
+        repository_sweep_later(core, r);
     for (o = next_part(core, ecr_of(core)->tags, "tag", s, repository, NULL); o;
          o = next) {
         next = next_part(core, ecr_of(core)->tags, "tag", s, repository, o->key);

@@ -190,6 +190,7 @@ static void repository_fill(struct call *c, struct repository *r,
     struct arena *a = &r->o.arena;
     const char *account = c->who.account_id;
     struct ecr_repository *rec = arena_new(a, struct ecr_repository);
+    repository_init(r);
     r->rec->repository = rec;
     rec->repository_name = arena_strdup(a, in->repository_name);
     rec->registry_id = arena_strdup(a, account);
