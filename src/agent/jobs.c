@@ -334,10 +334,10 @@ void job_settle(struct container *c)
 
 static void clean_work(struct job *j)
 {
-    if (j->task->clean_tries > 0) /* the last try failed */
-        /* a worker waits for the kernel to let go of a mount or a group */
-        usleep(
-            200000u << j->task->clean_tries); /* a worker waits for the kernel to let go of a mount or a group */
+    if (j->task->clean_tries > 0) {
+        unsigned wait_us = 200000u << j->task->clean_tries;
+        usleep(wait_us); /* banned: nothing tells when the kernel has let go */
+    }
     j->r = work_clean(j->engine->host, j->task, &j->err);
 }
 

@@ -157,9 +157,11 @@ static int resolve(struct pull *p, const char **ret_digest, const char **ret_man
     const struct content_descriptor *d;
     struct platform here;
     int r = fetch_manifest(p, reference_manifest(&p->ref), false, ret_digest, err);
-    *ret_manifest = *ret_digest;
-    if (r < 0 || p->manifest.kind == MANIFEST_IMAGE)
+    if (r < 0)
         return r;
+    *ret_manifest = *ret_digest;
+    if (p->manifest.kind == MANIFEST_IMAGE)
+        return 0;
     platform_of_machine(&here);
     if (manifest_select(&p->manifest, &here, &d, err) < 0)
         return wrap(err, "%s", p->spelling);

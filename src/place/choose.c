@@ -119,7 +119,7 @@ static uint64_t signature(const struct place_need *need)
     for (size_t a = 0; a < need->attribute_count; a++)
         h = mix_text(mix_text(h, need->attributes[a].name), need->attributes[a].value);
     h = mix(h, need->zones ? 1 : 0);
-    for (size_t z = 0; z < need->zone_count; z++)
+    for (size_t z = 0; need->zones && z < need->zone_count; z++)
         h = mix_text(h, need->zones[z]);
     return h ? h : 1;
 }

@@ -40,11 +40,20 @@ static void memory_read(const struct service *s, struct deployment_memory *ret)
     };
 }
 
+static bool memory_same(const struct deployment_memory *a,
+                        const struct deployment_memory *b)
+{
+    return a->start_rounds == b->start_rounds && a->retry_at_ms == b->retry_at_ms &&
+           a->place_at_ms == b->place_at_ms && a->steady_at_ms == b->steady_at_ms &&
+           a->stuck_at_ms == b->stuck_at_ms && a->impaired_at_ms == b->impaired_at_ms &&
+           a->blocked_at_ms == b->blocked_at_ms;
+}
+
 static void memory_write(struct core *core, struct service *s,
                          const struct deployment_memory *was,
                          const struct deployment_memory *m)
 {
-    if (memcmp(was, m, sizeof(*m)) == 0)
+    if (memory_same(was, m))
         return;
     if (!s->rec->memory)
         s->rec->memory = arena_new(&s->o.arena, struct gantry_deployment_memory);

@@ -246,7 +246,7 @@ static void report(struct world *w, const struct task *t, const char *status,
 static struct task *pick(struct world *w)
 {
     struct cluster *cl = the_cluster(w);
-    uint64_t live = (uint64_t)(cl->running + cl->pending), n = 0;
+    uint64_t live = (uint64_t)cl->running + (uint64_t)cl->pending, n = 0;
     if (live == 0)
         return NULL;
     uint64_t wanted = next_random(w) % live;

@@ -17,7 +17,8 @@ static int compare(const void *a, const void *b)
 static double median_ms(int64_t *v)
 {
     qsort(v, RUNS, sizeof(*v), compare);
-    return (double)v[RUNS / 2] / 1e6;
+    int64_t middle = v[RUNS / 2];
+    return (double)middle / 1e6;
 }
 
 static int64_t stamp(void)
