@@ -77,7 +77,8 @@ def test_query_protocol(server):
     reply = call(server, None, b"Action=GetCallerIdentity&Version=2011-06-15",
                  content_type=form, scope="sts")
     assert reply.status == 200 and b"<Account>000000000000</Account>" in reply.body
-    reply = call(server, None, b"Action=NoSuchThing&Version=2011-06-15", content_type=form, scope="sts")
+    reply = call(server, None, b"Action=NoSuchThing&Version=2011-06-15", content_type=form,
+                 scope="sts")
     assert reply.status == 400 and b"<Code>InvalidAction</Code>" in reply.body
     reply = call(server, None, b"%zz=%", content_type=form, scope="sts")
     assert 400 <= reply.status < 500

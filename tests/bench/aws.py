@@ -76,7 +76,8 @@ class Client:
             answer = self.connection.getresponse()
         text = answer.read()
         if answer.status != 200:
-            raise ApiError(f"{operation_name}: {answer.status} {text.decode(errors='replace')[:500]}")
+            shown = text.decode(errors="replace")[:500]
+            raise ApiError(f"{operation_name}: {answer.status} {shown}")
         return json.loads(text)
 
     def ecs(self, operation_name, **body):

@@ -60,7 +60,8 @@ class DebianRegistry:
         config = folder / "config.yml"
         config.write_text(
             "version: 0.1\nlog: {level: error, accesslog: {disabled: true}}\n"
-            f"storage: {{filesystem: {{rootdirectory: {folder}/data}}, delete: {{enabled: true}}}}\n"
+            f"storage: {{filesystem: {{rootdirectory: {folder}/data}}, "
+            f"delete: {{enabled: true}}}}\n"
             f"http:\n  addr: 127.0.0.1:{self.port}\n{extra_http}{auth}")
         self.log = open(folder / "log", "wb")
         self.process = subprocess.Popen(["docker-registry", "serve", str(config)],
