@@ -10,12 +10,14 @@
 #include "jobs.h"
 #include "log.h"
 #include "registry_token.h"
-#include "report.h"
 #include "str.h"
 #include "task_file.h"
+#include "task_report.h"
 
 #define STOP_TIMEOUT_MS 30000
 #define KILL_RETRY_MS   5000
+
+#define CLEAN_RETRY_REPEAT_MS 1000
 
 static int64_t stop_timeout_ms(const struct container *c)
 {
@@ -386,6 +388,28 @@ static void advance_down(struct task *t)
     clean_when_down(t);
 }
 
+/* Ticks as long as a task waits to be cleaned up again. */
+static void on_retry(uv_timer_t *timer)
+{
+    struct engine *e = timer->data;
+    bool waits = false;
+    engine_advance_all(e);
+    list_for_each (it, &e->tasks) {
+        waits = waits || list_entry(it, struct task, link)->step == STEP_CLEANING;
+    }
+    if (!waits)
+        uv_timer_stop(timer);
+}
+
+void engine_clean_later(struct task *t, int64_t ms)
+{
+    uv_timer_t *timer = &t->engine->retry_timer;
+    t->clean_after_ns = clock_mono_ns() + (ms - 1) * 1000000;
+    timer->data = t->engine;
+    if (!uv_is_active((uv_handle_t *)timer) || uv_timer_get_due_in(timer) > (uint64_t)ms)
+        uv_timer_start(timer, on_retry, (uint64_t)ms, CLEAN_RETRY_REPEAT_MS);
+}
+
 void engine_cleaned(struct engine *e, struct task *t)
 {
     if (t->has_room)
@@ -436,7 +460,8 @@ void engine_advance(struct engine *e, struct task *t)
         advance_down(t);
         break;
     case STEP_CLEANING:
-        if (t->prepared == PART_TODO && t->jobs == 0)
+        if (t->prepared == PART_TODO && t->jobs == 0 &&
+            clock_mono_ns() >= t->clean_after_ns)
             job_clean(t);
         break;
     default:

@@ -45,10 +45,10 @@ struct engine {
     bool stopping;  /* nothing new is begun */
     struct registry_token token;
 
-    /* reporting, see report.h */
+    /* reporting, see task_report.h */
     struct server_calls *calls;
     const char *cluster_arn; /* NULL until registered: nothing is sent */
-    uv_timer_t report_timer;
+    uv_timer_t report_timer, retry_timer;
     unsigned sending;
 
     /* upkeep.h */
@@ -87,6 +87,8 @@ void engine_container_state(struct container *c, const struct container_state *s
                             int supervisor_fd);
 /* The server wants it gone. */
 void engine_end_task(struct engine *e, struct task *t);
+/* Tries to clean up again after so long. */
+void engine_clean_later(struct task *t, int64_t ms);
 /* Its host objects are gone. */
 void engine_cleaned(struct engine *e, struct task *t);
 /* STOPPED and acknowledged: leaves memory; its folder stays for the retention time. */

@@ -8,9 +8,9 @@
 #include "http_client.h"
 #include "jobs.h"
 #include "log.h"
-#include "report.h"
 #include "str.h"
 #include "task_file.h"
+#include "task_report.h"
 #include "upkeep.h"
 
 struct task *engine_find(struct engine *e, const char *id)
@@ -275,6 +275,7 @@ void engine_init(struct engine *e, uv_loop_t *loop, struct host *host,
     e->room.cpu_units = config->cpu_units;
     e->room.memory_mib = config->memory_mib - config->reserved_memory_mib;
     uv_timer_init(loop, &e->report_timer);
+    uv_timer_init(loop, &e->retry_timer);
     e->report_timer.data = e;
     upkeep_init(e);
 }

@@ -213,10 +213,11 @@ int agent_find_container(const char *data_dir, const char *task, const char *nam
     int r = find_task(data_dir, task, a, &id, err);
     if (r >= 0)
         r = task_file_read(a, data_dir, id, &w, &rec, err);
-    if (r >= 0 && !w->task_definition)
-        r = fail(err, E_CORRUPT, "task %s has no definition", id);
-    if (r >= 0)
-        r = find_index(w->task_definition, name, &index, err);
+    if (r < 0)
+        return r;
+    if (!w->task_definition)
+        return fail(err, E_CORRUPT, "task %s has no definition", id);
+    r = find_index(w->task_definition, name, &index, err);
     if (r < 0)
         return r;
     make(a, data_dir, w, rec, index, ret);

@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "log.h"
@@ -330,14 +329,11 @@ void job_settle(struct container *c)
 
 /* ---- clean ---- */
 
-#define CLEAN_TRIES 5
+#define CLEAN_TRIES    5
+#define CLEAN_RETRY_MS 200
 
 static void clean_work(struct job *j)
 {
-    if (j->task->clean_tries > 0) {
-        unsigned wait_us = 200000u << j->task->clean_tries;
-        usleep(wait_us); /* banned: nothing tells when the kernel has let go */
-    }
     j->r = work_clean(j->engine->host, j->task, &j->err);
 }
 
@@ -345,10 +341,12 @@ static void clean_done(struct job *j)
 {
     struct task *t = j->task;
     t->prepared = PART_TODO;
-    if (j->r >= 0 || ++t->clean_tries >= CLEAN_TRIES)
-        engine_cleaned(t->engine, t);
     if (j->r < 0)
         log_line(LOG_ERROR, "cleaning up", "task", t->arn, "error", j->err.text, NULL);
+    if (j->r >= 0 || ++t->clean_tries >= CLEAN_TRIES)
+        engine_cleaned(t->engine, t);
+    else
+        engine_clean_later(t, CLEAN_RETRY_MS << t->clean_tries);
 }
 
 void job_clean(struct task *t)

@@ -321,10 +321,9 @@ static void run(struct conn *c)
         return;
     }
     arm(c, c->x->idle_ms);
-    int64_t port = 0;
-    if (str_to_i64(u->port, 1, 65535, &port) &&
-        (uv_ip4_addr(u->host, (int)port, (struct sockaddr_in *)&addr) == 0 ||
-         uv_ip6_addr(u->host, (int)port, (struct sockaddr_in6 *)&addr) == 0)) {
+    int port = u->port_number;
+    if (uv_ip4_addr(u->host, port, (struct sockaddr_in *)&addr) == 0 ||
+        uv_ip6_addr(u->host, port, (struct sockaddr_in6 *)&addr) == 0) {
         connect_to(c, (struct sockaddr *)&addr);
         return;
     }

@@ -62,6 +62,7 @@ uint32_t server_random(struct server_calls *s);
 /* ---- pure, for tests ---- */
 
 struct server_url {
+    int port_number;
     char host[256], port[8], path[1024]; /* path begins with '/', without query */
     char authority[300];                 /* as Host says it */
     const char *query;                   /* in the text given; NULL: none */

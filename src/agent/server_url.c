@@ -54,6 +54,7 @@ int server_url_parse(const char *url, struct server_url *ret, struct error *err)
     int64_t port;
     if (!ret->host[0] || !str_to_i64(ret->port, 1, 65535, &port))
         return fail(err, E_INVALID, "'%s' has no host or a bad port", url);
+    ret->port_number = (int)port;
     const char *path = authority + n;
     size_t path_len = strcspn(path, "?");
     ret->query = path[path_len] == '?' ? path + path_len + 1 : NULL;

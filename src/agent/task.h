@@ -108,6 +108,7 @@ struct task {
     int64_t accepted_ns;
     unsigned jobs, handles; /* the task can be freed when both are 0 */
     unsigned clean_tries;
+    int64_t clean_after_ns;
     bool dropped;
     bool has_room;
     struct http_cancel *cancel; /* of its pulls */

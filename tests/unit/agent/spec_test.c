@@ -8,8 +8,8 @@
 
 #include "fd.h"
 #include "reason.h"
-#include "report.h"
 #include "task_file.h"
+#include "task_report.h"
 #include "task_spec.h"
 #include "words.h"
 

@@ -1,4 +1,4 @@
-#include "report.h"
+#include "task_report.h"
 
 #include "clock.h"
 #include "log.h"

@@ -1,4 +1,4 @@
-/* report.h: tells the server what became of tasks (SubmitTaskStateChange).
+/* task_report.h: tells the server what became of tasks (SubmitTaskStateChange).
  *
  * What has to be told follows from the task: RUNNING once every container was up, STOPPED
  * at the end, and RUNNING again when a container of a running task ended. A report is the
