@@ -17,6 +17,9 @@ done
 mkdir -p "$BUILD/check/cppcheck" "$BUILD/check/macros/bsd/sys"
 ln -sfn /usr/include/bsd/sys/tree.h "$BUILD/check/macros/bsd/sys/tree.h"
 ln -sfn /usr/include/uthash.h "$BUILD/check/macros/uthash.h"
+for h in /usr/include/jansson.h /usr/include/*/jansson_config.h /usr/include/jansson_config.h; do
+    [ ! -e "$h" ] || ln -sfn "$h" "$BUILD/check/macros/${h##*/}"
+done
 includes="$includes -I$BUILD/check/macros"
 cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
     --error-exitcode=1 --suppressions-list=.cppcheck-suppressions -j "${JOBS:-$(nproc)}" \

@@ -64,6 +64,9 @@ def check(path):
         # A declaration or a definition of a like-named static is no call.
         if re.search(r"(int|void|char|\*)\s*$", code[max(0, match.start() - 12):match.start()]):
             continue
+        # Ignoring a signal, or not, is what signal() does as everyone expects.
+        if name == "signal" and re.search(r"SIG_(IGN|DFL)", code[match.start():end]):
+            continue
         if name in BANNED:
             yield line, f"{name}(): use {BANNED[name]}"
         elif name in RAW_MEMORY and "base" not in path.parts:

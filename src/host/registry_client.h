@@ -13,7 +13,8 @@
  *
  * Owns: a session its strings. Threads: the client and a session: any, at once; calls block.
  * Fails: E_NOTFOUND no such repository, tag or digest; E_DENIED credentials missing or
- * refused; E_NETWORK, E_TIMEOUT not reachable, or not willing, after all tries; E_UNSUPPORTED; E_CORRUPT what
+ * refused; E_NETWORK, E_TIMEOUT not reachable, or not willing, after all tries; E_UNSUPPORTED;
+ * E_CORRUPT what
  * came is not what was asked for; E_LIMIT; E_CANCELLED; E_FULL. Texts name the reference. */
 #pragma once
 
