@@ -186,6 +186,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, image.manifest, 'application/vnd.oci.image.manifest.v1+json',
                         Docker_Content_Digest=image.digest)
         elif image and kind == 'blobs' and name in image.blobs:
+            fake.blob_gate.wait(60)
             self.answer(200, image.blobs[name], 'application/octet-stream')
         else:
             self.answer(404, {'errors': [{'code': 'MANIFEST_UNKNOWN', 'message': 'no'}]},
@@ -207,6 +208,8 @@ class FakeEcs:
         self.refuse_streams = False
         self.fail_submits = 0
         self.registry_broken = False
+        self.blob_gate = threading.Event()  # blobs are sent while it is set
+        self.blob_gate.set()
         self.lock = threading.RLock()
         self.news = threading.Condition(self.lock)
         self.http = in_netns(netns, lambda: Server(('127.0.0.1', port), Handler))

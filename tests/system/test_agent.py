@@ -535,6 +535,17 @@ def test_containers_survive_the_agent(agent, server):
     assert agent.log_of(task) == ['begun']
 
 
+def test_an_end_during_a_pull_is_no_failure(agent, server):
+    server.blob_gate.clear()
+    task = server.start([{}])
+    server.wait(lambda: any('/blobs/' in c for c in server.calls))
+    assert agent.term() == 0
+    server.blob_gate.set()
+    agent.start()
+    server.wait_status(task, 'RUNNING')
+    assert [r['status'] for r in server.of(task)] == ['RUNNING']
+
+
 def test_end_while_the_agent_is_away(agent, server):
     task = server.start([{'command': ['sh', '-c', 'sleep 1; exit 5']}])
     server.wait_status(task, 'RUNNING')
