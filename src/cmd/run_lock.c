@@ -3,9 +3,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <unistd.h>
 
+#include "clock.h"
 #include "fd.h"
 #include "run_record.h"
+
+/* One that was killed, and its children, may hold it a moment longer. */
+#define PATIENCE_NS (1000 * INT64_C(1000000))
+#define LOOK_US     10000
+
+static int lock(int fd)
+{
+    int64_t until = clock_mono_ns() + PATIENCE_NS;
+    int r;
+    while ((r = flock(fd, LOCK_EX | LOCK_NB)) < 0 && errno == EWOULDBLOCK &&
+           clock_mono_ns() < until)
+        usleep(LOOK_US);
+    return r;
+}
 
 /* 0, -E_AGAIN when somebody else has it. */
 static int take(const char *path, int flags, int *ret_fd, struct error *err)
@@ -13,7 +29,7 @@ static int take(const char *path, int flags, int *ret_fd, struct error *err)
     AUTO_FD fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (fd < 0)
         return fail_errno(err, errno, "open '%s'", path);
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+    if (lock(fd) < 0)
         return errno == EWOULDBLOCK ? fail(err, E_AGAIN, "'%s' is locked", path)
                                     : fail_errno(err, errno, "locking '%s'", path);
     *ret_fd = fd_take(&fd);
