@@ -397,6 +397,18 @@ static int plan(struct net *net, const char *id, enum net_mode mode,
     return r < 0 ? r : w;
 }
 
+/* The container's end. Again: nothing changes. */
+static int configure(struct net *net, const char *ns_path, const struct net_record *rec,
+                     struct error *err)
+{
+    AUTO_LINK there = {.fd = -1};
+    int r = link_open_in(ns_path, &there, err);
+    if (r < 0)
+        return r;
+    return link_configure(&there, "eth0", rec->address_be, net->subnet.prefix_len,
+                          htonl(net->subnet.base + 1), err);
+}
+
 static int wire(struct net *net, const char *id, const struct net_record *rec,
                 struct error *err)
 {
@@ -408,7 +420,7 @@ static int wire(struct net *net, const char *id, const struct net_record *rec,
     AUTO_FD ns = open(path.data, O_RDONLY | O_CLOEXEC);
     if (ns < 0)
         return fail_errno(err, errno, "open '%s'", path.data);
-    AUTO_LINK here = {.fd = -1}, there = {.fd = -1};
+    AUTO_LINK here = {.fd = -1};
     char veth[16];
     uint8_t mac[6] = {0x0a, 0x58};
     memcpy(mac + 2, &rec->address_be, 4);
@@ -417,14 +429,11 @@ static int wire(struct net *net, const char *id, const struct net_record *rec,
     if (r == 0)
         r = link_add_veth(&here, veth, "eth0", ns, mac, net->bridge_index, err);
     if (r == 0)
-        r = link_open_in(path.data, &there, err);
-    if (r == 0)
-        r = link_configure(&there, "eth0", rec->address_be, net->subnet.prefix_len,
-                           htonl(net->subnet.base + 1), err);
+        r = configure(net, path.data, rec, err);
     return r < 0 ? r : change_ports(net, rec, true, err);
 }
 
-/* Is all there that an earlier attach made? */
+/* Did an earlier attach come as far as the interfaces? */
 static bool attached(struct net *net, const char *id, enum net_mode mode,
                      const struct net_port *ports, size_t count,
                      const struct net_record *rec)
@@ -447,18 +456,27 @@ static bool attached(struct net *net, const char *id, enum net_mode mode,
                                   link_index(&s, veth, &index, &ignored) == 0);
 }
 
+/* What comes after the interfaces may be what a crash left out. */
+static int complete(struct net *net, const char *id, struct net_port *ports, size_t count,
+                    const struct net_record *rec, struct error *err)
+{
+    AUTO_STR path = STR_INIT;
+    netns_path(net->dir, id, &path);
+    int r = rec->mode == NET_BRIDGE ? configure(net, path.data, rec, err) : 0;
+    if (r == 0)
+        r = change_ports(net, rec, true, err);
+    for (size_t i = 0; i < count; i++)
+        ports[i].host_port = rec->ports[i].host_port;
+    return r == -E_EXISTS ? 0 : r;
+}
+
 static int attach(struct net *net, const char *id, enum net_mode mode,
                   struct net_port *ports, size_t count, struct net_record *rec,
                   struct error *err)
 {
     int r = net_record_read(net->dir, id, rec, err);
-    if (r == 0 && attached(net, id, mode, ports, count, rec)) {
-        /* The map's elements come last, so they may be what a crash left out. */
-        r = change_ports(net, rec, true, err);
-        for (size_t i = 0; i < count; i++)
-            ports[i].host_port = rec->ports[i].host_port;
-        return r == -E_EXISTS ? 0 : r;
-    }
+    if (r == 0 && attached(net, id, mode, ports, count, rec))
+        return complete(net, id, ports, count, rec, err);
     if (r != -E_NOTFOUND && (r = net_detach(net, id, err)) < 0)
         return r;
     memset(rec, 0, sizeof(*rec));

@@ -257,6 +257,16 @@ static void test_attach_again_and_conflicts(void **state)
     assert_int_equal(ports[0].host_port, again[0].host_port);
     assert_int_equal(ports[1].host_port, again[1].host_port);
 
+    /* An attach that was killed before the container's end was up is completed. */
+    struct link_socket inside;
+    int end;
+    CHECK(link_open_in(a.netns_path, &inside, &check));
+    CHECK(link_index(&inside, "eth0", &end, &check));
+    CHECK(link_set_up(&inside, end, false, &check)); /* and its route is gone */
+    CHECK(net_attach(net, "one", NET_BRIDGE, again, 2, &b, &check));
+    CHECK(link_delete_route(&inside, 0, 0, end, &check));
+    link_close(&inside);
+
     struct net_port taken = {.container_port = 80, .host_port = ports[0].host_port};
     char text[64];
     snprintf(text, sizeof(text), "0.0.0.0:%u failed: port is already allocated",
