@@ -10,7 +10,10 @@ programs=
 programs="$programs $(find "$BUILD/tests" -type f -executable 2>/dev/null | tr '\n' ' ')"
 [ -n "${programs// /}" ] || { echo "skip: nothing is built in $BUILD"; exit 77; }
 bad=0 count=0
-for soname in $(for p in $programs; do ldd "$p" 2>/dev/null; done |
+# Those that are loaded on first use (src/base/lazy.h) do not show in the programs.
+lazy=$(grep -rhoE '"lib[a-z]+\.so\.[0-9]+"' src/*/*.c | tr -d '"' | sort -u)
+for soname in $( (for p in $programs; do ldd "$p" 2>/dev/null; done
+    for l in $lazy; do f=/usr/lib/$(gcc -print-multiarch)/$l; echo "$f"; ldd "$f"; done) |
     awk '{ n = split($1, part, "/"); print part[n] }' | grep '\.so' | sort -u); do
     case $soname in linux-vdso*) continue ;; esac
     licence=$(awk -v s="$soname" '$1 == s { $1 = ""; print substr($0, 2) }' tools/licences.txt)

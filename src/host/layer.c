@@ -3,8 +3,6 @@
  * last, because every file made in one changes them. */
 #include "layer.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
@@ -17,6 +15,7 @@
 
 #include "arena.h"
 #include "fd.h"
+#include "layer_archive.h"
 #include "layer_path.h"
 #include "layer_stream.h"
 
@@ -52,9 +51,9 @@ struct unpack {
 static struct timespec mtime_of(struct archive_entry *e)
 {
     struct timespec t = {0};
-    if (archive_entry_mtime_is_set(e)) {
-        t.tv_sec = archive_entry_mtime(e);
-        t.tv_nsec = archive_entry_mtime_nsec(e);
+    if (la.archive_entry_mtime_is_set(e)) {
+        t.tv_sec = la.archive_entry_mtime(e);
+        t.tv_nsec = la.archive_entry_mtime_nsec(e);
     }
     if (t.tv_nsec < 0 || t.tv_nsec > 999999999)
         t.tv_nsec = 0;
@@ -76,10 +75,10 @@ static int set_xattrs(struct unpack *u, struct archive_entry *e, int dir,
     const void *value;
     size_t size;
     AUTO_STR path = STR_INIT;
-    if (archive_entry_xattr_reset(e) == 0)
+    if (la.archive_entry_xattr_reset(e) == 0)
         return 0;
     layer_fd_path(dir, name, &path);
-    while (archive_entry_xattr_next(e, &key, &value, &size) == ARCHIVE_OK) {
+    while (la.archive_entry_xattr_next(e, &key, &value, &size) == ARCHIVE_OK) {
         if (!key || xattr_refused(key))
             continue;
         if (lsetxattr(path.data, key, value, size, 0) == 0 || u->options.unprivileged)
@@ -97,9 +96,9 @@ static int set_xattrs(struct unpack *u, struct archive_entry *e, int dir,
 static int set_attributes(struct unpack *u, struct archive_entry *e, int dir,
                           const char *name, struct error *err)
 {
-    bool link = archive_entry_filetype(e) == AE_IFLNK;
-    int64_t uid = archive_entry_uid(e), gid = archive_entry_gid(e);
-    mode_t mode = archive_entry_perm(e) & 07777;
+    bool link = la.archive_entry_filetype(e) == AE_IFLNK;
+    int64_t uid = la.archive_entry_uid(e), gid = la.archive_entry_gid(e);
+    mode_t mode = la.archive_entry_perm(e) & 07777;
     if (uid < 0 || gid < 0 || uid >= UINT32_MAX || gid >= UINT32_MAX)
         return fail(err, E_INVALID, "'%.200s' has an owner out of range", u->path.data);
     if (u->options.unprivileged)
@@ -215,7 +214,7 @@ static int archive_failure(struct unpack *u, struct error *err)
             *err = u->read_error;
         return -(int)u->read_error.code;
     }
-    const char *text = archive_error_string(u->archive);
+    const char *text = la.archive_error_string(u->archive);
     return fail(err, E_CORRUPT, "the layer's tar is broken: %.300s", text ? text : "?");
 }
 
@@ -226,7 +225,7 @@ static int write_data(struct unpack *u, int fd, int64_t size, struct error *err)
     la_int64_t offset;
     int64_t end = 0;
     for (;;) {
-        int r = archive_read_data_block(u->archive, &data, &len, &offset);
+        int r = la.archive_read_data_block(u->archive, &data, &len, &offset);
         if (r == ARCHIVE_EOF)
             break;
         if (r != ARCHIVE_OK && r != ARCHIVE_WARN)
@@ -247,7 +246,7 @@ static int write_data(struct unpack *u, int fd, int64_t size, struct error *err)
 static int unpack_file(struct unpack *u, struct archive_entry *e, int dir,
                        const char *name, struct error *err)
 {
-    int64_t size = archive_entry_size(e);
+    int64_t size = la.archive_entry_size(e);
     if (size < 0)
         return fail(err, E_CORRUPT, "'%.200s' has a negative size", u->path.data);
     u->logical_bytes += (uint64_t)size;
@@ -267,7 +266,7 @@ static int unpack_file(struct unpack *u, struct archive_entry *e, int dir,
 static int unpack_symlink(struct unpack *u, struct archive_entry *e, int dir,
                           const char *name, struct error *err)
 {
-    const char *target = archive_entry_symlink(e);
+    const char *target = la.archive_entry_symlink(e);
     if (!target || !*target)
         return fail(err, E_INVALID, "link '%.200s' has no target", u->path.data);
     if (symlinkat(target, dir, name) < 0)
@@ -321,12 +320,12 @@ static int unpack_hardlink(struct unpack *u, const char *target, struct error *e
 static int unpack_node(struct unpack *u, struct archive_entry *e, int dir,
                        const char *name, struct error *err)
 {
-    mode_t type = archive_entry_filetype(e);
+    mode_t type = la.archive_entry_filetype(e);
     bool device = type == AE_IFCHR || type == AE_IFBLK;
     if (device && u->options.unprivileged)
         return 0;
-    dev_t dev = device ? makedev((unsigned)archive_entry_rdevmajor(e),
-                                 (unsigned)archive_entry_rdevminor(e))
+    dev_t dev = device ? makedev((unsigned)la.archive_entry_rdevmajor(e),
+                                 (unsigned)la.archive_entry_rdevminor(e))
                        : 0;
     if (mknodat(dir, name, type | 0600, dev) < 0)
         return fail_errno(err, errno, "make device or fifo '%.200s'", u->path.data);
@@ -359,7 +358,7 @@ static int unpack_whiteout(struct unpack *u, int dir, const char *name, struct e
 
 static int unpack_root(struct unpack *u, struct archive_entry *e, struct error *err)
 {
-    if (archive_entry_filetype(e) != AE_IFDIR)
+    if (la.archive_entry_filetype(e) != AE_IFDIR)
         return fail(err, E_INVALID, "the root is no directory");
     u->root_seen = true;
     remember_dir(u, e);
@@ -369,7 +368,7 @@ static int unpack_root(struct unpack *u, struct archive_entry *e, struct error *
 static int unpack_kind(struct unpack *u, struct archive_entry *e, int dir,
                        const char *name, const struct way *way, struct error *err)
 {
-    switch (archive_entry_filetype(e)) {
+    switch (la.archive_entry_filetype(e)) {
     case AE_IFDIR:
         return unpack_dir(u, e, dir, name, way, err);
     case AE_IFREG:
@@ -387,7 +386,7 @@ static int unpack_kind(struct unpack *u, struct archive_entry *e, int dir,
 
 static int unpack_entry(struct unpack *u, struct archive_entry *e, struct error *err)
 {
-    const char *path = archive_entry_pathname(e), *name;
+    const char *path = la.archive_entry_pathname(e), *name;
     struct way way;
     int dir;
     if (!path)
@@ -397,9 +396,9 @@ static int unpack_entry(struct unpack *u, struct archive_entry *e, struct error 
         return r;
     if (u->path.len == 0)
         return unpack_root(u, e, err);
-    if (archive_entry_hardlink(
+    if (la.archive_entry_hardlink(
             e)) /* always with the real name: `.wh.` means nothing here */
-        return unpack_hardlink(u, archive_entry_hardlink(e), err);
+        return unpack_hardlink(u, la.archive_entry_hardlink(e), err);
     if ((r = layer_path_parent(&u->paths, u->path.data, true, &dir, &name, err)) < 0)
         return r;
     if (str_starts(name, WHITEOUT))
@@ -407,7 +406,7 @@ static int unpack_entry(struct unpack *u, struct archive_entry *e, struct error 
     AUTO_FD parent = fcntl(dir, F_DUPFD_CLOEXEC, 3); /* clear_way may forget it */
     if (parent < 0)
         return fail_errno(err, errno, "open the directory of '%.200s'", u->path.data);
-    r = clear_way(u, parent, name, archive_entry_filetype(e) == AE_IFDIR, &way, err);
+    r = clear_way(u, parent, name, la.archive_entry_filetype(e) == AE_IFDIR, &way, err);
     return r < 0 ? r : unpack_kind(u, e, parent, name, &way, err);
 }
 
@@ -418,7 +417,7 @@ static la_ssize_t feed(struct archive *a, void *ctx, const void **ret)
     struct unpack *u = ctx;
     int64_t n = layer_stream_next(u->stream, ret, &u->read_error);
     if (n < 0)
-        archive_set_error(a, EIO, "%s", u->read_error.text);
+        la.archive_set_error(a, EIO, "%s", u->read_error.text);
     return n < 0 ? ARCHIVE_FATAL : (la_ssize_t)n;
 }
 
@@ -426,7 +425,7 @@ static int unpack_all(struct unpack *u, struct error *err)
 {
     for (;;) {
         struct archive_entry *e;
-        int r = archive_read_next_header(u->archive, &e);
+        int r = la.archive_read_next_header(u->archive, &e);
         if (r == ARCHIVE_EOF)
             return 0;
         /* A warning is a name that is no text in the C locale; its bytes are kept. */
@@ -443,12 +442,15 @@ static int unpack_all(struct unpack *u, struct error *err)
 
 static int open_archive(struct unpack *u, struct error *err)
 {
-    u->archive = archive_read_new();
+    int r = archive_load(err);
+    if (r < 0)
+        return r;
+    u->archive = la.archive_read_new();
     if (!u->archive)
         return fail(err, E_IO, "libarchive could not start");
-    archive_read_support_format_tar(u->archive);
-    archive_read_support_format_empty(u->archive);
-    if (archive_read_open(u->archive, u, NULL, feed, NULL) != ARCHIVE_OK)
+    la.archive_read_support_format_tar(u->archive);
+    la.archive_read_support_format_empty(u->archive);
+    if (la.archive_read_open(u->archive, u, NULL, feed, NULL) != ARCHIVE_OK)
         return archive_failure(u, err);
     return 0;
 }
@@ -510,7 +512,8 @@ int layer_unpack(int root_fd, layer_read *read, void *ctx, const struct layer_op
     r = unpack_run(&u, err);
     if (r == 0 && ret)
         *ret = u.result;
-    archive_read_free(u.archive);
+    if (u.archive)
+        la.archive_read_free(u.archive);
     if (c) {
         uselocale(before);
         freelocale(c);

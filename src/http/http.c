@@ -11,7 +11,7 @@
  *
  * MHD wants its answer inside on_access(). Ours comes later and from another thread, so the
  * connection is suspended in between: MHD takes its socket out of epoll and does not look
- * at it again until MHD_resume_connection(), which any thread may call; then MHD calls
+ * at it again until mhd.MHD_resume_connection(), which any thread may call; then MHD calls
  * on_access() with the same step once more. Three facts shape everything here:
  *
  * - Suspending is only allowed on the connection's own thread, inside a callback. An answer
@@ -112,7 +112,7 @@ static void unlist_request(struct http_server *s, struct request *r)
 void request_suspend(struct request *r)
 {
     r->suspended = true;
-    MHD_suspend_connection(r->conn);
+    mhd.MHD_suspend_connection(r->conn);
 }
 
 void request_wake(struct request *r)
@@ -120,7 +120,7 @@ void request_wake(struct request *r)
     if (!r->suspended || !r->conn)
         return;
     r->suspended = false;
-    MHD_resume_connection(r->conn);
+    mhd.MHD_resume_connection(r->conn);
 }
 
 bool request_answer(struct request *r, int status, struct MHD_Response *response,
@@ -139,7 +139,7 @@ bool request_answer(struct request *r, int status, struct MHD_Response *response
     r->handler_has = false;
     pthread_mutex_unlock(&r->lock);
     if (!fits)
-        MHD_destroy_response(response);
+        mhd.MHD_destroy_response(response);
     if (had)
         request_unref(r);
     return fits;
@@ -165,7 +165,7 @@ static void answer_for_handler(struct request *r, int status, const char *text)
         r->handler_has = false;
     pthread_mutex_unlock(&r->lock);
     if (!fits)
-        MHD_destroy_response(response);
+        mhd.MHD_destroy_response(response);
     if (tell) {
         if (r->server->handler.aborted)
             r->server->handler.aborted(&r->pub);
@@ -179,19 +179,19 @@ static enum MHD_Result give_to_mhd(struct request *r)
     r->response = NULL;
     r->phase = HTTP_PHASE_QUEUED;
     if (atomic_load_explicit(&r->server->stopping, memory_order_relaxed))
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+        mhd.MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     struct http_stream *st = r->stream;
     if (st) {
         const union MHD_ConnectionInfo *info =
-            MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+            mhd.MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
         watch_add(r->server->watch, info->connect_fd, st);
     }
     /* Without the lock: MHD goes on at once and calls the stream's reader. */
     struct MHD_Connection *conn = r->conn;
     unsigned status = (unsigned)r->status;
     pthread_mutex_unlock(&r->lock);
-    enum MHD_Result ok = MHD_queue_response(conn, status, response);
-    MHD_destroy_response(response); /* MHD holds its own reference */
+    enum MHD_Result ok = mhd.MHD_queue_response(conn, status, response);
+    mhd.MHD_destroy_response(response); /* MHD holds its own reference */
     pthread_mutex_lock(&r->lock);
     return ok;
 }
@@ -368,7 +368,7 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
         r->handler_has = false;
     pthread_mutex_unlock(&r->lock);
     if (unsent)
-        MHD_destroy_response(unsent);
+        mhd.MHD_destroy_response(unsent);
     if (tell) {
         if (r->server->handler.aborted)
             r->server->handler.aborted(&r->pub);
@@ -456,7 +456,10 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *conn, char *s)
 static int start_daemon(struct http_server *s, int fd, struct error *err)
 {
     const struct http_limits *l = &s->limits;
-    s->daemon = MHD_start_daemon(
+    int r = mhd_load(err);
+    if (r < 0)
+        return r;
+    s->daemon = mhd.MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL,
         NULL, on_access, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE,
         l->threads, MHD_OPTION_CONNECTION_LIMIT, l->connections,
@@ -561,7 +564,7 @@ void http_server_stop(struct http_server *s, unsigned drain_ms)
 {
     if (!s)
         return;
-    int fd = MHD_quiesce_daemon(s->daemon);
+    int fd = mhd.MHD_quiesce_daemon(s->daemon);
     if (fd >= 0)
         close(fd);
     atomic_store(&s->stopping, true);
@@ -573,7 +576,7 @@ void http_server_stop(struct http_server *s, unsigned drain_ms)
     for_each_request(s, request_wake);
     for_each_request(s, end_stream);
     wait_until_empty(s, STOP_FLUSH_MS);
-    MHD_stop_daemon(s->daemon);
+    mhd.MHD_stop_daemon(s->daemon);
     watch_stop(s);
     if (s->unix_path[0])
         unlink(s->unix_path);

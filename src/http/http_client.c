@@ -70,8 +70,8 @@ int http_client_new(const struct http_client_config *config, struct http_client 
 
 static void slot_free(const struct curl_api *curl, struct slot *s)
 {
-    curl->easy_cleanup(s->easy);
-    curl->multi_cleanup(s->multi);
+    curl->curl_easy_cleanup(s->easy);
+    curl->curl_multi_cleanup(s->multi);
     free(s);
 }
 
@@ -107,12 +107,12 @@ static int slot_take(struct http_client *c, const struct curl_api **ret_curl,
     pthread_mutex_unlock(&c->lock);
     if (first) {
         *ret = list_entry(first, struct slot, node);
-        curl->easy_reset((*ret)->easy);
+        curl->curl_easy_reset((*ret)->easy);
         return 0;
     }
     struct slot *s = xcalloc(1, sizeof(*s));
-    s->easy = curl->easy_init();
-    s->multi = curl->multi_init();
+    s->easy = curl->curl_easy_init();
+    s->multi = curl->curl_multi_init();
     if (!s->easy || !s->multi) {
         slot_free(curl, s);
         return fail(err, E_IO, "libcurl gave no handle");
@@ -172,39 +172,40 @@ static void set_body(struct transfer *t)
     CURL *c = t->slot->easy;
     const char *method = request_method(req);
     if (req->read) {
-        curl->easy_setopt(c, CURLOPT_UPLOAD, 1L);
-        curl->easy_setopt(c, CURLOPT_READFUNCTION, on_read);
-        curl->easy_setopt(c, CURLOPT_READDATA, t);
-        curl->easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)req->read_len);
+        curl->curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
+        curl->curl_easy_setopt(c, CURLOPT_READFUNCTION, on_read);
+        curl->curl_easy_setopt(c, CURLOPT_READDATA, t);
+        curl->curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)req->read_len);
     } else if (req->body || streq(method, "POST") || streq(method, "PUT") ||
                streq(method, "PATCH")) {
-        curl->easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_len);
-        curl->easy_setopt(c, CURLOPT_POSTFIELDS, req->body ? req->body : "");
+        curl->curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_len);
+        curl->curl_easy_setopt(c, CURLOPT_POSTFIELDS, req->body ? req->body : "");
     } else if (streq(method, "HEAD")) {
-        curl->easy_setopt(c, CURLOPT_NOBODY, 1L);
+        curl->curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
     } else {
-        curl->easy_setopt(c, CURLOPT_HTTPGET, 1L);
+        curl->curl_easy_setopt(c, CURLOPT_HTTPGET, 1L);
     }
-    curl->easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
+    curl->curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
 }
 
 static int set_headers(struct transfer *t)
 {
-    struct curl_slist *l = t->curl->slist_append(NULL, "Expect:");
-    l = t->curl->slist_append(l, "Content-Type:"); /* curl's guess; ours comes after it */
+    struct curl_slist *l = t->curl->curl_slist_append(NULL, "Expect:");
+    l = t->curl->curl_slist_append(
+        l, "Content-Type:"); /* curl's guess; ours comes after it */
     for (const struct http_header *h = t->req->headers; h && h->name; h++) {
         AUTO_STR line = STR_INIT;
         /* "Name;" is how curl is asked for an empty value. */
         str_addf(&line, *h->value ? "%s: %s" : "%s;", h->name, h->value);
         if (strpbrk(str_text(&line), "\r\n")) {
-            t->curl->slist_free_all(l);
+            t->curl->curl_slist_free_all(l);
             return fail(t->answer.err, E_INVALID, "the header %s holds a line's end",
                         h->name);
         }
-        l = t->curl->slist_append(l, str_text(&line));
+        l = t->curl->curl_slist_append(l, str_text(&line));
     }
     t->headers = l;
-    t->curl->easy_setopt(t->slot->easy, CURLOPT_HTTPHEADER, l);
+    t->curl->curl_easy_setopt(t->slot->easy, CURLOPT_HTTPHEADER, l);
     return 0;
 }
 
@@ -221,39 +222,40 @@ static void set_connection(struct transfer *t)
     const struct http_client_request *req = t->req;
     const struct http_client *client = t->client;
     CURL *c = t->slot->easy;
-    curl->easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    curl->easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl->easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl->easy_setopt(c, CURLOPT_USERAGENT, client->user_agent);
-    curl->easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)request_connect_ms(req));
-    curl->easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)req->timeout_ms);
-    curl->easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl->easy_setopt(c, CURLOPT_TCP_KEEPIDLE, 30L);
-    curl->easy_setopt(c, CURLOPT_TCP_KEEPINTVL, 10L);
-    curl->easy_setopt(c, CURLOPT_BUFFERSIZE, 128L * 1024);
+    curl->curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    curl->curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl->curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl->curl_easy_setopt(c, CURLOPT_USERAGENT, client->user_agent);
+    curl->curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)request_connect_ms(req));
+    curl->curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)req->timeout_ms);
+    curl->curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl->curl_easy_setopt(c, CURLOPT_TCP_KEEPIDLE, 30L);
+    curl->curl_easy_setopt(c, CURLOPT_TCP_KEEPINTVL, 10L);
+    curl->curl_easy_setopt(c, CURLOPT_BUFFERSIZE, 128L * 1024);
     if (is_loopback(req->url))
-        curl->easy_setopt(c, CURLOPT_PROXY, "");
+        curl->curl_easy_setopt(c, CURLOPT_PROXY, "");
     if (client->unix_socket)
-        curl->easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, client->unix_socket);
+        curl->curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, client->unix_socket);
     if (client->ca_file)
-        curl->easy_setopt(c, CURLOPT_CAINFO, client->ca_file);
-    curl->easy_setopt(c, CURLOPT_SSL_VERIFYPEER, client->insecure ? 0L : 1L);
-    curl->easy_setopt(c, CURLOPT_SSL_VERIFYHOST, client->insecure ? 0L : 2L);
-    curl->easy_setopt(c, CURLOPT_FOLLOWLOCATION, req->max_redirects ? 1L : 0L);
-    curl->easy_setopt(c, CURLOPT_MAXREDIRS, (long)req->max_redirects);
+        curl->curl_easy_setopt(c, CURLOPT_CAINFO, client->ca_file);
+    curl->curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, client->insecure ? 0L : 1L);
+    curl->curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, client->insecure ? 0L : 2L);
+    curl->curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, req->max_redirects ? 1L : 0L);
+    curl->curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)req->max_redirects);
 }
 
 static int set_up(struct transfer *t)
 {
     const struct curl_api *curl = t->curl;
     CURL *c = t->slot->easy;
-    curl->easy_setopt(c, CURLOPT_URL, t->req->url);
-    curl->easy_setopt(c, CURLOPT_PATH_AS_IS, 1L); /* what is signed is what is sent */
-    curl->easy_setopt(c, CURLOPT_ERRORBUFFER, t->curl_text);
-    curl->easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
-    curl->easy_setopt(c, CURLOPT_HEADERDATA, t);
-    curl->easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
-    curl->easy_setopt(c, CURLOPT_WRITEDATA, t);
+    curl->curl_easy_setopt(c, CURLOPT_URL, t->req->url);
+    curl->curl_easy_setopt(c, CURLOPT_PATH_AS_IS,
+                           1L); /* what is signed is what is sent */
+    curl->curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->curl_text);
+    curl->curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
+    curl->curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
+    curl->curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body);
+    curl->curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
     set_connection(t);
     set_body(t);
     if (t->req->ranged) {
@@ -263,7 +265,7 @@ static int set_up(struct transfer *t)
                      (long long)t->req->range_to);
         else
             snprintf(range, sizeof(range), "%lld-", (long long)t->req->range_from);
-        curl->easy_setopt(c, CURLOPT_RANGE, range);
+        curl->curl_easy_setopt(c, CURLOPT_RANGE, range);
     }
     return set_headers(t);
 }
@@ -319,7 +321,7 @@ static int finish(struct transfer *t, CURLcode rc)
     if (rc == CURLE_OK)
         return 0;
     enum error_code code = code_of(rc);
-    const char *text = t->curl_text[0] ? t->curl_text : t->curl->easy_strerror(rc);
+    const char *text = t->curl_text[0] ? t->curl_text : t->curl->curl_easy_strerror(rc);
     if (code == E_INVALID)
         return fail(t->answer.err, code, "'%s' is no address for HTTP: %s", t->req->url,
                     text);
@@ -337,7 +339,7 @@ static bool idle_too_long(const struct transfer *t, int64_t *ret_left_ms)
 static CURLcode result_of(struct transfer *t)
 {
     int left;
-    CURLMsg *msg = t->curl->multi_info_read(t->slot->multi, &left);
+    CURLMsg *msg = t->curl->curl_multi_info_read(t->slot->multi, &left);
     return msg && msg->msg == CURLMSG_DONE ? msg->data.result : CURLE_RECV_ERROR;
 }
 
@@ -346,7 +348,7 @@ static int run(struct transfer *t)
     int running = 1;
     while (!http_cancelled(t->req->cancel)) {
         int64_t left_ms;
-        if (t->curl->multi_perform(t->slot->multi, &running) != CURLM_OK)
+        if (t->curl->curl_multi_perform(t->slot->multi, &running) != CURLM_OK)
             return finish(t, CURLE_FAILED_INIT);
         if (!running)
             return finish(t, result_of(t));
@@ -355,7 +357,7 @@ static int run(struct transfer *t)
                         request_method(t->req), t->req->url,
                         (long long)request_idle_ms(t->req), ADVICE_TIMEOUT);
         int wait = left_ms < 60000 ? (int)left_ms + 1 : 60000;
-        t->curl->multi_poll(t->slot->multi, NULL, 0, wait, NULL);
+        t->curl->curl_multi_poll(t->slot->multi, NULL, 0, wait, NULL);
     }
     return finish(t, CURLE_ABORTED_BY_CALLBACK);
 }
@@ -363,13 +365,13 @@ static int run(struct transfer *t)
 static void wake(void *ctx)
 {
     struct transfer *t = ctx;
-    t->curl->multi_wakeup(t->slot->multi);
+    t->curl->curl_multi_wakeup(t->slot->multi);
 }
 
 static void note_url(struct transfer *t)
 {
     char *url = NULL;
-    t->curl->easy_getinfo(t->slot->easy, CURLINFO_EFFECTIVE_URL, &url);
+    t->curl->curl_easy_getinfo(t->slot->easy, CURLINFO_EFFECTIVE_URL, &url);
     struct http_client_response *resp = t->answer.resp;
     resp->final_url = arena_strdup(&resp->arena, url ? url : t->req->url);
 }
@@ -385,14 +387,14 @@ static int curl_do(struct http_client *c, const struct answer *answer)
     if (r == 0) {
         struct cancel_call call = {.wake = wake, .ctx = &t};
         http_cancel_enter(t.req->cancel, &call);
-        t.curl->multi_add_handle(t.slot->multi, t.slot->easy);
+        t.curl->curl_multi_add_handle(t.slot->multi, t.slot->easy);
         r = run(&t);
-        t.curl->multi_remove_handle(t.slot->multi, t.slot->easy);
+        t.curl->curl_multi_remove_handle(t.slot->multi, t.slot->easy);
         http_cancel_leave(t.req->cancel, &call);
         note_url(&t);
     }
-    t.curl->easy_reset(t.slot->easy); /* nothing may point at this frame */
-    t.curl->slist_free_all(t.headers);
+    t.curl->curl_easy_reset(t.slot->easy); /* nothing may point at this frame */
+    t.curl->curl_slist_free_all(t.headers);
     slot_give(c, t.curl, t.slot);
     return r;
 }

@@ -8,7 +8,7 @@
 static void add_headers(struct MHD_Response *m, const struct http_header *headers)
 {
     for (const struct http_header *h = headers; h && h->name; h++)
-        MHD_add_response_header(m, h->name, h->value);
+        mhd.MHD_add_response_header(m, h->name, h->value);
 }
 
 static void unref_request(void *cls)
@@ -21,12 +21,12 @@ static struct MHD_Response *response_buffer(struct request *r, const void *body,
 {
     void *bytes = (void *)(uintptr_t)body;
     if (memory == HTTP_TAKE)
-        return MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_FREE);
+        return mhd.MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_FREE);
     if (memory == HTTP_COPY || !len)
-        return MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_COPY);
+        return mhd.MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_COPY);
     request_ref(r); /* the arena stays until the last byte left */
-    return MHD_create_response_from_buffer_with_free_callback_cls(len, bytes,
-                                                                  unref_request, r);
+    return mhd.MHD_create_response_from_buffer_with_free_callback_cls(len, bytes,
+                                                                      unref_request, r);
 }
 
 void http_reply(struct http_request *req, int status, const struct http_header *headers,
@@ -42,11 +42,11 @@ void http_reply(struct http_request *req, int status, const struct http_header *
 
 struct MHD_Response *response_text(int status, const char *text)
 {
-    struct MHD_Response *m = MHD_create_response_from_buffer(
+    struct MHD_Response *m = mhd.MHD_create_response_from_buffer(
         strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
-    MHD_add_response_header(m, "Content-Type", "text/plain; charset=utf-8");
+    mhd.MHD_add_response_header(m, "Content-Type", "text/plain; charset=utf-8");
     if (status == 503)
-        MHD_add_response_header(m, "Retry-After", "1");
+        mhd.MHD_add_response_header(m, "Retry-After", "1");
     return m;
 }
 
@@ -59,7 +59,8 @@ void http_reply_file(struct http_request *req, int status,
                      const struct http_header *headers, int fd, uint64_t offset,
                      uint64_t length)
 {
-    struct MHD_Response *m = MHD_create_response_from_fd_at_offset64(length, fd, offset);
+    struct MHD_Response *m =
+        mhd.MHD_create_response_from_fd_at_offset64(length, fd, offset);
     if (!m) { /* beyond what off_t holds: not a file of ours */
         close(fd);
         http_reply_text(req, 500, "the file's range can't be sent");
@@ -77,8 +78,8 @@ static ssize_t never_read(void *cls, uint64_t pos, char *buf, size_t max)
 void http_reply_head(struct http_request *req, int status,
                      const struct http_header *headers, uint64_t content_length)
 {
-    struct MHD_Response *m =
-        MHD_create_response_from_callback(content_length, 1024, never_read, NULL, NULL);
+    struct MHD_Response *m = mhd.MHD_create_response_from_callback(
+        content_length, 1024, never_read, NULL, NULL);
     add_headers(m, headers);
     request_answer(request_of(req), status, m, NULL);
 }

@@ -89,7 +89,7 @@ static enum MHD_Result copy_header(void *cls, enum MHD_ValueKind kind, const cha
 static const char *peer_text(struct request *r)
 {
     const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+        mhd.MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     const struct sockaddr *sa = info ? info->client_addr : NULL;
     char ip[INET6_ADDRSTRLEN];
     if (sa && sa->sa_family == AF_INET) {
@@ -127,7 +127,7 @@ int request_read_headers(struct request *r, const char *method, const char *vers
 {
     struct http_request *pub = &r->pub;
     struct reading c = {.r = r};
-    MHD_get_connection_values(r->conn, MHD_HEADER_KIND, count_header, &c);
+    mhd.MHD_get_connection_values(r->conn, MHD_HEADER_KIND, count_header, &c);
     pub->method = arena_strdup(&pub->arena, method);
     pub->version = arena_strdup(&pub->arena, version);
     pub->is_head = streq(method, "HEAD");
@@ -140,7 +140,7 @@ int request_read_headers(struct request *r, const char *method, const char *vers
     }
     c.v = arena_new_array(&pub->arena, struct http_header, c.n + 1);
     c.n = 0;
-    MHD_get_connection_values(r->conn, MHD_HEADER_KIND, copy_header, &c);
+    mhd.MHD_get_connection_values(r->conn, MHD_HEADER_KIND, copy_header, &c);
     pub->headers = c.v;
     pub->header_count = c.n;
     const char *expect = http_header(pub, "Expect");

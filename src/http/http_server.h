@@ -2,7 +2,7 @@
  * face is http.h, the life of a request is told at the top of http.c. */
 #pragma once
 
-#include <microhttpd.h>
+#include "http_mhd.h"
 #include <pthread.h>
 #include <stdatomic.h>
 

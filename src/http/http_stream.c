@@ -79,7 +79,7 @@ void stream_connection_gone(struct request *r)
 {
     struct http_stream *st = r->stream;
     const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+        mhd.MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
     watch_remove(r->server->watch, info->connect_fd, st);
     st->ended = true;
     drop_pieces(st);
@@ -135,14 +135,14 @@ struct http_stream *http_reply_stream(struct http_request *req, int status,
     pthread_cond_init(&st->callback_done, NULL);
     request_ref(r); /* the owner's, until http_stream_close() */
     request_ref(r); /* the response's */
-    struct MHD_Response *m = MHD_create_response_from_callback(
+    struct MHD_Response *m = mhd.MHD_create_response_from_callback(
         MHD_SIZE_UNKNOWN, 65536, stream_read, r, unref_request);
     for (const struct http_header *h = headers; h && h->name; h++)
-        MHD_add_response_header(m, h->name, h->value);
+        mhd.MHD_add_response_header(m, h->name, h->value);
     pthread_mutex_lock(&r->lock);
     if (r->conn && !r->answered) {
         const union MHD_ConnectionInfo *info =
-            MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+            mhd.MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
         set_keepalive(info->connect_fd);
     }
     pthread_mutex_unlock(&r->lock);
