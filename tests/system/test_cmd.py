@@ -3,6 +3,8 @@
 Every test has directories, a port and so a run of its own, and leaves nothing.
 """
 import contextlib
+import hashlib
+import io
 import json
 import os
 import pathlib
@@ -10,7 +12,9 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
+import tarfile
 import tempfile
 import time
 import urllib.request
@@ -22,7 +26,8 @@ GANTRY = os.environ.get("GANTRY", str(ROOT / "build/gantry"))
 COMMANDS = ["up", "down", "server", "agent", "status", "logs", "exec", "env", "doctor",
             "version", "help"]
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+              pytest.mark.timeout(180)]
 
 
 def gantry(*args, check=True, timeout=90, **more):
@@ -96,15 +101,18 @@ class Run:
                 return json.load(answer)["status"] == "ok"
         return False
 
-    def ecs(self):
+    def aws(self, service):
         import boto3
         from botocore.config import Config
         env = self.env()
-        return boto3.client("ecs", endpoint_url=env["AWS_ENDPOINT_URL"],
+        return boto3.client(service, endpoint_url=env["AWS_ENDPOINT_URL"],
                             aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
                             aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
                             region_name=env["AWS_REGION"],
                             config=Config(retries={"max_attempts": 8}))
+
+    def ecs(self):
+        return self.aws("ecs")
 
     def connected(self):
         ecs = self.ecs()
@@ -436,3 +444,165 @@ def test_doctor(run):
     assert done.returncode == 1 and "✗ port" in done.stdout and "--listen" in done.stdout
     done = gantry("doctor", *place, check=False, env={"PATH": "/nowhere"})
     assert done.returncode == 1 and "apt-get install crun" in done.stdout
+
+
+# ---- logs and exec of a real task ----
+
+class Registry:
+    """As much of a client of OCI Distribution as pushing one image takes."""
+
+    def __init__(self, run, repository):
+        ecr = run.aws("ecr")
+        ecr.create_repository(repositoryName=repository)
+        data = ecr.get_authorization_token()["authorizationData"][0]
+        self.base = f"{run.url}/v2/{repository}"
+        self.auth = "Basic " + data["authorizationToken"]
+
+    def send(self, method, path, body, kind):
+        request = urllib.request.Request(self.base + path, data=body, method=method, headers={
+            "Authorization": self.auth, "Content-Type": kind})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.headers
+
+    def blob(self, body, kind):
+        digest = "sha256:" + hashlib.sha256(body).hexdigest()
+        where = self.send("POST", "/blobs/uploads/", b"", "application/octet-stream")["Location"]
+        where = where[where.index("/blobs/"):]
+        self.send("PUT", f"{where}{'&' if '?' in where else '?'}digest={digest}", body,
+                  "application/octet-stream")
+        return {"mediaType": kind, "digest": digest, "size": len(body)}
+
+
+def push_busybox(run):
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as layer:
+        layer.add("/bin/busybox", "bin/busybox")
+        link = tarfile.TarInfo("bin/sh")
+        link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+        layer.addfile(link)
+    layer = tar.getvalue()
+    registry = Registry(run, "box")
+    config = json.dumps({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": {
+        "type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]}}).encode()
+    kind = "application/vnd.oci.image"
+    manifest = {"schemaVersion": 2, "mediaType": f"{kind}.manifest.v1+json",
+                "config": registry.blob(config, f"{kind}.config.v1+json"),
+                "layers": [registry.blob(layer, f"{kind}.layer.v1.tar")]}
+    registry.send("PUT", "/manifests/1", json.dumps(manifest).encode(), manifest["mediaType"])
+    return f"localhost:{run.port}/box:1"
+
+
+def start_task(run, script):
+    ecs = run.ecs()
+    ecs.register_task_definition(family="box", networkMode="none", containerDefinitions=[{
+        "name": "main", "image": push_busybox(run), "memory": 64, "essential": True,
+        "environment": [{"name": "PATH", "value": "/bin"}],
+        "command": ["/bin/sh", "-c", script]}])
+    arn = ecs.run_task(taskDefinition="box")["tasks"][0]["taskArn"]
+
+    def settled():
+        task = ecs.describe_tasks(tasks=[arn])["tasks"][0]
+        return task if task["lastStatus"] in ("RUNNING", "STOPPED") else None
+    task = until(settled)
+    assert task["lastStatus"] == "RUNNING", task
+    return arn
+
+
+COUNTING = ("trap 'echo bye; exit 3' TERM; echo begin; echo wrong >&2; "
+            "i=0; while :; do i=$((i+1)); echo line $i; busybox sleep 0.2; done")
+
+
+@pytest.mark.skipif(not os.path.exists("/bin/busybox"), reason="needs busybox-static")
+def test_logs_exec_and_status_of_a_task(run):
+    run.up()
+    arn = start_task(run, COUNTING)
+    task = arn.rsplit("/", 1)[1]
+    until(lambda: "line 2" in gantry("logs", *run.place, arn).stdout)
+    said = gantry("logs", *run.place, task[:8], "main")
+    assert said.stdout.startswith("begin\nline 1\n") and said.stderr == "wrong\n"
+    assert len(gantry("logs", *run.place, "--tail", "1", task).stdout.splitlines()) <= 1
+    assert gantry("logs", *run.place, "--since", "2099-01-01T00:00:00Z", task).stdout == ""
+    stamped = gantry("logs", *run.place, "-t", task).stdout.splitlines()[0]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z begin", stamped)
+
+    def execute(*args, **more):
+        return subprocess.run([GANTRY, "exec", *run.place, *args], capture_output=True,
+                              text=True, timeout=30, **more)
+    done = execute("-e", "WORD=hello", task, "--", "sh", "-c", "echo $WORD; echo no >&2; exit 7")
+    assert (done.returncode, done.stdout, done.stderr) == (7, "hello\n", "no\n")
+    assert execute("-i", task, "busybox", "cat", input="passed on").stdout == "passed on"
+    assert execute(task, "busybox", "cat", input="kept back").stdout == ""
+    assert execute(task, "sh", "-c", "kill -9 $$").returncode == 128 + 9
+    assert execute(task, "no-such-program").returncode not in (0, 7)
+    assert execute("-t", task, "sh").returncode == 1  # no terminal here
+
+    row = json.loads(gantry("status", "--json", *run.place).stdout)["containers"][0]
+    assert row["taskArn"] == arn and row["status"] == "RUNNING" and row["name"] == "main"
+    assert task[:12] in gantry("status", *run.place).stdout
+
+    follow = subprocess.Popen([GANTRY, "logs", "-f", *run.place, task], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    run.ecs().stop_task(task=arn)
+    assert follow.communicate(timeout=60)[0].endswith("bye\n")  # ends by itself
+    assert follow.returncode == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/bin/busybox"), reason="needs busybox-static")
+def test_a_terminal_in_a_task(run):
+    import fcntl
+    import pty
+    import termios
+    run.up()
+    task = start_task(run, COUNTING).rsplit("/", 1)[1]
+    script = ("busybox stty size; i=0; while [ $((i+=1)) -lt 200 ] && "
+              "[ \"$(busybox stty size)\" = '33 99' ]; do busybox sleep 0.05; done; "
+              "busybox stty size; read x; echo got $x; exit 5")
+    pid, fd = pty.fork()
+    if pid == 0:
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
+        os.execv(GANTRY, [GANTRY, "exec", *run.place, "-it", task, "--", "sh", "-c", script])
+    seen = b""
+    try:
+        while b"33 99" not in seen:
+            seen += os.read(fd, 1000)
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 44, 55, 0, 0))
+        while b"44 55" not in seen:
+            seen += os.read(fd, 1000)
+        os.write(fd, b"go\n")  # earlier it may meet a terminal that is being set up
+        while True:
+            seen += os.read(fd, 1000)
+    except OSError:
+        pass  # the terminal's end
+    os.close(fd)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 5
+    assert b"44 55" in seen and b"got go" in seen
+
+
+@pytest.mark.skipif(not os.path.exists("/bin/busybox"), reason="needs busybox-static")
+def test_tasks_outlive_kills_and_restarts_of_everything(run):
+    run.up()
+    arn = start_task(run, COUNTING)
+
+    def inside():
+        return gantry("exec", *run.place, arn, "sh", "-c", "busybox stat -c %Y /proc/1").stdout
+    began = inside()
+    for part in ("agent", "server", "agent"):
+        before = run.pid(part)
+        os.kill(before, signal.SIGKILL)
+        until(lambda: run.pid(part) not in (0, before))
+    run.process.kill()
+    run.process.wait()
+    assert inside() == began  # nothing of gantry runs; the container does
+    run.up()
+    gantry("down", *run.place)
+    run.process.wait(30)
+    run.up()
+    assert inside() == began
+    task = run.ecs().describe_tasks(tasks=[arn])["tasks"][0]
+    assert task["lastStatus"] == "RUNNING" and len(run.ecs().list_tasks()["taskArns"]) == 1
+    run_id = run.record()["runId"]
+    gantry("down", "--purge", *run.place)
+    mounts, _, tables, groups = machine()
+    assert str(run.dir) not in mounts and run_id not in tables
+    assert not [g for g in groups if run_id in g]
+    assert not run.data.exists() and not run.run.exists()
