@@ -8,6 +8,8 @@ and the shapes that they reach, drops all prose, and writes
     api/<service>/<apiVersion>/service-2.json      also good as AWS_DATA_PATH
     api/<service>/<apiVersion>/paginators-1.json, waiters-2.json
     api/<service>/not-offered.json                 names that AWS has and we do not
+An api/<service>/additions.json (kept by hand) adds what the service is known to take and
+the model leaves out.
 The output is sorted, so that a new botocore shows as a readable diff. Run by maintainers;
 the build needs only what it wrote.
 """
@@ -68,6 +70,14 @@ def write(path, data, ordered=True):
     path.write_text(text + '\n', encoding='utf-8')
 
 
+def add(model, path):
+    """What the service takes and the model does not say: values of enums."""
+    if path.exists():
+        for name, values in json.loads(path.read_text())['enums'].items():
+            known = model['shapes'][name]['enum']
+            known += [v for v in values if v not in known]
+
+
 def import_service(loader, service):
     offered = json.loads((HERE / service / 'operations.json').read_text())
     model = loader.load_service_model(service, 'service-2')
@@ -75,6 +85,7 @@ def import_service(loader, service):
     if unknown:
         sys.exit(f'{service}: botocore has no {", ".join(unknown)}')
     small = cut(model, offered)
+    add(small, HERE / service / 'additions.json')
     folder = HERE / service / model['metadata']['apiVersion']
     # Members keep their order (XML and EC2 reply in it); everything above is sorted.
     for key in ('operations', 'shapes', 'metadata'):

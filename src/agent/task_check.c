@@ -19,6 +19,8 @@ static const char *bad_feature(const struct ecs_container_definition *c)
 {
     if (c->secrets.n)
         return "secrets";
+    if (c->start_timeout.set)
+        return "startTimeout";
     if (c->environment_files.n)
         return "environmentFiles";
     if (c->repository_credentials)
