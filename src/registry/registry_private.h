@@ -89,7 +89,7 @@ int64_t visit_now_ms(const struct visit *v);
 /* ---- registry_reply.c: answers ---- */
 
 struct head {
-    struct http_header v[24];
+    struct http_header v[32];
     size_t n;
 };
 void head_init(struct head *h); /* with what every answer has */
@@ -121,6 +121,7 @@ void manifest_remove_one(struct visit *v);
 void tags_list(struct visit *v);
 void referrers_list(struct visit *v);
 void catalog_list(struct visit *v);
+const char *upload_name(struct visit *v); /* of v->upload_id, in URLs */
 void upload_post(struct visit *v);
 void upload_patch(struct visit *v);
 void upload_put(struct visit *v);

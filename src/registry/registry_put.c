@@ -52,13 +52,18 @@ static void decide_check(struct core *core, struct visit *v)
 
 static void decide_put(struct core *core, struct visit *v)
 {
-    enum ecr_result r = ECR_OK;
+    const char *immutable;
     decide_check(core, v);
-    if (!v->refused && !v->tags.n)
-        r = ecr_manifest_put(core, &v->scope, v->route.repository, &v->facts.m, NULL);
-    for (size_t i = 0; !v->refused && r == ECR_OK && i < v->tags.n; i++)
-        r = ecr_manifest_put(core, &v->scope, v->route.repository, &v->facts.m,
-                             v->tags.v[i]);
+    if (v->refused)
+        return;
+    enum ecr_result r = ecr_manifest_put(core, &v->scope, v->route.repository,
+                                         &v->facts.m, &v->tags, &immutable);
+    if (r == ECR_TAG_IMMUTABLE)
+        visit_refuse(
+            v, 400, "TAG_INVALID",
+            "The image tag '%s' already exists in the '%s' repository and cannot "
+            "be overwritten because the tag is immutable.",
+            immutable, v->route.repository);
     visit_refuse_ecr(v, r);
 }
 
@@ -161,6 +166,12 @@ void manifest_put(struct visit *v)
     if ((!by_digest && !route_tag_valid(reference)) || !tags_valid(v)) {
         visit_refuse(v, 400, "TAG_INVALID",
                      "a tag is not valid, or there are more than %d", MAX_TAGS);
+        visit_answer_refusal(v);
+        return;
+    }
+    if (v->req->content_length > ECR_MAX_MANIFEST) {
+        visit_refuse(v, 413, "MANIFEST_INVALID", "a manifest has at most %d bytes",
+                     ECR_MAX_MANIFEST);
         visit_answer_refusal(v);
         return;
     }

@@ -61,10 +61,7 @@ void visit_refuse_ecr(struct visit *v, enum ecr_result result)
                      name);
         return;
     case ECR_TAG_IMMUTABLE:
-        visit_refuse(v, 400, "TAG_INVALID",
-                     "The image tag already exists in the '%s' repository and cannot be "
-                     "overwritten because the repository is immutable.",
-                     name);
+        visit_refuse(v, 400, "TAG_INVALID", "a tag of '%s' is immutable", name);
         return;
     case ECR_REFERENCED:
         visit_refuse(v, 409, "DENIED",
@@ -128,9 +125,9 @@ void visit_answer_json(struct visit *v, struct head *h, struct str *body)
 
 void visit_add_upload(struct visit *v, struct head *h, uint64_t size)
 {
-    head_add(
-        h, "Location",
-        arena_printf(v->a, "/v2/%s/blobs/uploads/%s", v->route.repository, v->upload_id));
+    head_add(h, "Location",
+             arena_printf(v->a, "/v2/%s/blobs/uploads/%s", v->route.repository,
+                          upload_name(v)));
     head_add(h, "Docker-Upload-UUID", v->upload_id);
     head_add(h, "Range",
              arena_printf(v->a, "0-%llu", (unsigned long long)(size ? size - 1 : 0)));

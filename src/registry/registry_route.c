@@ -181,16 +181,14 @@ void query_all(struct arena *a, const char *query, const char *name,
 
 /* ---- ranges ---- */
 
-/* Digits only; stops at the first other character. */
+/* Digits only; stops at the first other character, and at INT64_MAX if there are more. */
 static bool number(const char **p, uint64_t *ret)
 {
     const char *start = *p;
     *ret = 0;
     while (**p >= '0' && **p <= '9') {
         uint64_t digit = (uint64_t)(*(*p)++ - '0');
-        if (*ret > (INT64_MAX - digit) / 10)
-            return false;
-        *ret = *ret * 10 + digit;
+        *ret = *ret > (INT64_MAX - digit) / 10 ? INT64_MAX : *ret * 10 + digit;
     }
     return *p > start;
 }
@@ -198,7 +196,7 @@ static bool number(const char **p, uint64_t *ret)
 bool range_parse_upload(const char *text, uint64_t *ret_first, uint64_t *ret_last)
 {
     return number(&text, ret_first) && *text++ == '-' && number(&text, ret_last) &&
-           !*text && *ret_first <= *ret_last;
+           !*text && *ret_first <= *ret_last && *ret_last < INT64_MAX;
 }
 
 enum range_result range_parse_read(const char *text, uint64_t size, uint64_t *ret_first,

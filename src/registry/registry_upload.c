@@ -4,7 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
 #include "registry_private.h"
+
+#define MARK_BYTES 8 /* of an upload's name */
 
 /* Left free for everybody else on that disk. */
 #define RESERVE_BYTES (256ULL * 1024 * 1024)
@@ -47,6 +52,23 @@ static bool take_digest(struct visit *v, const char *text)
 static void decide_repository(struct core *core, struct visit *v)
 {
     visit_refuse_ecr(v, ecr_repository_check(core, &v->scope, v->route.repository));
+}
+
+/* IAM is asked about the repository of the path, so an upload's name carries the mark of the
+ * repository that it was begun for: nobody writes to it by way of another one. */
+const char *upload_name(struct visit *v)
+{
+    uint8_t mac[32];
+    char hex[2 * MARK_BYTES + 1];
+    unsigned n = sizeof(mac);
+    const char *key =
+        arena_printf(v->a, "registry-upload:%s", v->registry->config.token_secret);
+    const char *text = arena_printf(v->a, "%s/%s/%s:%s", v->scope.account,
+                                    v->scope.region, v->route.repository, v->upload_id);
+    HMAC(EVP_sha256(), key, (int)strlen(key), (const uint8_t *)text, strlen(text), mac,
+         &n);
+    hex_encode(mac, MARK_BYTES, hex);
+    return arena_printf(v->a, "%s.%s", v->upload_id, hex);
 }
 
 /* ---- bytes ---- */
@@ -224,9 +246,11 @@ static void work_acquire(struct visit *v)
 
 static bool take_id(struct visit *v)
 {
-    if (strlen(v->route.reference) == BLOB_UPLOAD_ID_SIZE - 1) {
-        memcpy(v->upload_id, v->route.reference, sizeof(v->upload_id));
-        return true;
+    size_t n = sizeof(v->upload_id) - 1;
+    if (strlen(v->route.reference) > n) {
+        memcpy(v->upload_id, v->route.reference, n);
+        if (streq(upload_name(v), v->route.reference))
+            return true;
     }
     visit_refuse(v, 404, "BLOB_UPLOAD_UNKNOWN", "no such upload");
     visit_answer_refusal(v);

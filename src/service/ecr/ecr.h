@@ -93,10 +93,12 @@ struct ecr_manifest {
 enum ecr_result ecr_manifest_find(struct core *core, const struct ecr_scope *scope,
                                   const char *repository, const char *reference,
                                   const struct gantry_manifest_record **ret);
-/* Adds the manifest (again: nothing changes) and moves the tag to it; tag NULL: none. */
+/* Adds the manifest (again: nothing changes) and moves all of the tags to it, or none: then
+ * *ret_immutable is the tag that must stay. */
 enum ecr_result ecr_manifest_put(struct core *core, const struct ecr_scope *scope,
                                  const char *repository, const struct ecr_manifest *m,
-                                 const char *tag);
+                                 const struct string_list *tags,
+                                 const char **ret_immutable);
 /* A tag: only the tag. A digest: the manifest and its tags. */
 enum ecr_result ecr_manifest_delete(struct core *core, const struct ecr_scope *scope,
                                     const char *repository, const char *reference);

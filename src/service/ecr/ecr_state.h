@@ -71,8 +71,10 @@ void manifest_remove(struct core *core, const struct ecr_scope *s, const char *r
 /* An index in the repository that names the digest, other than itself; NULL: none. */
 struct manifest *manifest_parent(struct core *core, const struct ecr_scope *s,
                                  const char *repository, const char *digest);
-bool manifest_tagged(struct core *core, const struct ecr_scope *s, const char *repository,
-                     const char *digest);
+
+/* All tags at the digest, in byte order; looks at each tag of the repository. */
+void manifest_tags(struct core *core, const struct ecr_scope *s, const char *repository,
+                   const char *digest, struct arena *a, struct string_list *ret);
 
 /* Counting of digests, so that unused files can go. */
 void blob_use_add(struct ecr *ecr, const char *digest);

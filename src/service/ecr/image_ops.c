@@ -1,4 +1,5 @@
 /* ListImages, DescribeImages, BatchGetImage, BatchDeleteImage. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "ecr_state.h"
@@ -13,7 +14,8 @@ static int invalid_token(struct call *c)
                       "'must be a token that this operation returned'");
 }
 
-/* Page tokens are positions in the manifests' keys. */
+/* Page tokens are positions in the manifests' keys; in lists of tags, a manifest's key and
+ * the last tag that was shown, behind a line feed. */
 static int start_of(struct call *c, const char *token, const char *prefix,
                     const char **ret_at)
 {
@@ -24,16 +26,64 @@ static int start_of(struct call *c, const char *token, const char *prefix,
     return 0;
 }
 
-static void tags_of(struct call *c, const char *repository, const char *digest,
-                    struct string_list *ret)
+/* ---- which tags an image has ---- */
+
+struct tag_row {
+    const char *digest, *tag;
+};
+
+/* The repository's tags by digest: one pass over them instead of one for each image. */
+struct tag_index {
+    struct tag_row *v;
+    size_t n, cap;
+};
+
+static int compare_rows(const void *a, const void *b)
+{
+    const struct tag_row *x = a, *y = b;
+    int r = strcmp(x->digest, y->digest);
+    return r ? r : strcmp(x->tag, y->tag);
+}
+
+/* The texts are the tables'. */
+static void index_tags(struct call *c, const char *repository, struct tag_index *ret)
 {
     struct ecr_scope scope = call_scope(c);
     struct table *table = ecr_of(c->core)->tags;
     const char *prefix = ecr_part_key(&c->arena, "tag", &scope, repository, "");
     struct image_tag *t;
-    for (const char *at = prefix; (t = table_next(table, prefix, at)); at = t->o.key)
-        if (streq(t->rec->digest, digest))
-            *LIST_PUSH(&c->arena, ret) = arena_strdup(&c->arena, ecr_part_name(&t->o));
+    *ret = (struct tag_index){0};
+    for (const char *at = prefix; (t = table_next(table, prefix, at)); at = t->o.key) {
+        if (ret->n == ret->cap) {
+            ret->cap = ret->cap ? ret->cap * 2 : 64;
+            ret->v = xrealloc(ret->v, ret->cap * sizeof(*ret->v));
+        }
+        ret->v[ret->n++] = (struct tag_row){t->rec->digest, ecr_part_name(&t->o)};
+    }
+    if (ret->n)
+        qsort(ret->v, ret->n, sizeof(*ret->v), compare_rows);
+}
+
+static void index_free(struct tag_index *x)
+{
+    free(x->v);
+}
+#define AUTO_TAGS __attribute__((cleanup(index_free))) struct tag_index
+
+/* In byte order. */
+static void tags_of(struct call *c, const struct tag_index *x, const char *digest,
+                    struct string_list *ret)
+{
+    size_t low = 0, high = x->n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(x->v[middle].digest, digest) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < x->n && streq(x->v[low].digest, digest); low++)
+        *LIST_PUSH(&c->arena, ret) = arena_strdup(&c->arena, x->v[low].tag);
 }
 
 static bool wanted(int status, bool tagged)
@@ -45,17 +95,49 @@ static bool wanted(int status, bool tagged)
 
 /* ---- ListImages: one row a tag; untagged ones have a digest only ---- */
 
-static void list_rows(struct call *c, const char *repository, const struct manifest *m,
-                      int status, struct ecr_image_identifier_list *ret)
+/* False: the page is full; *ret_at says behind what. */
+static bool list_rows(struct call *c, const struct tag_index *x, const struct manifest *m,
+                      const char *after_tag, size_t limit, int status,
+                      struct ecr_image_identifier_list *ret, const char **ret_at)
 {
     struct string_list tags = {0};
-    tags_of(c, repository, m->rec->digest, &tags);
-    if (!wanted(status, tags.n > 0))
-        return;
+    tags_of(c, x, m->rec->digest, &tags);
+    if (!wanted(status, tags.n > 0) || (after_tag && tags.n == 0))
+        return true;
     for (size_t i = 0; i < (tags.n ? tags.n : 1); i++) {
+        const char *tag = tags.n ? tags.v[i] : NULL;
+        if (after_tag && strcmp(tag, after_tag) <= 0)
+            continue;
+        if (ret->n == limit)
+            return false;
         struct ecr_image_identifier *id = LIST_PUSH(&c->arena, ret);
         id->image_digest = arena_strdup(&c->arena, m->rec->digest);
-        id->image_tag = tags.n ? tags.v[i] : NULL;
+        id->image_tag = tag;
+        *ret_at = tag ? call_printf(c, "%s\n%s", m->o.key, tag) : m->o.key;
+    }
+    return true;
+}
+
+static void list_from(struct call *c, const struct ecr_list_images_request *in,
+                      const char *prefix, const char *at,
+                      struct ecr_list_images_response *out)
+{
+    struct table *table = ecr_of(c->core)->manifests;
+    size_t limit = in->max_results.set ? (size_t)in->max_results.v : 100;
+    int status = in->filter ? (int)in->filter->tag_status : 0;
+    const char *line = strchr(at, '\n'), *after_tag = line ? line + 1 : NULL;
+    const char *key = line ? arena_strndup(&c->arena, at, (size_t)(line - at)) : at;
+    AUTO_TAGS tags;
+    index_tags(c, in->repository_name, &tags);
+    struct manifest *m = after_tag ? table_find(table, key) : NULL;
+    if (!m)
+        m = table_next(table, prefix, key);
+    for (; m; m = table_next(table, prefix, m->o.key)) {
+        const char *after = after_tag && streq(m->o.key, key) ? after_tag : NULL;
+        if (!list_rows(c, &tags, m, after, limit, status, &out->image_ids, &at)) {
+            out->next_token = page_token(&c->arena, at);
+            return;
+        }
     }
 }
 
@@ -67,21 +149,11 @@ int ecr_list_images(struct call *c, const struct ecr_list_images_request *in,
     const char *name = in->repository_name, *at;
     if (repository_require(c, in->registry_id, name, &r) < 0)
         return -1;
-    size_t limit = in->max_results.set ? (size_t)in->max_results.v : 100;
     const char *prefix = ecr_part_key(&c->arena, "manifest", &scope, name, "");
     if (start_of(c, in->next_token, prefix, &at) < 0)
         return -1;
     out->image_ids.set = true;
-    struct manifest *m;
-    while ((m = table_next(ecr_of(c->core)->manifests, prefix, at))) {
-        if (out->image_ids.n >= limit) {
-            out->next_token = page_token(&c->arena, at);
-            break;
-        }
-        list_rows(c, name, m, in->filter ? (int)in->filter->tag_status : 0,
-                  &out->image_ids);
-        at = m->o.key;
-    }
+    list_from(c, in, prefix, at, out);
     return 0;
 }
 
@@ -115,6 +187,17 @@ static const char *id_digest(struct call *c, const char *repository,
     return t ? t->rec->digest : NULL;
 }
 
+/* Where both are given, the tag must be the digest's. */
+static bool id_fits(struct call *c, const char *repository,
+                    const struct ecr_image_identifier *id, const char *digest)
+{
+    struct ecr_scope scope = call_scope(c);
+    if (!id->image_tag || !id->image_digest)
+        return true;
+    const struct image_tag *t = tag_find(c->core, &scope, repository, id->image_tag);
+    return t && streq(t->rec->digest, digest);
+}
+
 static int not_found(struct call *c, const char *repository,
                      const struct ecr_image_identifier *id)
 {
@@ -127,6 +210,46 @@ static int not_found(struct call *c, const char *repository,
         id->image_tag ? id->image_tag : "null", repository, c->who.account_id);
 }
 
+static int describe_named(struct call *c, const struct ecr_describe_images_request *in,
+                          const struct repository *r, const struct tag_index *x,
+                          struct ecr_image_detail_list *ret)
+{
+    struct ecr_scope scope = call_scope(c);
+    for (size_t i = 0; i < in->image_ids.n; i++) {
+        const struct ecr_image_identifier *id = &in->image_ids.v[i];
+        const char *digest = id_digest(c, in->repository_name, id);
+        struct manifest *m =
+            digest ? manifest_find(c->core, &scope, in->repository_name, digest) : NULL;
+        struct string_list tags = {0};
+        if (!m || !id_fits(c, in->repository_name, id, digest))
+            return not_found(c, in->repository_name, id);
+        tags_of(c, x, digest, &tags);
+        describe(c, r, m, &tags, LIST_PUSH(&c->arena, ret));
+    }
+    return 0;
+}
+
+static void describe_from(struct call *c, const struct ecr_describe_images_request *in,
+                          const struct repository *r, const struct tag_index *x,
+                          const char *prefix, const char *at,
+                          struct ecr_describe_images_response *out)
+{
+    size_t limit = in->max_results.set ? (size_t)in->max_results.v : 100;
+    int status = in->filter ? (int)in->filter->tag_status : 0;
+    struct manifest *m;
+    for (; (m = table_next(ecr_of(c->core)->manifests, prefix, at)); at = m->o.key) {
+        struct string_list tags = {0};
+        tags_of(c, x, m->rec->digest, &tags);
+        if (!wanted(status, tags.n > 0))
+            continue;
+        if (out->image_details.n == limit) {
+            out->next_token = page_token(&c->arena, at);
+            return;
+        }
+        describe(c, r, m, &tags, LIST_PUSH(&c->arena, &out->image_details));
+    }
+}
+
 int ecr_describe_images(struct call *c, const struct ecr_describe_images_request *in,
                         struct ecr_describe_images_response *out)
 {
@@ -135,34 +258,15 @@ int ecr_describe_images(struct call *c, const struct ecr_describe_images_request
     const char *name = in->repository_name, *at;
     if (repository_require(c, in->registry_id, name, &r) < 0)
         return -1;
-    out->image_details.set = true;
-    for (size_t i = 0; i < in->image_ids.n; i++) {
-        const char *digest = id_digest(c, name, &in->image_ids.v[i]);
-        struct manifest *m = digest ? manifest_find(c->core, &scope, name, digest) : NULL;
-        struct string_list tags = {0};
-        if (!m)
-            return not_found(c, name, &in->image_ids.v[i]);
-        tags_of(c, name, digest, &tags);
-        describe(c, r, m, &tags, LIST_PUSH(&c->arena, &out->image_details));
-    }
-    if (in->image_ids.n > 0)
-        return 0;
-    size_t limit = in->max_results.set ? (size_t)in->max_results.v : 100;
     const char *prefix = ecr_part_key(&c->arena, "manifest", &scope, name, "");
     if (start_of(c, in->next_token, prefix, &at) < 0)
         return -1;
-    struct manifest *m;
-    while ((m = table_next(ecr_of(c->core)->manifests, prefix, at))) {
-        struct string_list tags = {0};
-        if (out->image_details.n == limit) {
-            out->next_token = page_token(&c->arena, at);
-            break;
-        }
-        tags_of(c, name, m->rec->digest, &tags);
-        if (wanted(in->filter ? (int)in->filter->tag_status : 0, tags.n > 0))
-            describe(c, r, m, &tags, LIST_PUSH(&c->arena, &out->image_details));
-        at = m->o.key;
-    }
+    out->image_details.set = true;
+    AUTO_TAGS tags;
+    index_tags(c, name, &tags);
+    if (in->image_ids.n > 0)
+        return describe_named(c, in, r, &tags, &out->image_details);
+    describe_from(c, in, r, &tags, prefix, at, out);
     return 0;
 }
 
@@ -177,17 +281,50 @@ static void failure(struct call *c, struct ecr_image_failure_list *ret,
     f->failure_reason = reason;
 }
 
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGIT "0123456789"
+
+/* `[a-zA-Z0-9_+.-]+:[a-fA-F0-9]+` */
+static bool digest_valid(const char *text)
+{
+    size_t n = strspn(text, LOWER UPPER DIGIT "_+.-");
+    size_t hex = text[n] == ':' ? strspn(text + n + 1, DIGIT "abcdefABCDEF") : 0;
+    return n > 0 && hex > 0 && text[n + 1 + hex] == '\0';
+}
+
+static bool tag_valid(const char *text)
+{
+    return strspn(text, LOWER UPPER DIGIT "_") > 0 &&
+           text[strspn(text, LOWER UPPER DIGIT "_.-")] == '\0';
+}
+
+/* False after a failure was noted. */
+static bool id_valid(struct call *c, const struct ecr_image_identifier *id,
+                     struct ecr_image_failure_list *failures)
+{
+    if (!id->image_digest && !id->image_tag)
+        failure(c, failures, id, ECR_IMAGE_FAILURE_CODE_MISSING_DIGEST_AND_TAG,
+                "Invalid request parameters: both tag and digest cannot be null");
+    else if (id->image_digest && !digest_valid(id->image_digest))
+        failure(c, failures, id, ECR_IMAGE_FAILURE_CODE_INVALID_IMAGE_DIGEST,
+                "Invalid request parameters: the image digest is not valid");
+    else if (id->image_tag && !tag_valid(id->image_tag))
+        failure(c, failures, id, ECR_IMAGE_FAILURE_CODE_INVALID_IMAGE_TAG,
+                "Invalid request parameters: the image tag is not valid");
+    else
+        return true;
+    return false;
+}
+
 /* The manifest that an image id names; NULL after a failure was noted. */
 static struct manifest *resolve(struct call *c, const char *repository,
                                 const struct ecr_image_identifier *id,
                                 struct ecr_image_failure_list *failures)
 {
     struct ecr_scope scope = call_scope(c);
-    if (!id->image_digest && !id->image_tag) {
-        failure(c, failures, id, ECR_IMAGE_FAILURE_CODE_MISSING_DIGEST_AND_TAG,
-                "Invalid request parameters: both tag and digest cannot be null");
+    if (!id_valid(c, id, failures))
         return NULL;
-    }
     const char *digest = id_digest(c, repository, id);
     struct manifest *m =
         digest ? manifest_find(c->core, &scope, repository, digest) : NULL;
@@ -196,14 +333,10 @@ static struct manifest *resolve(struct call *c, const char *repository,
                 "Requested image not found");
         return NULL;
     }
-    if (id->image_tag && id->image_digest) {
-        const struct image_tag *t = tag_find(c->core, &scope, repository, id->image_tag);
-        if (!t || !streq(t->rec->digest, digest)) {
-            failure(c, failures, id,
-                    ECR_IMAGE_FAILURE_CODE_IMAGE_TAG_DOES_NOT_MATCH_DIGEST,
-                    "Tag does not match digest");
-            return NULL;
-        }
+    if (!id_fits(c, repository, id, digest)) {
+        failure(c, failures, id, ECR_IMAGE_FAILURE_CODE_IMAGE_TAG_DOES_NOT_MATCH_DIGEST,
+                "Tag does not match digest");
+        return NULL;
     }
     return m;
 }
@@ -291,7 +424,7 @@ static void delete_one(struct call *c, const char *repository, struct manifest *
     struct ecr_scope scope = call_scope(c);
     struct string_list tags = {0};
     const char *digest = arena_strdup(&c->arena, m->rec->digest);
-    tags_of(c, repository, digest, &tags);
+    manifest_tags(c->core, &scope, repository, digest, &c->arena, &tags);
     bool whole = !id->image_tag || tags.n == 1;
     if (whole && manifest_parent(c->core, &scope, repository, digest)) {
         failure(c, &out->failures, id,

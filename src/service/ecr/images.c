@@ -184,15 +184,14 @@ struct manifest *manifest_parent(struct core *core, const struct ecr_scope *s,
     return NULL;
 }
 
-bool manifest_tagged(struct core *core, const struct ecr_scope *s, const char *repository,
-                     const char *digest)
+void manifest_tags(struct core *core, const struct ecr_scope *s, const char *repository,
+                   const char *digest, struct arena *a, struct string_list *ret)
 {
     struct image_tag *t = NULL;
     while ((t = (struct image_tag *)next_part(core, ecr_of(core)->tags, "tag", s,
                                               repository, t ? t->o.key : NULL)))
         if (streq(t->rec->digest, digest))
-            return true;
-    return false;
+            *LIST_PUSH(a, ret) = arena_strdup(a, ecr_part_name(&t->o));
 }
 
 enum ecr_result ecr_manifest_find(struct core *core, const struct ecr_scope *scope,
@@ -251,21 +250,35 @@ static void tag_move(struct core *core, const struct ecr_scope *scope,
     object_save(core, &t->o);
 }
 
+/* Is the tag at the digest already? False also when there is no such tag. */
+static bool tag_is_at(struct core *core, const struct ecr_scope *scope,
+                      const char *repository, const char *tag, const char *digest)
+{
+    const struct image_tag *t = tag_find(core, scope, repository, tag);
+    return t && streq(t->rec->digest, digest);
+}
+
 enum ecr_result ecr_manifest_put(struct core *core, const struct ecr_scope *scope,
                                  const char *repository, const struct ecr_manifest *m,
-                                 const char *tag)
+                                 const struct string_list *tags,
+                                 const char **ret_immutable)
 {
     const struct repository *r = repository_find(core, scope, repository);
     if (!r)
         return ECR_NO_REPOSITORY;
-    const struct image_tag *t = tag ? tag_find(core, scope, repository, tag) : NULL;
-    bool same = t && streq(t->rec->digest, m->digest);
-    if (t && !same && !tag_may_move(r->rec->repository, tag))
-        return ECR_TAG_IMMUTABLE;
+    for (size_t i = 0; i < tags->n; i++) {
+        const char *tag = tags->v[i];
+        *ret_immutable = tag;
+        if (tag_find(core, scope, repository, tag) &&
+            !tag_is_at(core, scope, repository, tag, m->digest) &&
+            !tag_may_move(r->rec->repository, tag))
+            return ECR_TAG_IMMUTABLE;
+    }
     if (!manifest_find(core, scope, repository, m->digest))
         manifest_add(core, scope, repository, m);
-    if (tag && !same)
-        tag_move(core, scope, repository, tag, m->digest);
+    for (size_t i = 0; i < tags->n; i++)
+        if (!tag_is_at(core, scope, repository, tags->v[i], m->digest))
+            tag_move(core, scope, repository, tags->v[i], m->digest);
     return ECR_OK;
 }
 

@@ -140,7 +140,12 @@ static void put(struct core *core, const char *digest, const char *layer, const 
                              .media_type = "application/vnd.oci.image.manifest.v1+json",
                              .size_bytes = 100,
                              .blobs = {.v = blobs, .n = 1, .set = true}};
-    assert_int_equal(ecr_manifest_put(core, &scope, "a/b", &m, tag), wanted);
+    const struct string_list tags = {.v = &tag, .n = tag ? 1 : 0, .set = true};
+    const char *immutable = NULL;
+    assert_int_equal(ecr_manifest_put(core, &scope, "a/b", &m, &tags, &immutable),
+                     wanted);
+    if (wanted == ECR_TAG_IMMUTABLE)
+        assert_string_equal(immutable, tag);
 }
 
 static void put_two(struct core *core, void *arg)

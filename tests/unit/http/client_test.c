@@ -116,7 +116,7 @@ static int count_bytes(void *ctx, const void *data, size_t len, struct error *er
 {
     size_t *n = ctx;
     *n += len;
-    return *n > 150000 ? fail(err, E_FULL, "enough") : 0;
+    return *n > 60000 ? fail(err, E_FULL, "enough") : 0;
 }
 
 static void sinks_take_good_answers_only(void **state)
@@ -127,7 +127,7 @@ static void sinks_take_good_answers_only(void **state)
     struct http_client_response resp = {.sink = count_bytes, .ctx = &n};
     struct http_client_request req = {.url = url(w->f, "/file")};
     assert_int_equal(http_client_do(w->c, &req, &resp, &err), 0);
-    assert_int_equal(n, 100000);
+    assert_int_equal(n, 40000);
     assert_int_equal(resp.body.len, 0);
     http_client_response_fini(&resp);
     assert_int_equal(http_client_do(w->c, &req, &resp, &err), -E_FULL);
@@ -146,10 +146,10 @@ static void answers_have_a_bound(void **state)
     struct world *w = *state;
     struct error err = ERROR_INIT;
     struct http_client_response resp = HTTP_CLIENT_RESPONSE_INIT;
-    struct http_client_request req = {.url = url(w->f, "/file"), .max_body_bytes = 99999};
+    struct http_client_request req = {.url = url(w->f, "/file"), .max_body_bytes = 39999};
     assert_int_equal(http_client_do(w->c, &req, &resp, &err), -E_LIMIT);
     http_client_response_fini(&resp);
-    req.max_body_bytes = 100000;
+    req.max_body_bytes = 40000;
     assert_int_equal(http_client_do(w->c, &req, &resp, &err), 0);
     http_client_response_fini(&resp);
 }

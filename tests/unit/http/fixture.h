@@ -85,7 +85,7 @@ static void send_lines(struct http_request *req)
 static void send_file(struct http_request *req)
 {
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-    http_reply_file(req, 206, NULL, fd, 1, 100000);
+    http_reply_file(req, 206, NULL, fd, 1, 40000);
 }
 
 static void reply_echo(struct http_request *req)
