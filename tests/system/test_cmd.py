@@ -548,6 +548,7 @@ def test_logs_exec_and_status_of_a_task(run):
 
 
 @pytest.mark.skipif(not os.path.exists("/bin/busybox"), reason="needs busybox-static")
+@pytest.mark.timeout(60)
 def test_a_terminal_in_a_task(run):
     import fcntl
     import pty
