@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -11,7 +12,7 @@
 
 /* One that was killed, and its children, may hold it a moment longer. */
 #define PATIENCE_NS (1000 * INT64_C(1000000))
-#define LOOK_US     10000
+#define LOOK_MS     10
 
 static int lock(int fd)
 {
@@ -19,7 +20,7 @@ static int lock(int fd)
     int r;
     while ((r = flock(fd, LOCK_EX | LOCK_NB)) < 0 && errno == EWOULDBLOCK &&
            clock_mono_ns() < until)
-        usleep(LOOK_US);
+        poll(NULL, 0, LOOK_MS);
     return r;
 }
 
