@@ -101,12 +101,15 @@ static int launch(struct crun *c, const struct container_create *cc, struct pipe
     build_args(c, cc, &a, args);
     build_env(p, &a, env);
     AUTO_FD messages = open_messages(c, cc->id);
+    AUTO_STR bundle = STR_INIT; /* it leaves a file "oom" where it stands */
+    bundle_path(c, cc->id, NULL, &bundle);
     /* The reading end too: without it a supervisor whose agent died would fail to write its
      * verdict, and end. */
     int keep[3] = {p->sync[1], p->start[0], p->sync[0]};
     struct spawn s = {.path = c->conmon,
                       .argv = args,
                       .envp = env,
+                      .cwd = bundle.data,
                       .fds = {-1, -1, messages},
                       .keep = keep,
                       .keep_count = 3,

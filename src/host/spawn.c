@@ -58,6 +58,8 @@ static int child_main(void *arg)
     for (size_t i = 0; i < s->keep_count; i++)
         if (fcntl(s->keep[i], F_SETFD, 0) < 0)
             goto failed;
+    if (s->cwd && chdir(s->cwd) < 0)
+        goto failed;
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

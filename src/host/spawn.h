@@ -17,6 +17,7 @@ struct spawn {
     const char *path;        /* absolute */
     const char *const *argv; /* NULL-ended, [0] included */
     const char *const *envp; /* NULL: ours */
+    const char *cwd;         /* NULL: ours */
     int fds[3];              /* -1: /dev/null */
     const int *keep;         /* descriptors that stay open, under their own numbers */
     size_t keep_count;
