@@ -53,7 +53,8 @@ make_image() {
     echo vm >"$root/etc/hostname"
     for unit in apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer \
         getty@tty1.service serial-getty@ttyS0.service systemd-timesyncd.service \
-        buildah.service podman.service nftables.service; do
+        buildah.service podman.service nftables.service \
+        docker-registry.service; do
         ln -sf /dev/null "$root/etc/systemd/system/$unit"
     done
     cat >"$root/etc/systemd/system/guest.service" <<'UNIT'
@@ -90,7 +91,13 @@ make_disk() {
     git -c safe.directory="$PWD" ls-files -z --cached --others --exclude-standard |
         tar -c --null --verbatim-files-from --ignore-failed-read -T - 2>/dev/null |
         tar -C "$top/gantry" -x
-    [ ! -x "$BUILD/gantry" ] || strip -o "$top/gantry/build/gantry" "$BUILD/gantry"
+    # The binary and the programs that tests start, stripped; and what else was made for them.
+    (cd "$BUILD" && find gantry tests -type f -executable 2>/dev/null) | while read -r f; do
+        mkdir -p "$top/gantry/build/$(dirname "$f")"
+        strip -o "$top/gantry/build/$f" "$BUILD/$f" 2>/dev/null
+    done
+    (cd "$BUILD" && find . -name '*.[1-8]' -print0 | tar -c --null -T - 2>/dev/null) |
+        tar -C "$top/gantry/build" -x
     cp "$script" "$top/script"
     cat >"$top/start" <<START
 export RESULTS=/srv/results HOME=/root LANG=C.UTF-8 GANTRY=/srv/gantry/build/gantry ${VM_ARGS-}
