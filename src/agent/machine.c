@@ -30,6 +30,7 @@ static const char *const capabilities[] = {
     "ecs.capability.increased-task-cpu-limit",
     "ecs.capability.container-ordering",
     "ecs.capability.docker-plugin.local",
+    "ecs.capability.pid-ipc-namespace-sharing",
 };
 
 int64_t machine_cpu_units(void)

@@ -442,6 +442,48 @@ int cgroup_supervisor_add(const struct cgroups *cg, pid_t pid, struct error *err
     return 0;
 }
 
+/* Is `name` one of "cpu,cpuacct" or "name=systemd"? */
+static bool is_listed(const char *list, size_t len, const char *name)
+{
+    size_t n = strlen(name);
+    if (len == n + 5 && memcmp(list, "name=", 5) == 0)
+        return memcmp(list + 5, name, n) == 0;
+    for (const char *p = list; p < list + len; p += strcspn(p, ",:") + 1)
+        if (strcspn(p, ",:") == n && memcmp(p, name, n) == 0)
+            return true;
+    return false;
+}
+
+/* The line of /proc/<pid>/cgroup for a v1 hierarchy (NULL: of v2) ends with `path`. */
+static bool is_member(const char *text, const char *name, const char *path)
+{
+    for (const char *line = text; *line; line += strcspn(line, "\n") + 1) {
+        size_t len = strcspn(line, "\n"), tail = strlen(path);
+        const char *list = memchr(line, ':', len);
+        const char *at = list ? memchr(list + 1, ':', len - (size_t)(list + 1 - line)) : NULL;
+        if (at && (name ? is_listed(list + 1, (size_t)(at - list - 1), name) : at == list + 1))
+            return len >= tail && memcmp(line + len - tail, path, tail) == 0;
+        if (!line[len])
+            break;
+    }
+    return false;
+}
+
+bool cgroup_supervisor_has(const struct cgroups *cg, pid_t pid)
+{
+    AUTO_STR path = STR_INIT, proc = STR_INIT, text = STR_INIT;
+    const char *last = NULL; /* they are moved in this order */
+    for (unsigned i = 0; i < cgroup_v1_dir_count && cg->version == CGROUP_V1; i++)
+        if ((cg->controllers & cgroup_v1_dirs[i].controller) &&
+            cgroup_v1_dirs[i].controller != CGROUP_CPUSET)
+            last = cgroup_v1_dirs[i].name;
+    supervisor_path(cg, &path);
+    str_addf(&proc, "/proc/%d/cgroup", (int)pid);
+    if (file_read(AT_FDCWD, proc.data, 65536, &text, NULL) < 0)
+        return false;
+    return is_member(str_text(&text), last, path.data);
+}
+
 /* Writes our own pid where we are already: the kernel takes its lock and moves nobody. */
 static void *warm(void *arg)
 {

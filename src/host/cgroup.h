@@ -142,3 +142,5 @@ int cgroup_purge(const struct cgroups *cg, int deadline_ms, struct error *err);
 int cgroup_supervisor_create(const struct cgroups *cg, struct error *err);
 /* Moves a process there. */
 int cgroup_supervisor_add(const struct cgroups *cg, pid_t pid, struct error *err);
+/* Cheap; adding one that is there already is not. */
+bool cgroup_supervisor_has(const struct cgroups *cg, pid_t pid);

@@ -349,17 +349,29 @@ static int settle(struct crun *c, const char *id, struct container_state *ret,
     return r < 0 ? r : op_state(&c->base, id, ret, err);
 }
 
+/* On v1 the agent may have died between the supervisor's start and its move: then it would
+ * end with the group of the agent. The container runs all the same, hence no failure. */
+static void regroup(struct crun *c, pid_t supervisor)
+{
+    struct error ignored;
+    if (!cgroup_supervisor_has(&c->cgroups, supervisor))
+        cgroup_supervisor_add(&c->cgroups, supervisor, &ignored);
+}
+
 static int op_adopt(struct runtime *rt, const char *id, struct container_state *ret,
                     int *ret_pidfd, struct error *err)
 {
     struct crun *c = crun_of(rt);
+    pid_t pid = 0;
     *ret_pidfd = -1;
     int r = check_id(id, err);
     if (r < 0)
         return r;
-    AUTO_FD supervisor = supervisor_open(c, id, NULL);
-    if (supervisor >= 0)
+    AUTO_FD supervisor = supervisor_open(c, id, &pid);
+    if (supervisor >= 0) {
         wait_made(c, id, supervisor);
+        regroup(c, pid);
+    }
     if (supervisor < 0 || fd_ready(supervisor, 0))
         return settle(c, id, ret, err);
     r = op_state(rt, id, ret, err);

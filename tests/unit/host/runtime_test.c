@@ -195,6 +195,23 @@ static void test_supervisor_killed(void **state)
     inmate_remove(&m);
 }
 
+static void leave_group(pid_t pid)
+{
+    static const char *const v1[] = {"cpu", "memory", "pids", "freezer", "cpuacct", "systemd"};
+    AUTO_STR path = STR_INIT, text = STR_INIT;
+    struct error ignored;
+    str_addf(&text, "%d", (int)pid);
+    for (size_t i = 0; i < sizeof(v1) / sizeof(v1[0]); i++) {
+        str_clear(&path);
+        str_addf(&path, CGROUP_ROOT "%s%s/cgroup.procs",
+                 world.cgroups.version == CGROUP_V1 ? "/" : "",
+                 world.cgroups.version == CGROUP_V1 ? v1[i] : "");
+        AUTO_FD fd = open(path.data, O_WRONLY | O_CLOEXEC);
+        if (fd >= 0)
+            fd_write_all(fd, text.data, text.len, &ignored);
+    }
+}
+
 /* An agent that is killed in the middle: the container goes on and is found again. */
 static void test_agent_killed(void **state)
 {
@@ -212,8 +229,14 @@ static void test_agent_killed(void **state)
     inmate_says(&m, "ready");
     struct container_state st;
     int fd;
+    /* As if it had died before it put the supervisor into its group. */
+    CHECK(runtime_state(world.runtime, "adopted", &st, &check));
+    assert_true(cgroup_supervisor_has(&world.cgroups, st.supervisor_pid));
+    leave_group(st.supervisor_pid);
+    assert_false(cgroup_supervisor_has(&world.cgroups, st.supervisor_pid));
     CHECK(runtime_adopt(world.runtime, "adopted", &st, &fd, &check));
     assert_int_equal(st.status, CONTAINER_RUNNING);
+    assert_true(cgroup_supervisor_has(&world.cgroups, st.supervisor_pid));
     CHECK(runtime_signal(world.runtime, "adopted", SIGTERM, &check));
     struct pollfd p = {.fd = fd, .events = POLLIN};
     assert_int_equal(poll(&p, 1, 10000), 1);
