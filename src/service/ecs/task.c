@@ -436,6 +436,9 @@ void task_report_stopped(struct core *core, struct task *t, const char *reason)
         rec->stopping_at = rec->stopped_at;
     if (!rec->execution_stopped_at.set)
         rec->execution_stopped_at = rec->stopped_at;
+    /* The agent's clock, and a start that it reported after the end of a short life. */
+    if (rec->started_at.set && rec->execution_stopped_at.v < rec->started_at.v)
+        rec->execution_stopped_at = rec->started_at;
     rec->tags.n = 0;
     for (size_t i = 0; i < rec->containers.n; i++)
         rec->containers.v[i].last_status = "STOPPED";
