@@ -68,13 +68,19 @@ class Gantry:
     """Everything of it lives below one folder and in one network namespace, which the
     calling thread enters. close() purges, and fails when something is left."""
 
-    def __init__(self, *options, data_dir=None):
+    def __init__(self, *options, disk_mib=None):
+        """disk_mib: the data lie on a file system of this size."""
         # Everyone may enter: the server does not run as root.
         self.dir = tempfile.mkdtemp(prefix="gantry-system-")
         os.chmod(self.dir, 0o755)
         self.network = machine.Network()
         self.before = self.network.state()
-        self.data = data_dir or f"{self.dir}/data"
+        self.disk = f"{self.dir}/disk" if disk_mib else None
+        if self.disk:
+            os.mkdir(self.disk)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={disk_mib}m,mode=755",
+                            "gantry-test", self.disk], check=True)
+        self.data = f"{self.disk or self.dir}/data"
         self.run = f"{self.dir}/run"
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
@@ -206,6 +212,8 @@ class Gantry:
         """Purges; whatever happens, the folder and the network go."""
         try:
             self.purge()
+            if self.disk:
+                subprocess.run(["umount", self.disk], check=True)
             left = self.leftovers()
             assert not left, "\n".join(left)
         finally:
