@@ -140,6 +140,23 @@ static int write_files(const char *temp, const struct str *manifest,
     return file_replace(path.data, config->data, config->len, 0600, 0, err);
 }
 
+/* Moves the folder to its name. When one is there already, another process was quicker, and
+ * may be reading it: a whole one stays; a broken one changes places with ours, so that
+ * there is one at every moment. */
+static int place_folder(struct image_store *s, const char *manifest_digest,
+                        const char *temp, const char *path, struct error *err)
+{
+    AUTO_STR manifest = STR_INIT;
+    AUTO_STR config = STR_INIT;
+    if (rename(temp, path) == 0)
+        return 0;
+    if (image_read(s, manifest_digest, &manifest, &config, NULL) == 0)
+        return 0;
+    if (renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_EXCHANGE) < 0)
+        return fail_errno(err, errno, "publish image '%s'", path);
+    return 0;
+}
+
 int image_save(struct image_store *s, const char *manifest_digest,
                const struct str *manifest, const struct str *config, struct error *err)
 {
@@ -155,14 +172,9 @@ int image_save(struct image_store *s, const char *manifest_digest,
     r = write_files(temp.data, manifest, config, err);
     store_step(s, "image-written");
     image_dir(s, manifest_digest, "", &path);
-    if (r == 0 && rename(temp.data, path.data) < 0) {
-        /* A broken one is in the way, or another process was quicker: either may go. */
-        r = dir_remove_all(path.data, err);
-        if (r == 0 && rename(temp.data, path.data) < 0)
-            r = fail_errno(err, errno, "publish image '%s'", path.data);
-    }
-    if (r < 0)
-        dir_remove_all(temp.data, NULL);
+    if (r == 0)
+        r = place_folder(s, manifest_digest, temp.data, path.data, err);
+    dir_remove_all(temp.data, NULL); /* what is left there, if anything */
     store_step(s, "image-published");
     return r;
 }

@@ -449,9 +449,8 @@ def test_two_processes_fetch_each_layer_once(fake, store):
     ref = image_of(fake)
     other = [subprocess.Popen([DRIVER, store, "pull", ref], stdout=subprocess.PIPE)
              for _ in range(6)]
-    assert [p.wait() for p in other] == [0] * 6
-    for p in other:
-        p.stdout.close()
+    said = [p.communicate()[0].decode() for p in other]
+    assert [p.returncode for p in other] == [0] * 6, said
     config = {json.loads(v[1])["config"]["digest"] for v in fake.manifests.values()}
     layers = [p for p, _ in fake.requests if "/blobs/" in p and p.split("/")[-1] not in config]
     assert len(layers) == 2

@@ -462,8 +462,6 @@ static void carry_out(struct core *core, struct service *s, struct picture *p,
                       struct deployment_memory *memory)
 {
     ptrdiff_t back = -1;
-    AUTO_STR ids = STR_INIT;
-    size_t stopped = 0;
     for (size_t i = 0; i < plan->count; i++) {
         const struct deployment_action *act = &plan->actions[i];
         switch (act->kind) {
@@ -473,8 +471,6 @@ static void carry_out(struct core *core, struct service *s, struct picture *p,
         case DEPLOYMENT_STOP:
             task_stop(core, p->tasks[act->task].owner,
                       ECS_TASK_STOP_CODE_SERVICE_SCHEDULER_INITIATED, act->text);
-            str_addn(&ids, &p->tasks[act->task].id, sizeof(char *));
-            stopped++;
             break;
         case DEPLOYMENT_COMPLETE:
             rollout_over(core, s, act->deployment, ECS_DEPLOYMENT_ROLLOUT_STATE_COMPLETED,
@@ -493,12 +489,6 @@ static void carry_out(struct core *core, struct service *s, struct picture *p,
         case DEPLOYMENT_REMOVE:
             break;
         }
-    }
-    if (stopped > 0) {
-        AUTO_STR text = STR_INIT;
-        service_event_stopped(&text, s->rec->service->service_name,
-                              (const char *const *)(void *)ids.data, stopped);
-        service_event(core, s, str_text(&text));
     }
     for (size_t i = plan->count; i-- > 0;)
         if (plan->actions[i].kind == DEPLOYMENT_REMOVE)
