@@ -96,7 +96,8 @@ void engine_container_failed(struct container *c, enum reason_step step,
     AUTO_STR reason = STR_INIT;
     if (c->step == CSTEP_STOPPED)
         return;
-    if (c->task->engine->stopping) /* our own end cancelled it: the next agent tries again */
+    if (c->task->engine
+            ->stopping) /* our own end cancelled it: the next agent tries again */
         return;
     reason_write(step, failure, &reason);
     log_line(LOG_WARN, "container failed to start", "task", c->task->arn, "container",

@@ -460,8 +460,10 @@ static bool is_member(const char *text, const char *name, const char *path)
     for (const char *line = text; *line; line += strcspn(line, "\n") + 1) {
         size_t len = strcspn(line, "\n"), tail = strlen(path);
         const char *list = memchr(line, ':', len);
-        const char *at = list ? memchr(list + 1, ':', len - (size_t)(list + 1 - line)) : NULL;
-        if (at && (name ? is_listed(list + 1, (size_t)(at - list - 1), name) : at == list + 1))
+        const char *at =
+            list ? memchr(list + 1, ':', len - (size_t)(list + 1 - line)) : NULL;
+        if (at &&
+            (name ? is_listed(list + 1, (size_t)(at - list - 1), name) : at == list + 1))
             return len >= tail && memcmp(line + len - tail, path, tail) == 0;
         if (!line[len])
             break;

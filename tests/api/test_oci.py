@@ -67,7 +67,8 @@ def test_root(registry):
 
 @pytest.mark.parametrize("path", [
     "/v2/x", "/v2/x/blobs", "/v2/x/manifests/", "/v2/x/tags", "/v2/x/tags/other", "/v2//",
-    "/v2/manifests/t", "/v2/blobs/uploads/", "/v2/x/blobs/", "/v2/x/unknown/y", "/v2/x%00y/tags/list",
+    "/v2/manifests/t", "/v2/blobs/uploads/", "/v2/x/blobs/", "/v2/x/unknown/y",
+    "/v2/x%00y/tags/list",
     "/v2/%zz/tags/list", "/v2/x/referrers/"])
 def test_no_such_path(registry, path):
     reply = registry.call("GET", path)
@@ -850,7 +851,8 @@ def strict():
 
 
 @pytest.mark.parametrize("authorization", [
-    None, "Basic", "Basic ", "Basic !!!", "Bearer abc", "Basic " + base64.b64encode(b"AWS").decode(),
+    None, "Basic", "Basic ", "Basic !!!", "Bearer abc",
+    "Basic " + base64.b64encode(b"AWS").decode(),
     "Basic " + base64.b64encode(b"AWS:").decode(),
     "Basic " + base64.b64encode(b"AWS:" + b"0" * 200).decode(),
     "Basic " + base64.b64encode(b"root:x").decode(), "Basic " + "A" * 20000])

@@ -51,7 +51,8 @@ static void be_polite(void)
 static int listen_on(int port)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((unsigned short)port)};
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 64) < 0) {
         say("listen: %s", strerror(errno));
@@ -77,7 +78,8 @@ static int fetch(const char *host, int port)
 {
     char buf[4096];
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons((unsigned short)port)};
     struct timeval patience = {5, 0};
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
@@ -103,7 +105,8 @@ static int hold(const char *dir, int port)
     gethostname(name, sizeof(name));
     snprintf(path, sizeof(path), "%s/lock.%s", dir, name);
     int lock = open(path, O_RDWR | O_CREAT, 0666);
-    const char *word = lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0 ? "start" : "twice";
+    const char *word =
+        lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0 ? "start" : "twice";
     snprintf(path, sizeof(path), "%s/starts", dir);
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT, 0666);
     int n = snprintf(line, sizeof(line), "%s %s\n", word, name);
@@ -160,7 +163,8 @@ static int dump(void)
     if (!getcwd(cwd, sizeof(cwd)))
         snprintf(cwd, sizeof(cwd), "%s", strerror(errno));
     gethostname(name, sizeof(name));
-    printf("{\"uid\":%d,\"gid\":%d,\"pid\":%d", (int)getuid(), (int)getgid(), (int)getpid());
+    printf("{\"uid\":%d,\"gid\":%d,\"pid\":%d", (int)getuid(), (int)getgid(),
+           (int)getpid());
     printf(",\"hostname\":");
     json_text(name, strlen(name));
     printf(",\"cwd\":");

@@ -197,7 +197,8 @@ static void test_supervisor_killed(void **state)
 
 static void leave_group(pid_t pid)
 {
-    static const char *const v1[] = {"cpu", "memory", "pids", "freezer", "cpuacct", "systemd"};
+    static const char *const v1[] = {"cpu",     "memory",  "pids",
+                                     "freezer", "cpuacct", "systemd"};
     AUTO_STR path = STR_INIT, text = STR_INIT;
     struct error ignored;
     str_addf(&text, "%d", (int)pid);
