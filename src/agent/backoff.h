@@ -22,6 +22,8 @@ struct backoff {
                           .jitter_percent = 25}
 #define BACKOFF_REPORT   {.first_ms = 1000, .last_ms = 30000, .factor_percent = 200, \
                           .jitter_percent = 20}
+#define BACKOFF_TOKEN    {.first_ms = 250, .last_ms = 4000, .factor_percent = 200, \
+                          .jitter_percent = 20}
 
 int64_t backoff_next_ms(struct backoff *b, uint32_t random);
 void backoff_reset(struct backoff *b);

@@ -17,6 +17,7 @@
 #include <uv.h>
 
 #include "agent.h"
+#include "backoff.h"
 #include "host_room.h"
 #include "host_work.h"
 #include "list.h"
@@ -28,6 +29,9 @@ struct registry_token {
     char *password; /* NULL: none */
     int64_t expires_at_ms, retry_at_ms;
     bool asked;
+    unsigned failures; /* in a row */
+    struct backoff backoff;
+    uv_timer_t timer; /* asks again */
 };
 
 struct engine {

@@ -8,6 +8,7 @@
 #include "http_client.h"
 #include "jobs.h"
 #include "log.h"
+#include "registry_token.h"
 #include "str.h"
 #include "task_file.h"
 #include "task_report.h"
@@ -277,6 +278,7 @@ void engine_init(struct engine *e, uv_loop_t *loop, struct host *host,
     uv_timer_init(loop, &e->report_timer);
     uv_timer_init(loop, &e->retry_timer);
     e->report_timer.data = e;
+    registry_token_init(e);
     upkeep_init(e);
 }
 

@@ -12,6 +12,7 @@
 
 #define EARLY_MS (30 * 60 * 1000)
 #define RETRY_MS (60 * 1000)
+#define TRIES    6 /* about 10 s: a server that is started again answers before */
 
 static const char *port_of(const char *authority)
 {
@@ -73,10 +74,31 @@ static void take_token(struct registry_token *t, const char *body, size_t len)
     t->expires_at_ms = resp->authorization_data.v[0].expires_at.v;
 }
 
+static void ask(struct engine *e);
+
+static void on_timer(uv_timer_t *timer)
+{
+    ask(timer->data);
+}
+
+static bool try_again(struct engine *e, const struct server_answer *answer)
+{
+    struct registry_token *t = &e->token;
+    if (e->stopping || server_answer_is_final(answer) || ++t->failures >= TRIES)
+        return false;
+    int64_t ms = backoff_next_ms(&t->backoff, server_random(e->calls));
+    uv_timer_start(&t->timer, on_timer, (uint64_t)ms, 0);
+    return true;
+}
+
 static void on_token(void *ctx, const struct server_answer *answer)
 {
     struct engine *e = ctx;
+    if (answer->status != 200 && try_again(e, answer))
+        return;
     e->token.asked = false;
+    e->token.failures = 0;
+    backoff_reset(&e->token.backoff);
     if (answer->status == 200)
         take_token(&e->token, answer->body, answer->body_len);
     else
@@ -84,6 +106,21 @@ static void on_token(void *ctx, const struct server_answer *answer)
                  answer->status ? answer->body : answer->err->text, NULL);
     e->token.retry_at_ms = clock_wall_ms() + RETRY_MS;
     engine_advance_all(e);
+}
+
+static void ask(struct engine *e)
+{
+    e->token.asked = true;
+    server_call(e->calls, "ecr",
+                "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken", "{}", 2,
+                on_token, e);
+}
+
+void registry_token_init(struct engine *e)
+{
+    e->token.backoff = (struct backoff)BACKOFF_TOKEN;
+    uv_timer_init(e->loop, &e->token.timer);
+    e->token.timer.data = e;
 }
 
 bool registry_token_awaited(struct engine *e, const char *image)
@@ -96,12 +133,8 @@ bool registry_token_awaited(struct engine *e, const char *image)
         return false;
     if (!t->asked && now < t->retry_at_ms)
         return false; /* asked not long ago, in vain */
-    if (!t->asked) {
-        t->asked = true;
-        server_call(e->calls, "ecr",
-                    "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken", "{}", 2,
-                    on_token, e);
-    }
+    if (!t->asked)
+        ask(e);
     return true;
 }
 

@@ -207,6 +207,7 @@ class FakeEcs:
         self.images, self.tasks, self.streams = {}, {}, []
         self.refuse_streams = False
         self.fail_submits = 0
+        self.fail_tokens = 0
         self.registry_broken = False
         self.blob_gate = threading.Event()  # blobs are sent while it is set
         self.blob_gate.set()
@@ -240,6 +241,9 @@ class FakeEcs:
         return 200, {'endpoint': self.url + '/'}
 
     def on_GetAuthorizationToken(self, body):
+        if self.fail_tokens:
+            self.fail_tokens -= 1
+            return 500, {'__type': 'ServerException', 'message': 'try again'}
         token = base64.b64encode(f'AWS:{PASSWORD}'.encode()).decode()
         return 200, {'authorizationData': [{'authorizationToken': token,
                                             'expiresAt': time.time() + 43200}]}

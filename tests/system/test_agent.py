@@ -546,6 +546,12 @@ def test_an_end_during_a_pull_is_no_failure(agent, server):
     assert [r['status'] for r in server.of(task)] == ['RUNNING']
 
 
+def test_token_is_asked_for_until_it_comes(agent, server):
+    server.fail_tokens = 3
+    task = server.start([{}])
+    server.wait_status(task, 'RUNNING')
+
+
 def test_end_while_the_agent_is_away(agent, server):
     task = server.start([{'command': ['sh', '-c', 'sleep 1; exit 5']}])
     server.wait_status(task, 'RUNNING')
