@@ -15,7 +15,7 @@ import time
 import pytest
 
 from support import images, machine
-from support.gantry import AWAY, Gantry, Not, eventually, reasons_not_to_run
+from support.gantry import AWAY, GANTRY, Gantry, Not, eventually, reasons_not_to_run
 
 pytestmark = [
     pytest.mark.skipif(bool(reasons_not_to_run()), reason=str(reasons_not_to_run())),
@@ -313,6 +313,68 @@ def test_kills_of_everything(gantry, capsys):
               f"; longest time to agreement {slowest[0]:.1f} s, after {' '.join(slowest[1])}")
     world.check_reasons()
     check_runtime(gantry)
+
+
+def wait_all(gantry, tasks, status):
+    def look():
+        try:
+            found = gantry.describe(*tasks)
+        except AWAY as e:
+            return Not(e)
+        seen = collections.Counter(t["lastStatus"] for t in found)
+        if seen["STOPPED"] and status != "STOPPED":
+            raise AssertionError([t for t in found if t["lastStatus"] == "STOPPED"])
+        return seen[status] == len(tasks) or Not(seen)
+    eventually(look, 60, f"all {status}")
+
+
+def test_kills_while_images_are_pulled(gantry):
+    """Nobody's task fails because the registry, the agent or all was started again in the
+    middle of its pull."""
+    rng = random.Random(SEED)
+    tasks = []
+    for n in range(4):
+        ref = gantry.push(f"large-{n}",
+                          images.probe_image(files=[("large", images.layer_of(24 << 20))]))
+        tasks.append(gantry.define(f"large-{n}", {"name": "main", "image": ref, "memory": 16,
+                                                  "command": ["polite"]}, networkMode="bridge"))
+    tasks = [gantry.run_task(t) for t in tasks]
+    world = World(gantry, gantry.dir)
+    killer = Killer(world, rng)
+    for _ in range(20):
+        killer.kill(rng.choice(PARTS))
+        time.sleep(rng.random() * 0.1)  # not to wait for anything: so that pulls advance
+    wait_all(gantry, tasks, "RUNNING")
+    containers, supervisors = gantry.processes.look()
+    world.check_once(containers)
+    assert len(containers) == len(supervisors) == len(tasks)
+
+
+def test_purge_of_ruins(gantry):
+    """`down --purge` after everything was killed, and after it was itself killed at any
+    moment. The fixture sees that nothing is left."""
+    rng = random.Random(SEED)
+    shared = pathlib.Path(gantry.dir, "shared")
+    shared.mkdir()
+    shared.chmod(0o777)
+    world = World(gantry, str(shared))
+    world.begin(gantry.push("probe", images.probe_image()))
+    eventually(world.agreement, PATIENCE, "the beginning")
+    world.scale(SERVICE_TASKS * 2)  # some are being made just now
+    killer = Killer(world, rng)
+    killer.kill("conmon")
+    killer.kill("container")
+    for part in ("agent", "server", "up"):
+        process = gantry.part(part)
+        if process:
+            os.kill(process.pid, signal.SIGKILL)
+    for n in range(12):
+        down = subprocess.Popen([GANTRY, "down", "--purge", *gantry.place],
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.02 + 0.03 * n * rng.random())  # the moment of the kill
+        down.kill()
+        down.wait()
+    gantry.purge()
 
 
 def evidence(gantry):
