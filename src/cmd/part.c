@@ -15,7 +15,7 @@
 #include "signal_action.h"
 
 #define BACKOFF_FIRST_MS 50
-#define BACKOFF_MAX_MS   5000
+#define BACKOFF_MAX_MS   2000
 #define GOOD_LIFE_NS     (10 * INT64_C(1000000000))
 
 void part_init(struct part *p, enum part_id id)

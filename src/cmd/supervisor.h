@@ -4,7 +4,7 @@
  * races with a child that ends. Children are this same program (/proc/self/exe), each as
  * `gantry server …` or `gantry agent …`.
  *
- * A part that dies is started again, after 50 ms at first and at most 5 s when it goes on
+ * A part that dies is started again, after 50 ms at first and at most 2 s when it goes on
  * dying; a life of 10 s makes the wait short again. A part that can't begin at the very
  * first start ends everything with its reason, because a person is watching then.
  *
