@@ -2,8 +2,10 @@
 
 import base64
 import datetime
+import http.client
 import json
 import pathlib
+import time
 
 import botocore.exceptions
 import pytest
@@ -299,6 +301,35 @@ def test_delete_repository_that_holds_only_blobs(ecr, registry, repository):
     ecr.delete_repository(repositoryName=repository)
 
 
+def test_many_images_are_deleted_quickly(server, ecr, registry, repository):
+    """Nothing about one image looks at all others: ten times as many take about ten times
+    as long, not a hundred times. Calls of others wait meanwhile."""
+    one = image("x")
+    registry.push(repository, one)
+    manifest = json.loads(one.manifest)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+
+    def seconds(count):
+        for i in range(count):
+            manifest["annotations"] = {"n": str(i)}
+            connection.request("PUT", f"/v2/{repository}/manifests/t{i}", json.dumps(manifest),
+                               {"Content-Type": IMAGE})
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 201
+        begin = time.monotonic()
+        found = ecr.list_images(repositoryName=repository, maxResults=1000)["imageIds"]
+        for at in range(0, len(found), 100):
+            out = ecr.batch_delete_image(repositoryName=repository,
+                                         imageIds=found[at:at + 100])
+            assert out["failures"] == []
+        return time.monotonic() - begin
+
+    few, many = min(seconds(100), seconds(100)), seconds(1000)
+    connection.close()
+    assert many < 40 * few + 0.5
+
+
 def test_neighbours_with_a_common_beginning(ecr, registry):
     for name in ("near", "near/by", "near-by", "nearby"):
         ecr.create_repository(repositoryName=name)
@@ -589,6 +620,10 @@ def test_all_is_there_after_a_crash(own_server):
         registry.push("one", c, f"v{c.digest[7:12]}")
     registry.push("one", Index(*children), "latest")
     registry.push("two/deep", children[0], "x")
+    signatures = [Image(f"s{i}".encode(), subject={
+        "mediaType": IMAGE, "digest": children[0].digest, "size": 1}) for i in range(5)]
+    for s in signatures:
+        registry.push("two/deep", s)
     ecr.batch_get_image(repositoryName="two/deep", imageIds=[{"imageTag": "x"}])
     password = password_of(ecr)
     before = everything(own_server)
@@ -599,6 +634,12 @@ def test_all_is_there_after_a_crash(own_server):
         assert registry.call("GET", f"/v2/one/manifests/{c.digest}").body == c.manifest
         for blob in c.blobs:
             assert registry.call("GET", f"/v2/one/blobs/{digest_of(blob)}").body == blob
+    # What names what: children of an index stay, referrers are found, tags count.
+    out = own_server.client("ecr").batch_delete_image(
+        repositoryName="one", imageIds=[{"imageDigest": children[0].digest}])
+    assert out["failures"][0]["failureCode"] == "ImageReferencedByManifestList"
+    rows = registry.call("GET", f"/v2/two/deep/referrers/{children[0].digest}").json["manifests"]
+    assert [m["digest"] for m in rows] == sorted(s.digest for s in signatures)
     # Rules too: the tag of the first is still immutable.
     reply = registry.put_manifest("one", f"v{children[0].digest[7:12]}", children[1])
     assert reply.expect(400).code == "TAG_INVALID"

@@ -64,15 +64,6 @@ bool ecr_digest_used(const struct core *core, const char *digest)
     return u != NULL;
 }
 
-int manifest_loaded(struct core *core, struct object *o, struct error *err)
-{
-    struct manifest *m = (struct manifest *)o;
-    if (!m->rec->digest)
-        return fail(err, E_CORRUPT, "manifest without a digest");
-    blob_use_add(ecr_of(core), m->rec->digest);
-    return 0;
-}
-
 int link_loaded(struct core *core, struct object *o, struct error *err)
 {
     blob_use_add(ecr_of(core), ecr_part_name(o));
@@ -95,12 +86,15 @@ static const struct table_type manifest_table = {
     .object_size = sizeof(struct manifest),
     .record_offset = offsetof(struct manifest, rec),
     .loaded = manifest_loaded,
+    .unlink = manifest_unlink,
 };
 static const struct table_type tag_table = {
     .prefix = "/ecr/tag/",
     .shape = &gantry_image_tag_record_shape,
     .object_size = sizeof(struct image_tag),
     .record_offset = offsetof(struct image_tag, rec),
+    .loaded = tag_loaded,
+    .unlink = tag_unlink,
 };
 static const struct table_type link_table = {
     .prefix = "/ecr/blob/",

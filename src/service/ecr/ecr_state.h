@@ -34,14 +34,19 @@ struct repository {
     struct object o;
     struct gantry_repository_record *rec;
     struct wake sweep; /* sweep.c */
+    /* image_links.c: manifests that name others; referrers by digest */
+    struct list indexes, referrers;
 };
 struct manifest {
     struct object o;
     struct gantry_manifest_record *rec;
+    struct list tags;            /* image_tag.at */
+    struct list index, referrer; /* in the repository's */
 };
 struct image_tag {
     struct object o;
     struct gantry_image_tag_record *rec;
+    struct list at; /* in the manifest's */
 };
 struct blob_link {
     struct object o;
@@ -68,14 +73,6 @@ struct image_tag *tag_find(struct core *core, const struct ecr_scope *s,
 /* Deletes with everything that names it. */
 void manifest_remove(struct core *core, const struct ecr_scope *s, const char *repository,
                      struct manifest *m);
-/* An index in the repository that names the digest, other than itself; NULL: none. */
-struct manifest *manifest_parent(struct core *core, const struct ecr_scope *s,
-                                 const char *repository, const char *digest);
-
-/* All tags at the digest, in byte order; looks at each tag of the repository. */
-void manifest_tags(struct core *core, const struct ecr_scope *s, const char *repository,
-                   const char *digest, struct arena *a, struct string_list *ret);
-
 /* Counting of digests, so that unused files can go. */
 void blob_use_add(struct ecr *ecr, const char *digest);
 void blob_use_drop(struct core *core, const char *digest);
@@ -88,7 +85,19 @@ void repository_unlink(struct core *core, struct object *o);
 /* An image was deleted: look through the links in an hour. */
 void repository_sweep_later(struct core *core, struct repository *r);
 
+/* ---- who points at whom (image_links.c) ---- */
+
+void manifest_link(struct repository *r, struct manifest *m); /* a new one */
 int manifest_loaded(struct core *core, struct object *o, struct error *err);
+void manifest_unlink(struct core *core, struct object *o);
+void tag_link(struct image_tag *t, struct manifest *m); /* away from where it was */
+int tag_loaded(struct core *core, struct object *o, struct error *err);
+void tag_unlink(struct core *core, struct object *o);
+/* All tags of the manifest, in byte order. */
+void manifest_tags(const struct manifest *m, struct arena *a, struct string_list *ret);
+/* An index in the repository that names the digest; NULL: none. */
+struct manifest *manifest_parent(const struct repository *r, const char *digest);
+
 int link_loaded(struct core *core, struct object *o, struct error *err);
 
 /* The caller's registry, or the one that registryId names. */

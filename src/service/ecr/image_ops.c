@@ -1,5 +1,4 @@
 /* ListImages, DescribeImages, BatchGetImage, BatchDeleteImage. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "ecr_state.h"
@@ -26,66 +25,6 @@ static int start_of(struct call *c, const char *token, const char *prefix,
     return 0;
 }
 
-/* ---- which tags an image has ---- */
-
-struct tag_row {
-    const char *digest, *tag;
-};
-
-/* The repository's tags by digest: one pass over them instead of one for each image. */
-struct tag_index {
-    struct tag_row *v;
-    size_t n, cap;
-};
-
-static int compare_rows(const void *a, const void *b)
-{
-    const struct tag_row *x = a, *y = b;
-    int r = strcmp(x->digest, y->digest);
-    return r ? r : strcmp(x->tag, y->tag);
-}
-
-/* The texts are the tables'. */
-static void index_tags(struct call *c, const char *repository, struct tag_index *ret)
-{
-    struct ecr_scope scope = call_scope(c);
-    struct table *table = ecr_of(c->core)->tags;
-    const char *prefix = ecr_part_key(&c->arena, "tag", &scope, repository, "");
-    struct image_tag *t;
-    *ret = (struct tag_index){0};
-    for (const char *at = prefix; (t = table_next(table, prefix, at)); at = t->o.key) {
-        if (ret->n == ret->cap) {
-            ret->cap = ret->cap ? ret->cap * 2 : 64;
-            ret->v = xrealloc(ret->v, ret->cap * sizeof(*ret->v));
-        }
-        ret->v[ret->n++] = (struct tag_row){t->rec->digest, ecr_part_name(&t->o)};
-    }
-    if (ret->n)
-        qsort(ret->v, ret->n, sizeof(*ret->v), compare_rows);
-}
-
-static void index_free(struct tag_index *x)
-{
-    free(x->v);
-}
-#define AUTO_TAGS __attribute__((cleanup(index_free))) struct tag_index
-
-/* In byte order. */
-static void tags_of(struct call *c, const struct tag_index *x, const char *digest,
-                    struct string_list *ret)
-{
-    size_t low = 0, high = x->n;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (strcmp(x->v[middle].digest, digest) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (; low < x->n && streq(x->v[low].digest, digest); low++)
-        *LIST_PUSH(&c->arena, ret) = arena_strdup(&c->arena, x->v[low].tag);
-}
-
 static bool wanted(int status, bool tagged)
 {
     return status == ECR_TAG_STATUS_TAGGED     ? tagged
@@ -96,12 +35,12 @@ static bool wanted(int status, bool tagged)
 /* ---- ListImages: one row a tag; untagged ones have a digest only ---- */
 
 /* False: the page is full; *ret_at says behind what. */
-static bool list_rows(struct call *c, const struct tag_index *x, const struct manifest *m,
-                      const char *after_tag, size_t limit, int status,
-                      struct ecr_image_identifier_list *ret, const char **ret_at)
+static bool list_rows(struct call *c, const struct manifest *m, const char *after_tag,
+                      size_t limit, int status, struct ecr_image_identifier_list *ret,
+                      const char **ret_at)
 {
     struct string_list tags = {0};
-    tags_of(c, x, m->rec->digest, &tags);
+    manifest_tags(m, &c->arena, &tags);
     if (!wanted(status, tags.n > 0) || (after_tag && tags.n == 0))
         return true;
     for (size_t i = 0; i < (tags.n ? tags.n : 1); i++) {
@@ -127,14 +66,12 @@ static void list_from(struct call *c, const struct ecr_list_images_request *in,
     int status = in->filter ? (int)in->filter->tag_status : 0;
     const char *line = strchr(at, '\n'), *after_tag = line ? line + 1 : NULL;
     const char *key = line ? arena_strndup(&c->arena, at, (size_t)(line - at)) : at;
-    AUTO_TAGS tags;
-    index_tags(c, in->repository_name, &tags);
     struct manifest *m = after_tag ? table_find(table, key) : NULL;
     if (!m)
         m = table_next(table, prefix, key);
     for (; m; m = table_next(table, prefix, m->o.key)) {
         const char *after = after_tag && streq(m->o.key, key) ? after_tag : NULL;
-        if (!list_rows(c, &tags, m, after, limit, status, &out->image_ids, &at)) {
+        if (!list_rows(c, m, after, limit, status, &out->image_ids, &at)) {
             out->next_token = page_token(&c->arena, at);
             return;
         }
@@ -211,8 +148,7 @@ static int not_found(struct call *c, const char *repository,
 }
 
 static int describe_named(struct call *c, const struct ecr_describe_images_request *in,
-                          const struct repository *r, const struct tag_index *x,
-                          struct ecr_image_detail_list *ret)
+                          const struct repository *r, struct ecr_image_detail_list *ret)
 {
     struct ecr_scope scope = call_scope(c);
     for (size_t i = 0; i < in->image_ids.n; i++) {
@@ -223,15 +159,14 @@ static int describe_named(struct call *c, const struct ecr_describe_images_reque
         struct string_list tags = {0};
         if (!m || !id_fits(c, in->repository_name, id, digest))
             return not_found(c, in->repository_name, id);
-        tags_of(c, x, digest, &tags);
+        manifest_tags(m, &c->arena, &tags);
         describe(c, r, m, &tags, LIST_PUSH(&c->arena, ret));
     }
     return 0;
 }
 
 static void describe_from(struct call *c, const struct ecr_describe_images_request *in,
-                          const struct repository *r, const struct tag_index *x,
-                          const char *prefix, const char *at,
+                          const struct repository *r, const char *prefix, const char *at,
                           struct ecr_describe_images_response *out)
 {
     size_t limit = in->max_results.set ? (size_t)in->max_results.v : 100;
@@ -239,7 +174,7 @@ static void describe_from(struct call *c, const struct ecr_describe_images_reque
     struct manifest *m;
     for (; (m = table_next(ecr_of(c->core)->manifests, prefix, at)); at = m->o.key) {
         struct string_list tags = {0};
-        tags_of(c, x, m->rec->digest, &tags);
+        manifest_tags(m, &c->arena, &tags);
         if (!wanted(status, tags.n > 0))
             continue;
         if (out->image_details.n == limit) {
@@ -262,11 +197,9 @@ int ecr_describe_images(struct call *c, const struct ecr_describe_images_request
     if (start_of(c, in->next_token, prefix, &at) < 0)
         return -1;
     out->image_details.set = true;
-    AUTO_TAGS tags;
-    index_tags(c, name, &tags);
     if (in->image_ids.n > 0)
-        return describe_named(c, in, r, &tags, &out->image_details);
-    describe_from(c, in, r, &tags, prefix, at, out);
+        return describe_named(c, in, r, &out->image_details);
+    describe_from(c, in, r, prefix, at, out);
     return 0;
 }
 
@@ -417,16 +350,17 @@ static void deleted(struct call *c, struct ecr_image_identifier_list *ret,
 }
 
 /* By tag: the tag goes, and the image with its last one. By digest: one row a tag. */
-static void delete_one(struct call *c, const char *repository, struct manifest *m,
+static void delete_one(struct call *c, const struct repository *r, struct manifest *m,
                        const struct ecr_image_identifier *id,
                        struct ecr_batch_delete_image_response *out)
 {
     struct ecr_scope scope = call_scope(c);
     struct string_list tags = {0};
+    const char *repository = r->rec->repository->repository_name;
     const char *digest = arena_strdup(&c->arena, m->rec->digest);
-    manifest_tags(c->core, &scope, repository, digest, &c->arena, &tags);
+    manifest_tags(m, &c->arena, &tags);
     bool whole = !id->image_tag || tags.n == 1;
-    if (whole && manifest_parent(c->core, &scope, repository, digest)) {
+    if (whole && manifest_parent(r, digest)) {
         failure(c, &out->failures, id,
                 ECR_IMAGE_FAILURE_CODE_IMAGE_REFERENCED_BY_MANIFEST_LIST,
                 "Requested image referenced by manifest list");
@@ -456,7 +390,7 @@ int ecr_batch_delete_image(struct call *c,
     for (size_t i = 0; i < in->image_ids.n; i++) {
         struct manifest *m = resolve(c, name, &in->image_ids.v[i], &out->failures);
         if (m)
-            delete_one(c, name, m, &in->image_ids.v[i], out);
+            delete_one(c, r, m, &in->image_ids.v[i], out);
     }
     return 0;
 }

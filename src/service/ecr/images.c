@@ -156,44 +156,6 @@ enum ecr_result ecr_blob_unlink(struct core *core, const struct ecr_scope *scope
 
 /* ---- manifests ---- */
 
-/* Of one repository, the objects of one table, in key order; the current one may go. */
-static struct object *next_part(struct core *core, struct table *table, const char *kind,
-                                const struct ecr_scope *s, const char *repository,
-                                const char *after)
-{
-    const char *prefix = ecr_part_key(core_scratch(core), kind, s, repository, "");
-    return table_next(table, prefix, after ? after : prefix);
-}
-
-static bool list_has(const struct string_list *l, const char *text)
-{
-    for (size_t i = 0; i < l->n; i++)
-        if (streq(l->v[i], text))
-            return true;
-    return false;
-}
-
-struct manifest *manifest_parent(struct core *core, const struct ecr_scope *s,
-                                 const char *repository, const char *digest)
-{
-    struct manifest *m = NULL;
-    while ((m = (struct manifest *)next_part(core, ecr_of(core)->manifests, "manifest", s,
-                                             repository, m ? m->o.key : NULL)))
-        if (list_has(&m->rec->children, digest))
-            return m;
-    return NULL;
-}
-
-void manifest_tags(struct core *core, const struct ecr_scope *s, const char *repository,
-                   const char *digest, struct arena *a, struct string_list *ret)
-{
-    struct image_tag *t = NULL;
-    while ((t = (struct image_tag *)next_part(core, ecr_of(core)->tags, "tag", s,
-                                              repository, t ? t->o.key : NULL)))
-        if (streq(t->rec->digest, digest))
-            *LIST_PUSH(a, ret) = arena_strdup(a, ecr_part_name(&t->o));
-}
-
 enum ecr_result ecr_manifest_find(struct core *core, const struct ecr_scope *scope,
                                   const char *repository, const char *reference,
                                   const struct gantry_manifest_record **ret)
@@ -214,9 +176,10 @@ enum ecr_result ecr_manifest_find(struct core *core, const struct ecr_scope *sco
     return ECR_OK;
 }
 
-static void manifest_add(struct core *core, const struct ecr_scope *scope,
-                         const char *repository, const struct ecr_manifest *in)
+static struct manifest *manifest_add(struct core *core, const struct ecr_scope *scope,
+                                     struct repository *r, const struct ecr_manifest *in)
 {
+    const char *repository = r->rec->repository->repository_name;
     struct manifest *m = object_new(
         core, ecr_of(core)->manifests,
         ecr_part_key(core_scratch(core), "manifest", scope, repository, in->digest));
@@ -234,18 +197,23 @@ static void manifest_add(struct core *core, const struct ecr_scope *scope,
         .annotations = in->annotations,
     };
     wire_copy_into(&m->o.arena, &gantry_manifest_record_shape, &rec, m->rec);
+    manifest_link(r, m);
     blob_use_add(ecr_of(core), in->digest);
     object_save(core, &m->o);
+    return m;
 }
 
 static void tag_move(struct core *core, const struct ecr_scope *scope,
-                     const char *repository, const char *tag, const char *digest)
+                     const char *repository, const char *tag, struct manifest *m)
 {
     struct image_tag *t = tag_find(core, scope, repository, tag);
-    if (!t)
+    if (!t) {
         t = object_new(core, ecr_of(core)->tags,
                        ecr_part_key(core_scratch(core), "tag", scope, repository, tag));
-    t->rec->digest = arena_strdup(&t->o.arena, digest);
+        list_init(&t->at);
+    }
+    tag_link(t, m);
+    t->rec->digest = arena_strdup(&t->o.arena, m->rec->digest);
     t->rec->updated_at = SET_TIME(core_now_ms(core));
     object_save(core, &t->o);
 }
@@ -263,7 +231,7 @@ enum ecr_result ecr_manifest_put(struct core *core, const struct ecr_scope *scop
                                  const struct string_list *tags,
                                  const char **ret_immutable)
 {
-    const struct repository *r = repository_find(core, scope, repository);
+    struct repository *r = repository_find(core, scope, repository);
     if (!r)
         return ECR_NO_REPOSITORY;
     for (size_t i = 0; i < tags->n; i++) {
@@ -274,11 +242,12 @@ enum ecr_result ecr_manifest_put(struct core *core, const struct ecr_scope *scop
             !tag_may_move(r->rec->repository, tag))
             return ECR_TAG_IMMUTABLE;
     }
-    if (!manifest_find(core, scope, repository, m->digest))
-        manifest_add(core, scope, repository, m);
+    struct manifest *at = manifest_find(core, scope, repository, m->digest);
+    if (!at)
+        at = manifest_add(core, scope, r, m);
     for (size_t i = 0; i < tags->n; i++)
         if (!tag_is_at(core, scope, repository, tags->v[i], m->digest))
-            tag_move(core, scope, repository, tags->v[i], m->digest);
+            tag_move(core, scope, repository, tags->v[i], at);
     return ECR_OK;
 }
 
@@ -286,16 +255,11 @@ void manifest_remove(struct core *core, const struct ecr_scope *s, const char *r
                      struct manifest *m)
 {
     const char *digest = arena_strdup(core_scratch(core), m->rec->digest);
-    struct object *o, *next;
     struct repository *r = repository_find(core, s, repository);
     if (r)
         repository_sweep_later(core, r);
-    for (o = next_part(core, ecr_of(core)->tags, "tag", s, repository, NULL); o;
-         o = next) {
-        next = next_part(core, ecr_of(core)->tags, "tag", s, repository, o->key);
-        if (streq(((struct image_tag *)o)->rec->digest, digest))
-            object_delete(core, o);
-    }
+    list_for_each_safe (it, &m->tags)
+        object_delete(core, &list_entry(it, struct image_tag, at)->o);
     object_delete(core, &m->o);
     blob_use_drop(core, digest);
 }
@@ -335,15 +299,16 @@ bool ecr_tags(struct core *core, const struct ecr_scope *scope, const char *repo
               const char *after, size_t limit, struct arena *a, struct string_list *ret)
 {
     struct table *table = ecr_of(core)->tags;
+    const char *prefix = ecr_part_key(core_scratch(core), "tag", scope, repository, "");
     const char *at =
-        after ? ecr_part_key(core_scratch(core), "tag", scope, repository, after) : NULL;
+        after ? ecr_part_key(core_scratch(core), "tag", scope, repository, after)
+              : prefix;
     struct object *o;
     ret->set = true;
-    while ((o = next_part(core, table, "tag", scope, repository, at))) {
+    for (; (o = table_next(table, prefix, at)); at = o->key) {
         if (ret->n == limit)
             return true;
         *LIST_PUSH(a, ret) = arena_strdup(a, ecr_part_name(o));
-        at = o->key;
     }
     return false;
 }
@@ -353,9 +318,12 @@ void ecr_referrers(struct core *core, const struct ecr_scope *scope,
                    void (*visit)(void *ctx, const struct gantry_manifest_record *m),
                    void *ctx)
 {
-    struct manifest *m = NULL;
-    while ((m = (struct manifest *)next_part(core, ecr_of(core)->manifests, "manifest",
-                                             scope, repository, m ? m->o.key : NULL)))
+    const struct repository *r = repository_find(core, scope, repository);
+    if (!r)
+        return;
+    list_for_each (it, &r->referrers) {
+        const struct manifest *m = list_entry(it, struct manifest, referrer);
         if (streq(m->rec->subject, digest))
             visit(ctx, m->rec);
+    }
 }

@@ -79,6 +79,8 @@ void repository_sweep_later(struct core *core, struct repository *r)
 void repository_init(struct repository *r)
 {
     wake_init(&r->sweep, sweep);
+    list_init(&r->indexes);
+    list_init(&r->referrers);
 }
 
 int repository_loaded(struct core *core, struct object *o, struct error *err)
