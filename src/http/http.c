@@ -45,6 +45,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -145,6 +146,14 @@ bool request_answer(struct request *r, int status, struct MHD_Response *response
     return fits;
 }
 
+/* Has the handler asked for a body and not got it yet? Its choice may be newer than MHD's
+ * last look at the connection. Under the lock. */
+static bool waits_for_body(const struct request *r)
+{
+    return r->phase == HTTP_PHASE_BODY ||
+           (r->phase == HTTP_PHASE_BEGIN && r->mode != HTTP_BODY_UNDECIDED);
+}
+
 /* The server answers for the handler. One that waits for the body learns by aborted(); one
  * that is to choose or to answer still holds the request, and what it does is dropped.
  * I/O thread only. */
@@ -153,9 +162,7 @@ static void answer_for_handler(struct request *r, int status, const char *text)
     struct MHD_Response *response = response_text(status, text);
     pthread_mutex_lock(&r->lock);
     bool fits = !r->answered;
-    bool waits = r->phase == HTTP_PHASE_BODY ||
-                 (r->phase == HTTP_PHASE_BEGIN && r->mode != HTTP_BODY_UNDECIDED);
-    bool tell = r->handler_has && waits;
+    bool tell = r->handler_has && waits_for_body(r);
     if (fits) {
         r->answered = true;
         r->status = status;
@@ -290,6 +297,21 @@ static enum MHD_Result discard(struct request *r, size_t len)
     return r->discarded <= HTTP_DISCARD_MAX ? MHD_YES : MHD_NO;
 }
 
+/* MHD takes a read that did not fill its buffer for the last one until epoll, which tells
+ * of changes only, has news. An end of the stream that came together with the data is then
+ * never seen, and the request keeps what it holds until the connection times out. Shutting
+ * down what is at its end anyway makes such news, and loses nothing that was read. */
+static void notice_end(struct request *r)
+{
+    if (r->pub.content_length >= 0 && r->pub.body_len >= (uint64_t)r->pub.content_length)
+        return;
+    char c;
+    const union MHD_ConnectionInfo *info =
+        mhd.MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (recv(info->connect_fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+        shutdown(info->connect_fd, SHUT_RD);
+}
+
 static enum MHD_Result body_arrived(struct request *r, const void *data, size_t len)
 {
     pthread_mutex_lock(&r->lock);
@@ -300,6 +322,7 @@ static enum MHD_Result body_arrived(struct request *r, const void *data, size_t 
     if (mode == HTTP_BODY_DISCARD)
         return discard(r, len);
     int status = request_take_body(r, data, len);
+    notice_end(r);
     if (status == 0)
         return MHD_YES;
     request_drop_body(r);
@@ -363,7 +386,7 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
     r->conn = NULL;
     struct MHD_Response *unsent = r->response;
     r->response = NULL;
-    bool tell = r->handler_has && r->phase == HTTP_PHASE_BODY;
+    bool tell = r->handler_has && waits_for_body(r);
     if (tell)
         r->handler_has = false;
     pthread_mutex_unlock(&r->lock);

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import threading
+import time
 import urllib.parse
 
 import pytest
@@ -387,25 +388,49 @@ def raw_request(server, head, body=b""):
     return s
 
 
-def test_an_upload_that_breaks_off_goes_on(server, registry, repository):
+def frame(data, chunked):
+    """The body's bytes on the wire, as two chunks or as they are."""
+    if not chunked:
+        return data
+    half = len(data) // 2
+    return b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in (data[:half], data[half:])) + b"0\r\n\r\n"
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+@pytest.mark.parametrize("end", ["close", "half", "reset"])
+@pytest.mark.parametrize("missing", [1, 6, 50_000, 200_000])
+def test_an_upload_that_breaks_off_goes_on(server, registry, repository, chunked, end, missing):
+    """However its client goes, the upload is free for the next one soon, not when some
+    time-out of the connection has passed."""
     data = os.urandom(200_000)
-    location = registry.start(repository)
-    s = raw_request(server, f"PATCH {location} HTTP/1.1\r\nHost: x\r\n"
-                            f"Content-Length: {len(data)}\r\n\r\n", data[:150_000])
-    s.shutdown(socket.SHUT_WR)
-    s.recv(1000)
-    s.close()
-    # What arrived counts; the client asks how much that is.
-    while True:
-        reply = registry.call("GET", location).expect(204)
-        have = int(reply.headers["Range"].split("-")[1]) + 1
-        have = 0 if have == 1 else have
-        again = registry.call("PATCH", location, data[have:], piece(have, data[have:]))
-        if again.status == 202:
-            break
-        again.expect(416)  # the end of the first connection was not seen yet
-    reply = registry.call("PUT", with_query(location, digest=digest_of(data)))
-    check_created(reply, repository, digest_of(data))
+    length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(data)}"
+    for _ in range(5):
+        location = registry.start(repository)
+        wire = frame(data, chunked)
+        s = raw_request(server, f"PATCH {location} HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n",
+                        wire[:max(0, len(wire) - missing)])
+        if end == "half":
+            s.shutdown(socket.SHUT_WR)
+        elif end == "reset":
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        if end != "half":
+            s.close()
+        deadline = time.monotonic() + 10
+        while True:
+            # What arrived counts; the client asks how much that is. "0-0" is one byte or none.
+            reply = registry.call("GET", location).expect(204)
+            have = int(reply.headers["Range"].split("-")[1]) + 1
+            have = 0 if have == 1 else have
+            rest = data[have:]
+            again = registry.call("PATCH", location, rest, piece(have, rest) if rest else OCTETS)
+            if again.status == 202:
+                break
+            again.expect(416)
+            assert time.monotonic() < deadline, f"the upload is held, {have} bytes long"
+        s.close()
+        reply = registry.call("PUT", with_query(location, digest=digest_of(data)))
+        check_created(reply, repository, digest_of(data))
+        registry.call("DELETE", blobs(repository, digest_of(data))).expect(202)
 
 
 def test_two_at_once_on_one_upload(server, registry, repository):
