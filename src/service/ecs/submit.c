@@ -87,7 +87,7 @@ int ecs_submit_task_state_change(struct call *c,
                                  const struct ecs_submit_task_state_change_request *in,
                                  struct ecs_submit_task_state_change_response *out)
 {
-    struct task *t;
+    struct task *t = NULL;
     if (find_task(c, in->cluster, in->task, &t) < 0)
         return -1;
     out->acknowledgment = "ACCEPT";
@@ -123,7 +123,7 @@ int ecs_submit_container_state_change(
     struct call *c, const struct ecs_submit_container_state_change_request *in,
     struct ecs_submit_container_state_change_response *out)
 {
-    struct task *t;
+    struct task *t = NULL;
     if (find_task(c, in->cluster, in->task, &t) < 0)
         return -1;
     out->acknowledgment = "ACCEPT";
