@@ -36,6 +36,11 @@ run=
 $run tools/run-tests.sh unit fuzz api >"$BUILD/results.log" 2>&1
 status=$?
 cat "$BUILD/results.log"
+# A child that shares our memory on a stack of its own (host/spawn.c) makes ASan remark that
+# it does not know that stack, "False positive … may follow": no report when alone.
+grep -lr 'ignoring requested __asan_handle_no_return' "$reports" | while read -r f; do
+    grep -q 'ERROR: \|SUMMARY: \|runtime error' "$f" || rm "$f"
+done
 found=$(find "$reports" -type f -size +0 | wc -l)
 if [ "$found" != 0 ]; then
     for f in $(find "$reports" -type f -size +0 | sort | head -5); do
