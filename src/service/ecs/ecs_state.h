@@ -104,6 +104,7 @@ struct task {
     enum task_status status;
     bool stopping; /* desiredStatus STOPPED */
     struct wake expiry;
+    struct wake unprotect; /* task_protection.h */
 };
 
 /* A clientToken of RunTask. */

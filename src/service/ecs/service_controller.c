@@ -8,6 +8,7 @@
 
 #include "deployment.h"
 #include "ecs_state.h"
+#include "task_protection.h"
 
 #define MAX_EVENTS 100
 
@@ -363,6 +364,7 @@ static void picture_tasks(struct core *core, struct service *s, struct picture *
             .health = CHECK_NONE,
             .target = CHECK_NONE,
             .stop_wanted = t->stopping,
+            .is_protected = task_protected(core, t),
             .draining = t->instance && instance_draining(t->instance),
             .started_at_ms = time_or_0(t->rec->task->started_at),
         };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ecs_state.h"
+#include "task_protection.h"
 #include "taskdef_rules.h"
 
 static const char *const status_names[] = {
@@ -247,12 +248,13 @@ static void task_expire(struct core *core, struct wake *w)
     object_delete(core, &t->o);
 }
 
-static void task_init(struct task *t)
+static void task_init(struct core *core, struct task *t)
 {
     list_init(&t->link);
     list_init(&t->instance_link);
     list_init(&t->service_link);
     wake_init(&t->expiry, task_expire);
+    task_protection_init(core, t);
 }
 
 static const char *instance_zone(const struct instance *i)
@@ -281,7 +283,7 @@ struct task *task_create(struct core *core, const struct task_request *q)
     struct task *t =
         object_new(core, ecs->tasks,
                    ecs_key(core_scratch(core), "task", cl->account, cl->region, rest));
-    task_init(t);
+    task_init(core, t);
     t->cluster = cl;
     t->taskdef = q->taskdef;
     t->taskdef->users++;
@@ -406,6 +408,7 @@ static void let_go(struct core *core, struct task *t)
                 ecs->host_ctx, core, t->instance->rec->instance->container_instance_arn,
                 t->rec->task->task_arn);
     }
+    wake_cancel(core, &t->unprotect);
     list_remove(&t->instance_link);
     list_remove(&t->service_link);
     t->instance = NULL;
@@ -473,7 +476,7 @@ int task_loaded(struct core *core, struct object *o, struct error *err)
     struct task *t = (struct task *)o;
     struct ecs *ecs = ecs_of(core);
     struct ecs_task *rec = t->rec->task;
-    task_init(t);
+    task_init(core, t);
     if (!rec || !task_status_parse(rec->last_status, &t->status))
         return fail(err, E_CORRUPT, "task without a known status");
     t->stopping = streq(rec->desired_status, "STOPPED");
@@ -509,6 +512,7 @@ void task_unlink(struct core *core, struct object *o)
 {
     struct task *t = (struct task *)o;
     wake_cancel(core, &t->expiry);
+    wake_cancel(core, &t->unprotect);
     list_remove(&t->link);
     list_remove(&t->instance_link);
     list_remove(&t->service_link);
