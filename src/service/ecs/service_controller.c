@@ -8,6 +8,7 @@
 
 #include "deployment.h"
 #include "ecs_state.h"
+#include "service_control.h"
 #include "task_protection.h"
 
 #define MAX_EVENTS 100
@@ -24,9 +25,9 @@ static struct opt_time time_if_set(int64_t ms)
     return (struct opt_time){.set = ms != 0, .v = ms};
 }
 
-static void memory_read(const struct service *s, struct deployment_memory *ret)
+void service_memory_read(const struct gantry_deployment_memory *m,
+                         struct deployment_memory *ret)
 {
-    const struct gantry_deployment_memory *m = s->rec->memory;
     *ret = (struct deployment_memory){0};
     if (!m)
         return;
@@ -50,15 +51,16 @@ static bool memory_same(const struct deployment_memory *a,
            a->blocked_at_ms == b->blocked_at_ms;
 }
 
-static void memory_write(struct core *core, struct service *s,
-                         const struct deployment_memory *was,
-                         const struct deployment_memory *m)
+void service_memory_write(struct core *core, struct service *s,
+                          struct gantry_deployment_memory **slot,
+                          const struct deployment_memory *was,
+                          const struct deployment_memory *m)
 {
     if (memory_same(was, m))
         return;
-    if (!s->rec->memory)
-        s->rec->memory = arena_new(&s->o.arena, struct gantry_deployment_memory);
-    *s->rec->memory = (struct gantry_deployment_memory){
+    if (!*slot)
+        *slot = arena_new(&s->o.arena, struct gantry_deployment_memory);
+    **slot = (struct gantry_deployment_memory){
         .start_rounds = {.set = m->start_rounds != 0, .v = (int32_t)m->start_rounds},
         .retry_at = time_if_set(m->retry_at_ms),
         .place_at = time_if_set(m->place_at_ms),
@@ -239,12 +241,14 @@ struct starting {
     struct ecs_tag_list tags;
 };
 
-static int starting_prepare(struct core *core, struct service *s, const char *taskdef_arn,
-                            struct starting *ret)
+static int starting_prepare(struct core *core, struct service *s,
+                            const struct service_start *what, struct starting *ret)
 {
     struct ecs_taskdef_error why;
     const struct ecs_service *rec = s->rec->service;
-    *ret = (struct starting){.service = s, .taskdef = taskdef_by_arn(core, taskdef_arn)};
+    *ret = (struct starting){.service = s,
+                             .taskdef = taskdef_by_arn(core, what->task_definition),
+                             .deployment_id = what->deployment_id};
     if (!ret->taskdef)
         return -1;
     const struct ecs_task_definition *def = taskdef_of(ret->taskdef);
@@ -285,15 +289,14 @@ static bool start_one(struct core *core, struct starting *st, struct str *ids,
     return true;
 }
 
-static void start_tasks(struct core *core, struct service *s, size_t index,
-                        uint32_t count, struct deployment_memory *memory)
+void service_start_tasks(struct core *core, struct service *s,
+                         const struct service_start *what, uint32_t count,
+                         struct deployment_memory *memory)
 {
     struct starting st;
-    const struct ecs_deployment *d = &s->rec->service->deployments.v[index];
     AUTO_STR ids = STR_INIT; /* an array of const char * */
     size_t started = 0;
-    bool ready = starting_prepare(core, s, d->task_definition, &st) == 0;
-    st.deployment_id = d->id;
+    bool ready = starting_prepare(core, s, what, &st) == 0;
     uint32_t n = 0;
     while (ready && n < count && start_one(core, &st, &ids, &started))
         n++;
@@ -330,13 +333,6 @@ static uint8_t phase_of(const struct task *t)
     }
 }
 
-struct picture {
-    struct deployment_service service;
-    struct deployment *deployments;
-    struct deployment_task *tasks;
-    struct task **owners;
-};
-
 static size_t list_length(const struct list *head)
 {
     size_t n = 0;
@@ -345,36 +341,8 @@ static size_t list_length(const struct list *head)
     return n;
 }
 
-static void picture_tasks(struct core *core, struct service *s, struct picture *p)
-{
-    struct arena *a = core_scratch(core);
-    size_t max = list_length(&s->tasks), n = 0;
-    p->tasks = arena_new_array(a, struct deployment_task, max);
-    list_for_each (it, &s->tasks) {
-        struct task *t = list_entry(it, struct task, service_link);
-        ptrdiff_t index = deployment_index(s, t->rec->deployment_id);
-        /* A task outlives its deployment only while it stops: it takes no part. */
-        if (index < 0)
-            continue;
-        p->tasks[n++] = (struct deployment_task){
-            .id = ecs_last_segment(t->rec->task->task_arn),
-            .owner = t,
-            .deployment = (uint32_t)index,
-            .phase = phase_of(t),
-            .health = CHECK_NONE,
-            .target = CHECK_NONE,
-            .stop_wanted = t->stopping,
-            .is_protected = task_protected(core, t),
-            .draining = t->instance && instance_draining(t->instance),
-            .started_at_ms = time_or_0(t->rec->task->started_at),
-        };
-    }
-    p->service.tasks = p->tasks;
-    p->service.task_count = n;
-}
-
 /* The order of leaving is only worth its sort when somebody may have to leave. */
-static void picture_ranks(struct core *core, struct service *s, struct picture *p)
+static void picture_ranks(struct core *core, struct service *s, struct service_picture *p)
 {
     struct arena *a = core_scratch(core);
     size_t n = p->service.task_count;
@@ -400,7 +368,45 @@ static void picture_ranks(struct core *core, struct service *s, struct picture *
         ((struct deployment_task *)v[i].owner)->rank = (uint32_t)i;
 }
 
-static void picture_make(struct core *core, struct service *s, struct picture *p)
+static ptrdiff_t picture_index(const struct service_picture *p, const char *id)
+{
+    for (size_t i = 0; i < p->service.deployment_count; i++)
+        if (streq(p->deployments[i].id, id))
+            return (ptrdiff_t)i;
+    return -1;
+}
+
+void service_picture_tasks(struct core *core, struct service *s,
+                           struct service_picture *p)
+{
+    struct arena *a = core_scratch(core);
+    size_t max = list_length(&s->tasks), n = 0;
+    p->tasks = arena_new_array(a, struct deployment_task, max);
+    list_for_each (it, &s->tasks) {
+        struct task *t = list_entry(it, struct task, service_link);
+        ptrdiff_t index = picture_index(p, t->rec->deployment_id);
+        /* A task outlives its deployment only while it stops: it takes no part. */
+        if (index < 0)
+            continue;
+        p->tasks[n++] = (struct deployment_task){
+            .id = ecs_last_segment(t->rec->task->task_arn),
+            .owner = t,
+            .deployment = (uint32_t)index,
+            .phase = phase_of(t),
+            .health = CHECK_NONE,
+            .target = CHECK_NONE,
+            .stop_wanted = t->stopping,
+            .is_protected = task_protected(core, t),
+            .draining = t->instance && instance_draining(t->instance),
+            .started_at_ms = time_or_0(t->rec->task->started_at),
+        };
+    }
+    p->service.tasks = p->tasks;
+    p->service.task_count = n;
+    picture_ranks(core, s, p);
+}
+
+static void picture_make(struct core *core, struct service *s, struct service_picture *p)
 {
     const struct ecs_service *rec = s->rec->service;
     const struct ecs_deployment_configuration *conf = rec->deployment_configuration;
@@ -422,8 +428,7 @@ static void picture_make(struct core *core, struct service *s, struct picture *p
         .deployments = p->deployments,
         .deployment_count = n,
     };
-    picture_tasks(core, s, p);
-    picture_ranks(core, s, p);
+    service_picture_tasks(core, s, p);
 }
 
 /* ---- carrying out ---- */
@@ -457,9 +462,18 @@ static void roll_back(struct core *core, struct service *s, size_t failed)
     }
 }
 
+static void start_deployment(struct core *core, struct service *s, size_t index,
+                             uint32_t count, struct deployment_memory *memory)
+{
+    const struct ecs_deployment *d = &s->rec->service->deployments.v[index];
+    struct service_start what = {.task_definition = d->task_definition,
+                                 .deployment_id = d->id};
+    service_start_tasks(core, s, &what, count, memory);
+}
+
 /* Deployment ids stay the same while indexes move, so act on starts and ends first and
  * drop deployments last. */
-static void carry_out(struct core *core, struct service *s, struct picture *p,
+static void carry_out(struct core *core, struct service *s, struct service_picture *p,
                       const struct deployment_plan *plan,
                       struct deployment_memory *memory)
 {
@@ -468,7 +482,7 @@ static void carry_out(struct core *core, struct service *s, struct picture *p,
         const struct deployment_action *act = &plan->actions[i];
         switch (act->kind) {
         case DEPLOYMENT_START:
-            start_tasks(core, s, act->deployment, act->count, memory);
+            start_deployment(core, s, act->deployment, act->count, memory);
             break;
         case DEPLOYMENT_STOP:
             task_stop(core, p->tasks[act->task].owner,
@@ -524,15 +538,15 @@ void service_controller(struct core *core, struct wake *w)
     struct service *s = list_entry(w, struct service, wake);
     if (streq(s->rec->service->status, "INACTIVE") || finish_draining(core, s))
         return;
-    struct picture p;
+    struct service_picture p;
     struct deployment_plan plan;
     struct deployment_memory was, memory;
     picture_make(core, s, &p);
-    memory_read(s, &was);
+    service_memory_read(s->rec->memory, &was);
     memory = was;
     deployment_plan(&p.service, core_now_ms(core), &memory, core_scratch(core), &plan);
     carry_out(core, s, &p, &plan, &memory);
-    memory_write(core, s, &was, &memory);
+    service_memory_write(core, s, &s->rec->memory, &was, &memory);
     if (plan.wake_at_ms)
         wake_at(core, &s->wake, plan.wake_at_ms);
     finish_draining(core, s);
@@ -545,14 +559,14 @@ static void note(struct core *core, struct service *s, ptrdiff_t index,
 {
     struct deployment_memory was, memory;
     struct deployment d = {0};
-    memory_read(s, &was);
+    service_memory_read(s->rec->memory, &was);
     memory = was;
     if (index >= 0)
         deployment_read(s, (size_t)index, &d);
     deployment_note(&memory, index >= 0 ? &d : NULL, news, core_now_ms(core));
     if (index >= 0)
         deployment_write(core, s, (size_t)index, &d);
-    memory_write(core, s, &was, &memory);
+    service_memory_write(core, s, &s->rec->memory, &was, &memory);
 }
 
 void service_task_changed(struct core *core, struct service *s, const struct task *t,
