@@ -213,31 +213,12 @@ void task_unlink(struct core *core, struct object *o);
 /* A copy for a reply (task_read.c). */
 void task_view(struct arena *a, const struct task *t, bool tags, struct ecs_task *ret);
 
-/* ---- starting tasks (run_task.c) ---- */
+/* ---- RunTask (run_task.c); starting tasks is launch.h ---- */
 
 /* SHA-256 of the parameters as JSON, in hexadecimal: were two calls the same? */
 void parameter_hash(const struct wire_shape *shape, const void *in, char ret[65]);
 int token_loaded(struct core *core, struct object *o, struct error *err);
 void token_unlink(struct core *core, struct object *o);
-struct place_random core_place_random(struct core *core);
-
-/* Launch type, capacity providers and network mode that fit together and are offered. */
-int launch_check(struct call *c, const struct ecs_task_definition *def, int launch_type,
-                 const struct ecs_network_configuration *net, size_t strategy_items);
-
-struct compiled_constraints {
-    struct query *query[PLACE_MAX_CONSTRAINTS];
-    size_t n;
-};
-/* Run-time constraints and those of the task definition. With c NULL (a controller, which
- * has checked them before) a bad one is just -1. */
-int constraints_compile(struct call *c, struct core *core,
-                        const struct ecs_placement_constraint_list *l,
-                        const struct ecs_task_definition *def, struct place_need *need,
-                        struct compiled_constraints *ret);
-void constraints_free(struct compiled_constraints *cc);
-int strategies_read(struct call *c, const struct ecs_placement_strategy_list *l,
-                    struct place_strategy ret[PLACE_MAX_STRATEGIES], size_t *ret_n);
 
 /* ---- services (service_controller.c) ---- */
 

@@ -3,7 +3,7 @@
 
 #include <openssl/evp.h>
 
-#include "ecs_state.h"
+#include "launch.h"
 
 /* ---- clientToken: the same call twice makes its tasks once ---- */
 
@@ -97,16 +97,6 @@ static int token_replay(struct call *c, struct cluster *cl, const char *token,
 
 /* ---- what both ways of starting check ---- */
 
-struct start {
-    struct cluster *cluster;
-    struct taskdef *taskdef;
-    const struct ecs_task_override *overrides;
-    struct place_need need;
-    const char *group, *started_by;
-    struct ecs_tag_list tags;
-    bool exec;
-};
-
 static int group_check(struct call *c, const char *group)
 {
     if (group && (utf8_length(group) > 255 || !*group))
@@ -130,48 +120,9 @@ static int override_check(struct call *c, const struct ecs_task_override *o)
     return 0;
 }
 
-/* This server attaches no network interfaces and speaks to no Fargate capacity. */
-int launch_check(struct call *c, const struct ecs_task_definition *def, int launch_type,
-                 const struct ecs_network_configuration *net, size_t strategy_items)
-{
-    if (launch_type && strategy_items)
-        return call_fault(
-            c, &ecs_invalid_parameter_exception,
-            "Specifying both a launch type and capacity provider strategy is "
-            "not supported. Remove one and try again.");
-    if (strategy_items)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "The specified capacity provider strategy cannot contain a "
-                          "capacity provider that is not associated with the cluster. "
-                          "Associate the capacity provider with the cluster and try "
-                          "again.");
-    bool awsvpc = def->network_mode == ECS_NETWORK_MODE_AWSVPC;
-    if (awsvpc && !net)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "Network Configuration must be provided when networkMode "
-                          "'awsvpc' is specified.");
-    if (!awsvpc && net)
-        return call_fault(
-            c, &ecs_invalid_parameter_exception,
-            "Network Configuration is not valid for the given networkMode of "
-            "this task definition.");
-    if (launch_type == ECS_LAUNCH_TYPE_FARGATE)
-        return call_fault(c, &ecs_unsupported_feature_exception,
-                          "The FARGATE launch type is not offered by this gantry.");
-    if (launch_type == ECS_LAUNCH_TYPE_MANAGED_INSTANCES)
-        return call_fault(c, &ecs_unsupported_feature_exception,
-                          "The MANAGED_INSTANCES launch type is not offered by this "
-                          "gantry.");
-    if (awsvpc)
-        return call_fault(c, &ecs_unsupported_feature_exception,
-                          "Network mode awsvpc is not offered by this gantry: it has no "
-                          "VPC. Use bridge, host or none.");
-    return 0;
-}
-
 static int start_prepare(struct call *c, const char *cluster, const char *taskdef,
                          const struct ecs_tag_list *tags, int propagate, bool managed,
-                         struct start *s)
+                         struct launch *s)
 {
     s->cluster = cluster_require(c, cluster);
     if (!s->cluster)
@@ -190,9 +141,6 @@ static int start_prepare(struct call *c, const char *cluster, const char *taskde
     if (tags_check(c, tags) < 0 || group_check(c, s->group) < 0 ||
         override_check(c, s->overrides) < 0)
         return -1;
-    struct ecs_taskdef_error why;
-    if (ecs_taskdef_need(&c->arena, def, s->overrides, &s->need, &why) < 0)
-        return ecs_taskdef_fault(c, &why);
     if (propagate == ECS_PROPAGATE_TAGS_TASK_DEFINITION)
         tags_merge(&c->arena, &s->tags, &s->taskdef->rec->tags);
     tags_merge(&c->arena, &s->tags, tags);
@@ -203,94 +151,7 @@ static int start_prepare(struct call *c, const char *cluster, const char *taskde
     return 0;
 }
 
-static struct task *start_on(struct call *c, const struct start *s, struct instance *i)
-{
-    struct task_request q = {
-        .cluster = s->cluster,
-        .taskdef = s->taskdef,
-        .instance = i,
-        .overrides = s->overrides,
-        .group = s->group,
-        .started_by = s->started_by,
-        .tags = &s->tags,
-        .enable_execute_command = s->exec,
-    };
-    return task_create(c->core, &q);
-}
-
-/* ---- placement ---- */
-
-static uint64_t random_next(void *ctx)
-{
-    return core_random_below(ctx, UINT64_MAX);
-}
-
-struct place_random core_place_random(struct core *core)
-{
-    return (struct place_random){.next = random_next, .ctx = core};
-}
-
-int constraints_compile(struct call *c, struct core *core,
-                        const struct ecs_placement_constraint_list *l,
-                        const struct ecs_task_definition *def, struct place_need *need,
-                        struct compiled_constraints *ret)
-{
-    struct error err;
-    size_t total = l->n + (def ? def->placement_constraints.n : 0);
-    if (total > PLACE_MAX_CONSTRAINTS)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "Maximum number of placement constraints is 10.");
-    for (size_t i = 0; i < total; i++) {
-        bool run = i < l->n;
-        int type = run ? (int)l->v[i].type : ECS_PLACEMENT_CONSTRAINT_TYPE_MEMBER_OF;
-        const char *expr =
-            run ? l->v[i].expression : def->placement_constraints.v[i - l->n].expression;
-        if (type == ECS_PLACEMENT_CONSTRAINT_TYPE_DISTINCT_INSTANCE) {
-            if (expr)
-                return c ? call_fault(c, &ecs_invalid_parameter_exception,
-                                      "distinctInstance expression should not be "
-                                      "specified")
-                         : -1;
-            need->distinct_instance = true;
-            continue;
-        }
-        struct query *q;
-        if (query_compile(expr ? expr : "", &q, &err) < 0)
-            return c ? call_fault(c, &ecs_invalid_parameter_exception, "%s", err.text)
-                     : -1;
-        ret->query[ret->n++] = q;
-    }
-    need->member_of = (const struct query *const *)ret->query;
-    need->member_of_count = ret->n;
-    return 0;
-}
-
-void constraints_free(struct compiled_constraints *cc)
-{
-    for (size_t i = 0; i < cc->n; i++)
-        query_free(cc->query[i]);
-    cc->n = 0;
-}
-
-int strategies_read(struct call *c, const struct ecs_placement_strategy_list *l,
-                    struct place_strategy ret[PLACE_MAX_STRATEGIES], size_t *ret_n)
-{
-    struct error err;
-    if (l->n > PLACE_MAX_STRATEGIES)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "Maximum number of strategies is 5");
-    for (size_t i = 0; i < l->n; i++) {
-        const char *type =
-            wire_enum_name(&ecs_placement_strategy_type_shape, (int)l->v[i].type);
-        if (place_strategy_parse(type, l->v[i].field, &ret[i], &err) < 0)
-            return c ? call_fault(c, &ecs_invalid_parameter_exception, "%s", err.text)
-                     : -1;
-    }
-    *ret_n = l->n;
-    return 0;
-}
-
-static void explain(struct call *c, const struct start *s, struct ecs_failure_list *ret)
+static void explain(struct call *c, const struct launch *s, struct ecs_failure_list *ret)
 {
     struct place_rejection why[100];
     size_t n = place_explain(s->cluster->place, &s->need, s->group, why, 100);
@@ -302,37 +163,30 @@ static void explain(struct call *c, const struct start *s, struct ecs_failure_li
     }
 }
 
-static int run_task_placed(struct call *c, const struct ecs_run_task_request *in,
-                           struct start *s, struct ecs_run_task_response *out)
+static void run_task_placed(struct call *c, int32_t count, struct launch *l,
+                            struct ecs_run_task_response *out)
 {
-    struct place_strategy strategy[PLACE_MAX_STRATEGIES];
-    size_t strategies;
-    if (strategies_read(c, &in->placement_strategy, strategy, &strategies) < 0)
-        return -1;
-    int32_t count = in->count.set ? in->count.v : 1;
-    struct place_random random = core_place_random(c->core);
     out->tasks.set = out->failures.set = true;
     for (int32_t n = 0; n < count; n++) {
-        struct place_instance *chosen;
-        if (place_choose(s->cluster->place, &s->need, s->group, strategy, strategies,
-                         &random, &chosen) < 0) {
-            explain(c, s, &out->failures);
+        struct task *t = launch_one(c->core, l);
+        if (!t) {
+            explain(c, l, &out->failures);
             break;
         }
-        struct task *t = start_on(c, s, place_instance_owner(chosen));
         task_view(&c->arena, t, true, LIST_PUSH(&c->arena, &out->tasks));
     }
-    return 0;
 }
 
 int ecs_run_task(struct call *c, const struct ecs_run_task_request *in,
                  struct ecs_run_task_response *out)
 {
-    struct start s = {
+    struct launch s = {
         .overrides = in->overrides,
         .group = in->group,
         .started_by = in->started_by,
-        .exec = in->enable_execute_command.v,
+        .enable_execute_command = in->enable_execute_command.v,
+        .constraints = &in->placement_constraints,
+        .strategies = &in->placement_strategy,
     };
     if (in->count.set && (in->count.v < 1 || in->count.v > 10))
         return call_fault(c, &ecs_invalid_parameter_exception,
@@ -361,12 +215,10 @@ int ecs_run_task(struct call *c, const struct ecs_run_task_request *in,
     if (s.cluster->instance_count == 0)
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "No Container Instances were found in your cluster.");
-    struct compiled_constraints constraints = {0};
-    int r = constraints_compile(c, c->core, &in->placement_constraints, def, &s.need,
-                                &constraints);
+    int r = launch_prepare(c, c->core, &s);
     if (r == 0)
-        r = run_task_placed(c, in, &s, out);
-    constraints_free(&constraints);
+        run_task_placed(c, in->count.set ? in->count.v : 1, &s, out);
+    launch_fini(&s);
     if (r == 0 && in->client_token && out->tasks.n)
         token_remember(c, s.cluster, in->client_token, hash, &out->tasks);
     return r;
@@ -375,11 +227,11 @@ int ecs_run_task(struct call *c, const struct ecs_run_task_request *in,
 int ecs_start_task(struct call *c, const struct ecs_start_task_request *in,
                    struct ecs_start_task_response *out)
 {
-    struct start s = {
+    struct launch s = {
         .overrides = in->overrides,
         .group = in->group,
         .started_by = in->started_by,
-        .exec = in->enable_execute_command.v,
+        .enable_execute_command = in->enable_execute_command.v,
     };
     if (in->started_by && utf8_length(in->started_by) > 36)
         return call_fault(c, &ecs_invalid_parameter_exception,
@@ -394,6 +246,10 @@ int ecs_start_task(struct call *c, const struct ecs_start_task_request *in,
                       (int)in->propagate_tags, in->enable_ecs_managed_tags.v, &s) < 0 ||
         launch_check(c, taskdef_of(s.taskdef), 0, in->network_configuration, 0) < 0)
         return -1;
+    if (launch_prepare(c, c->core, &s) < 0) {
+        launch_fini(&s);
+        return -1;
+    }
     out->tasks.set = out->failures.set = true;
     for (size_t n = 0; n < in->container_instances.n; n++) {
         const char *reference = in->container_instances.v[n];
@@ -401,7 +257,7 @@ int ecs_start_task(struct call *c, const struct ecs_start_task_request *in,
         enum place_reason reason =
             i ? place_check(s.cluster->place, i->place, &s.need, s.group) : PLACE_OK;
         if (i && reason == PLACE_OK) {
-            struct task *t = start_on(c, &s, i);
+            struct task *t = launch_on(c->core, &s, i);
             task_view(&c->arena, t, true, LIST_PUSH(&c->arena, &out->tasks));
             continue;
         }
@@ -415,6 +271,7 @@ int ecs_start_task(struct call *c, const struct ecs_start_task_request *in,
                     : reason == PLACE_INACTIVE ? "INACTIVE"
                                                : place_reason_text(reason);
     }
+    launch_fini(&s);
     return 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include "deployment.h"
 #include "ecs_state.h"
+#include "launch.h"
 #include "service_control.h"
 #include "task_protection.h"
 
@@ -230,59 +231,33 @@ static void unplaced(struct core *core, struct service *s, const struct place_ne
         list_append(&s->cluster->waiting, &s->waiting);
 }
 
-struct starting {
-    struct service *service;
-    struct taskdef *taskdef;
-    struct place_need need;
-    struct compiled_constraints constraints;
-    struct place_strategy strategy[PLACE_MAX_STRATEGIES];
-    size_t strategies;
-    const char *group, *deployment_id;
-    struct ecs_tag_list tags;
-};
-
 static int starting_prepare(struct core *core, struct service *s,
-                            const struct service_start *what, struct starting *ret)
+                            const struct service_start *what, struct launch *ret)
 {
-    struct ecs_taskdef_error why;
     const struct ecs_service *rec = s->rec->service;
-    *ret = (struct starting){.service = s,
-                             .taskdef = taskdef_by_arn(core, what->task_definition),
-                             .deployment_id = what->deployment_id};
+    *ret = (struct launch){
+        .cluster = s->cluster,
+        .service = s,
+        .taskdef = taskdef_by_arn(core, what->task_definition),
+        .deployment_id = what->deployment_id,
+        .started_by = what->deployment_id,
+        .group = arena_printf(core_scratch(core), "service:%s", rec->service_name),
+        .enable_execute_command = rec->enable_execute_command.v,
+        .constraints = &rec->placement_constraints,
+        .strategies = &rec->placement_strategy,
+    };
     if (!ret->taskdef)
         return -1;
-    const struct ecs_task_definition *def = taskdef_of(ret->taskdef);
-    ret->group = arena_printf(core_scratch(core), "service:%s", rec->service_name);
     start_tags(core, s, ret->taskdef, &ret->tags);
-    if (ecs_taskdef_need(core_scratch(core), def, NULL, &ret->need, &why) < 0 ||
-        constraints_compile(NULL, core, &rec->placement_constraints, def, &ret->need,
-                            &ret->constraints) < 0)
-        return -1;
-    return strategies_read(NULL, &rec->placement_strategy, ret->strategy,
-                           &ret->strategies);
+    return launch_prepare(NULL, core, ret);
 }
 
 /* False when an instance for it is not to be had. */
-static bool start_one(struct core *core, struct starting *st, struct str *ids,
-                      size_t *count)
+static bool start_one(struct core *core, struct launch *l, struct str *ids, size_t *count)
 {
-    struct place_random random = core_place_random(core);
-    struct place_instance *chosen;
-    if (place_choose(st->service->cluster->place, &st->need, st->group, st->strategy,
-                     st->strategies, &random, &chosen) < 0)
+    struct task *t = launch_one(core, l);
+    if (!t)
         return false;
-    struct task_request q = {
-        .cluster = st->service->cluster,
-        .taskdef = st->taskdef,
-        .instance = place_instance_owner(chosen),
-        .group = st->group,
-        .started_by = st->deployment_id,
-        .service = st->service,
-        .deployment_id = st->deployment_id,
-        .tags = &st->tags,
-        .enable_execute_command = st->service->rec->service->enable_execute_command.v,
-    };
-    struct task *t = task_create(core, &q);
     const char *id = ecs_last_segment(t->rec->task->task_arn);
     str_addn(ids, &id, sizeof(id));
     (*count)++;
@@ -293,7 +268,7 @@ void service_start_tasks(struct core *core, struct service *s,
                          const struct service_start *what, uint32_t count,
                          struct deployment_memory *memory)
 {
-    struct starting st;
+    struct launch st;
     AUTO_STR ids = STR_INIT; /* an array of const char * */
     size_t started = 0;
     bool ready = starting_prepare(core, s, what, &st) == 0;
@@ -312,7 +287,7 @@ void service_start_tasks(struct core *core, struct service *s,
                               (const char *const *)(void *)ids.data, started);
         service_event(core, s, str_text(&text));
     }
-    constraints_free(&st.constraints);
+    launch_fini(&st);
 }
 
 /* ---- the picture for the plan ---- */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "ecs_state.h"
+#include "launch.h"
 #include "page.h"
 
 #define MAX_DESIRED 5000

@@ -1,0 +1,58 @@
+/* launch.h: from "one more task of this" to a task on an instance, or to nothing.
+ *
+ * The one way in which tasks come into being. RunTask and the controllers of services fill
+ * the first part of a `struct launch`, launch_prepare() works out the rest once, and
+ * launch_one() finds a place for one task a call.
+ *
+ * Owns: compiled constraints until launch_fini(); all else is the caller's and only has to
+ * live as long as the launch. Threads: state thread. Fails: launch_prepare() with the
+ * call's fault, or just -1 without a call (a controller: it was checked before). */
+#pragma once
+
+#include "ecs_state.h"
+
+struct compiled_constraints {
+    struct query *query[PLACE_MAX_CONSTRAINTS];
+    size_t n;
+};
+
+struct launch {
+    struct cluster *cluster;
+    struct taskdef *taskdef;
+    const struct ecs_task_override *overrides; /* NULL: none */
+    const char *group, *started_by;
+    struct service *service;   /* NULL: standalone */
+    const char *deployment_id; /* of the service, or its task set's */
+    struct ecs_tag_list tags;
+    bool enable_execute_command;
+    const struct ecs_placement_constraint_list *constraints; /* NULL: none */
+    const struct ecs_placement_strategy_list *strategies;    /* NULL: the default ones */
+
+    /* filled by launch_prepare() */
+    struct place_need need;
+    struct compiled_constraints compiled;
+    struct place_strategy strategy[PLACE_MAX_STRATEGIES];
+    size_t strategy_count;
+};
+
+int launch_prepare(struct call *c, struct core *core, struct launch *l);
+void launch_fini(struct launch *l);
+/* NULL when no instance takes it. */
+struct task *launch_one(struct core *core, struct launch *l);
+/* On an instance that was chosen and checked already. */
+struct task *launch_on(struct core *core, const struct launch *l, struct instance *i);
+
+/* Launch type, capacity providers and network mode that fit together and are offered. */
+int launch_check(struct call *c, const struct ecs_task_definition *def, int launch_type,
+                 const struct ecs_network_configuration *net, size_t strategy_items);
+
+/* Run-time constraints and those of the task definition. With c NULL (a controller, which
+ * has checked them before) a bad one is just -1. */
+int constraints_compile(struct call *c, struct core *core,
+                        const struct ecs_placement_constraint_list *l,
+                        const struct ecs_task_definition *def, struct place_need *need,
+                        struct compiled_constraints *ret);
+void constraints_free(struct compiled_constraints *cc);
+int strategies_read(struct call *c, const struct ecs_placement_strategy_list *l,
+                    struct place_strategy ret[PLACE_MAX_STRATEGIES], size_t *ret_n);
+struct place_random core_place_random(struct core *core);
