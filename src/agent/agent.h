@@ -34,11 +34,11 @@ struct agent_attribute {
     const char *name, *value; /* value may be NULL */
 };
 
-enum agent_pull { /* what ECS_IMAGE_PULL_BEHAVIOR sets */
-    AGENT_PULL_DEFAULT,       /* ask the registry; what is here when it can't be reached */
-    AGENT_PULL_ALWAYS,        /* ask the registry or fail */
-    AGENT_PULL_ONCE,          /* only what no task has pulled here before */
-    AGENT_PULL_PREFER_CACHED, /* what is here, if anything */
+enum agent_pull {                     /* what ECS_IMAGE_PULL_BEHAVIOR sets */
+                  AGENT_PULL_DEFAULT, /* ask the registry; what is here when it can't be reached */
+                  AGENT_PULL_ALWAYS,        /* ask the registry or fail */
+                  AGENT_PULL_ONCE,          /* only what no task has pulled here before */
+                  AGENT_PULL_PREFER_CACHED, /* what is here, if anything */
 };
 
 struct agent_config {
@@ -51,8 +51,8 @@ struct agent_config {
     const char *data_dir, *run_dir; /* absolute; made when missing */
     const char *run;                /* [A-Za-z0-9-]{1,40}: this run on this machine */
 
-    const char *instance_type;   /* attribute ecs.instance-type; NULL: "gantry.local" */
-    int64_t reserved_memory_mib; /* not offered to tasks */
+    const char *instance_type;     /* attribute ecs.instance-type; NULL: "gantry.local" */
+    int64_t reserved_memory_mib;   /* not offered to tasks */
     int64_t cpu_units, memory_mib; /* 0: what the machine has */
     const struct agent_attribute *attributes; /* besides the built-in ones */
     size_t attribute_count;
@@ -64,12 +64,14 @@ struct agent_config {
 
     const char *subnet;           /* see net.h; NULL: chosen */
     uint16_t port_low, port_high; /* dynamic host ports; 0: the default range */
+    const char *const
+        *efs_servers; /* "fs-…=HOST", NULL-ended, or NULL: AWS's DNS names */
     const char *runtime_path, *conmon_path; /* NULL: from PATH */
     const char *init_path;   /* static init program for initProcessEnabled; NULL: none */
     const char *cgroup_root; /* NULL: CGROUP_ROOT */
 
-    int64_t log_max_bytes; /* a container without max-size; 0: unbounded */
-    int log_max_files;     /* 0: 1 */
+    int64_t log_max_bytes;             /* a container without max-size; 0: unbounded */
+    int log_max_files;                 /* 0: 1 */
     int64_t stop_timeout_ms;           /* 0: 30 s */
     int64_t stopped_task_retention_ms; /* 0: 3 h; < 0: not at all */
     int64_t image_gc_period_ms;        /* 0: 30 min */
@@ -78,7 +80,10 @@ struct agent_config {
 
     int stop_fd; /* agent_run() returns once it is readable (eventfd, signalfd); -1: never */
 };
-#define AGENT_CONFIG_INIT {.stop_fd = -1}
+#define AGENT_CONFIG_INIT                                                                \
+    {                                                                                    \
+        .stop_fd = -1                                                                    \
+    }
 
 /* Call first in main(), before any thread: see cgroup_prepare_namespace(). The agent,
  * `gantry exec` and `gantry down --purge` do it alike. */

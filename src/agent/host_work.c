@@ -186,7 +186,8 @@ static int gather_mounts(struct arena *a, struct host *h, const struct create_re
                               .image = &q->image->config,
                               .data_dir = h->config->data_dir,
                               .task_dir = c->task->dir,
-                              .rootfs = q->rootfs};
+                              .rootfs = q->rootfs,
+                              .efs_servers = h->config->efs_servers};
     *ret_step = REASON_VOLUME;
     r = volumes_prepare(a, &v, &volumes, &n, err);
     if (r < 0)
@@ -317,7 +318,7 @@ int work_clean(struct host *h, const struct task *t, struct error *err)
     if (first < 0)
         return first;
     keep_first(cgroup_remove(&h->cgroups, t->id, NULL, &e), &e, &first, err);
-    keep_first(volumes_remove(t->dir, &e), &e, &first, err);
+    keep_first(volumes_remove(h->config->data_dir, t->id, t->dir, &e), &e, &first, err);
     AUTO_STR files = STR_INIT;
     str_addf(&files, "%s/files", t->dir);
     keep_first(dir_remove_all(files.data, &e), &e, &first, err);

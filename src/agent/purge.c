@@ -9,6 +9,7 @@
 #include "runtime.h"
 #include "shared_dirs.h"
 #include "str.h"
+#include "volume_place.h"
 
 struct names {
     struct arena a;
@@ -84,6 +85,8 @@ int agent_purge(const struct agent_config *config, struct error *err)
         r = net_purge(&nc, err);
     if (r >= 0)
         r = purge_roots(config, err);
+    if (r >= 0)
+        r = volume_place_purge(config->data_dir, err);
     if (r >= 0)
         r = cgroup_purge(&cg, 10000, err);
     if (r >= 0) {

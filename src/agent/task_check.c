@@ -84,19 +84,12 @@ static const char *bad_override(const struct ecs_container_override *o)
 
 static const char *bad_volume(const struct ecs_volume *v)
 {
-    if (v->efs_volume_configuration)
-        return "efsVolumeConfiguration";
     if (v->s3files_volume_configuration)
         return "s3filesVolumeConfiguration";
     if (v->fsx_windows_file_server_volume_configuration)
         return "fsxWindowsFileServerVolumeConfiguration";
     if (is_true(v->configured_at_launch))
         return "volumes configured at launch";
-    const struct ecs_docker_volume_configuration *d = v->docker_volume_configuration;
-    if (d && !str_empty(d->driver) && !streq(d->driver, "local"))
-        return "dockerVolumeConfiguration.driver other than local";
-    if (d && d->driver_opts.n)
-        return "dockerVolumeConfiguration.driverOpts";
     return NULL;
 }
 

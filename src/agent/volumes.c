@@ -13,6 +13,7 @@
 #include "fd.h"
 #include "overlay.h"
 #include "str.h"
+#include "volume_place.h"
 
 static pthread_mutex_t fill_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -114,16 +115,6 @@ static const struct ecs_volume *find_volume(const struct gantry_host_task *t,
     return NULL;
 }
 
-static int prepare_host_path(const char *path, struct error *err)
-{
-    struct stat st;
-    if (path[0] != '/')
-        return fail(err, E_INVALID, "'%s' is not an absolute path", path);
-    if (stat(path, &st) == 0)
-        return 0;
-    return dir_make_all(path, 0755, err);
-}
-
 static int add_volume(struct mounts *m, const struct volume_source *s,
                       const struct ecs_mount_point *p, bool read_only, struct error *err)
 {
@@ -134,18 +125,12 @@ static int add_volume(struct mounts *m, const struct volume_source *s,
     if (str_empty(p->container_path) || p->container_path[0] != '/')
         return fail(err, E_INVALID, "volume '%s': '%s' is not an absolute path", v->name,
                     p->container_path ? p->container_path : "");
-    if (v->host && !str_empty(v->host->source_path)) {
-        mounts_add(m, v->host->source_path, p->container_path, read_only);
-        return prepare_host_path(v->host->source_path, err);
-    }
-    if (v->name[0] == '.' || strchr(v->name, '/'))
-        return fail(err, E_INVALID, "'%s' can't be a volume's name", v->name);
-    const struct ecs_docker_volume_configuration *d = v->docker_volume_configuration;
-    bool shared = d && d->scope == ECS_SCOPE_SHARED;
-    const char *dir =
-        arena_printf(m->a, "%s/volumes/%s", shared ? s->data_dir : s->task_dir, v->name);
-    mounts_add(m, dir, p->container_path, read_only);
-    return fill(s->rootfs, p->container_path, dir, err);
+    struct volume_place place;
+    int r = volume_place(m->a, s, v, &place, err);
+    if (r < 0)
+        return r;
+    mounts_add(m, place.path, p->container_path, read_only || place.read_only);
+    return place.fill ? fill(s->rootfs, p->container_path, place.path, err) : 0;
 }
 
 static int add_mount_points(struct mounts *m, const struct volume_source *s,
@@ -190,22 +175,35 @@ static void add_anonymous_of(struct mounts *m, const struct volume_source *s,
         closedir(d);
 }
 
+static const struct ecs_container_definition *
+find_container(const struct ecs_task_definition *def, const char *name)
+{
+    for (size_t i = 0; i < def->container_definitions.n; i++)
+        if (streq(def->container_definitions.v[i].name, name))
+            return &def->container_definitions.v[i];
+    return NULL;
+}
+
+/* All that the other container has, what it has from others included. Circles were
+ * refused with the order of starts; depth bounds it here. */
 static int add_volumes_from(struct mounts *m, const struct volume_source *s,
-                            struct error *err)
+                            const struct ecs_container_definition *who, bool read_only,
+                            size_t depth, struct error *err)
 {
     const struct ecs_task_definition *def = s->task->task_definition;
-    for (size_t i = 0; i < s->def->volumes_from.n; i++) {
-        const struct ecs_volume_from *f = &s->def->volumes_from.v[i];
-        bool read_only = f->read_only.set && f->read_only.v;
-        for (size_t k = 0; k < def->container_definitions.n; k++) {
-            const struct ecs_container_definition *c = &def->container_definitions.v[k];
-            if (!streq(c->name, f->source_container))
-                continue;
-            int r = add_mount_points(m, s, c, read_only, err);
-            if (r < 0)
-                return r;
-            add_anonymous_of(m, s, c->name, read_only);
-        }
+    for (size_t i = 0; i < who->volumes_from.n && depth > 0; i++) {
+        const struct ecs_volume_from *f = &who->volumes_from.v[i];
+        const struct ecs_container_definition *c =
+            find_container(def, f->source_container);
+        bool ro = read_only || (f->read_only.set && f->read_only.v);
+        if (!c)
+            continue;
+        int r = add_mount_points(m, s, c, ro, err);
+        if (r >= 0)
+            r = add_volumes_from(m, s, c, ro, depth - 1, err);
+        if (r < 0)
+            return r;
+        add_anonymous_of(m, s, c->name, ro);
     }
     return 0;
 }
@@ -235,7 +233,8 @@ int volumes_prepare(struct arena *a, const struct volume_source *s,
     struct mounts m = {.a = a};
     int r = add_mount_points(&m, s, s->def, false, err);
     if (r >= 0)
-        r = add_volumes_from(&m, s, err);
+        r = add_volumes_from(&m, s, s->def, false,
+                             s->task->task_definition->container_definitions.n, err);
     if (r >= 0)
         r = add_anonymous(&m, s, err);
     if (r < 0)
@@ -245,9 +244,11 @@ int volumes_prepare(struct arena *a, const struct volume_source *s,
     return 0;
 }
 
-int volumes_remove(const char *task_dir, struct error *err)
+int volumes_remove(const char *data_dir, const char *task_id, const char *task_dir,
+                   struct error *err)
 {
     AUTO_STR path = STR_INIT;
     str_addf(&path, "%s/volumes", task_dir);
-    return dir_remove_all(path.data, err);
+    int r = volume_place_release(data_dir, task_id, err);
+    return r < 0 ? r : dir_remove_all(path.data, err);
 }

@@ -57,6 +57,7 @@ int agent_settings_fill(struct options *o, const struct layout *l,
         .ca_file = o->ca_file,
         .insecure_registries =
             o->insecure_registries.count ? o->insecure_registries.items : NULL,
+        .efs_servers = o->efs_servers.count ? o->efs_servers.items : NULL,
         .subnet = o->subnet,
         .runtime_path = o->runtime,
         .conmon_path = o->conmon,

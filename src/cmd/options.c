@@ -58,6 +58,10 @@ const struct option_row option_rows[] = {
      "talk to this registry without TLS; repeat for "
      "more",
      NULL, NULL, OPTION_LIST, FIELD(insecure_registries), CMD_UP | CMD_AGENT},
+    {"efs-server", 0, "FS-ID=HOST",
+     "where an EFS file system is mounted from (default: its name at AWS); repeat for "
+     "more",
+     NULL, NULL, OPTION_LIST, FIELD(efs_servers), CMD_UP | CMD_AGENT},
     {"ca-file", 0, "FILE", "PEM certificates to trust instead of the system's", NULL,
      NULL, OPTION_TEXT, FIELD(ca_file), CMD_UP | CMD_AGENT},
     {"subnet", 0, "CIDR", "addresses for bridge mode (default: a free one)", NULL, NULL,

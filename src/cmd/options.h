@@ -52,7 +52,7 @@ struct options {
     const char *instance_type, *subnet, *port_range, *ca_file, *runtime, *conmon, *init;
     int64_t reserved_memory_mib;
     int64_t pull; /* enum agent_pull */
-    struct option_list attributes, insecure_registries;
+    struct option_list attributes, insecure_registries, efs_servers;
 
     bool detach, purge, json, cli, roff, help;
 

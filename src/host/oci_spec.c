@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -208,6 +209,22 @@ static int add_shm(struct str *s, const struct container_spec *c, struct error *
     return add_mount(s, "tmpfs", "shm", "/dev/shm", options, err);
 }
 
+/* The runtime mounts binds a second time with the flags we name: the source's own would
+ * get lost, and a volume mounted nosuid or noexec be neither. */
+static void keep_restrictions(const char *source, struct str *options)
+{
+    static const struct {
+        unsigned long flag;
+        const char *name;
+    } kept[] = {{ST_NOSUID, "nosuid"}, {ST_NODEV, "nodev"}, {ST_NOEXEC, "noexec"}};
+    struct statvfs st;
+    if (statvfs(source, &st) < 0)
+        return;
+    for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+        if (st.f_flag & kept[i].flag)
+            str_addf(options, ",%s", kept[i].name);
+}
+
 static int add_user_mount(struct str *s, const struct spec_mount *m, struct error *err)
 {
     if (!m->destination || m->destination[0] != '/')
@@ -228,6 +245,7 @@ static int add_user_mount(struct str *s, const struct spec_mount *m, struct erro
     str_addf(&options, "rbind,%s,%s",
              str_empty(m->propagation) ? "rprivate" : m->propagation,
              m->read_only ? "ro" : "rw");
+    keep_restrictions(m->source, &options);
     return add_mount(s, "bind", m->source, m->destination, options.data, err);
 }
 

@@ -11,6 +11,7 @@
 #include "task_file.h"
 #include "task_report.h"
 #include "task_spec.h"
+#include "volume_place.h"
 #include "words.h"
 
 static const char *none[] = {NULL};
@@ -255,12 +256,9 @@ static void what_is_refused(void **state)
         {"", ",\"pidMode\":\"task\"", "pidMode task"},
         {"",
          ",\"volumes\":[{\"name\":\"v\",\"efsVolumeConfiguration\":{\"fileSystemId\":"
-         "\"f\"}}]",
-         "efsVolumeConfiguration"},
-        {"",
-         ",\"volumes\":[{\"name\":\"v\",\"dockerVolumeConfiguration\":{\"driver\":"
+         "\"f\"}},{\"name\":\"w\",\"dockerVolumeConfiguration\":{\"driver\":"
          "\"rexray\"}}]",
-         "driver other than local"},
+         NULL}, /* told when it is made */
         {"",
          ",\"volumes\":[{\"name\":\"v\",\"dockerVolumeConfiguration\":{\"scope\":"
          "\"shared\"}}]",
@@ -282,6 +280,50 @@ static void what_is_refused(void **state)
         if (!strstr(err.text, rows[i].says))
             fail_msg("'%s' does not say '%s'", err.text, rows[i].says);
     }
+}
+
+static void driver_options(void **state)
+{
+    static const struct {
+        const char *options, *says;
+    } rows[] = {
+        {"", NULL},
+        {"\"type\":\"tmpfs\",\"device\":\"tmpfs\"", NULL},
+        {"\"type\":\"tmpfs\",\"device\":\"tmpfs\",\"o\":\"size=1m\"", NULL},
+        {"\"type\":\"tmpfs\"", "missing required option: \"device\""},
+        {"\"device\":\"/x\"", "missing required option: \"type\""},
+        {"\"o\":\"bind\",\"type\":\"none\"", "missing required option: \"device\""},
+        {"\"size\":\"1m\"", "invalid option: \"size\""},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        AUTO_ARENA a = ARENA_INIT;
+        struct error err = ERROR_INIT;
+        struct gantry_host_task *t = task_of(
+            &a, "{\"name\":\"x\"}",
+            arena_printf(&a,
+                         ",\"volumes\":[{\"name\":\"v\",\"dockerVolumeConfiguration\":"
+                         "{\"driverOpts\":{%s}}}]",
+                         rows[i].options),
+            "");
+        int r = driver_options_check(
+            &t->task_definition->volumes.v[0].docker_volume_configuration->driver_opts,
+            &err);
+        assert_int_equal(r, rows[i].says ? -E_INVALID : 0);
+        if (rows[i].says)
+            assert_string_equal(err.text, rows[i].says);
+    }
+}
+
+static void efs_names(void **state)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    static const char *const servers[] = {"fs-12=10.0.0.1", "fs-1=nas", NULL};
+    assert_string_equal(efs_server(&a, NULL, "fs-1", "eu-west-9"),
+                        "fs-1.efs.eu-west-9.amazonaws.com");
+    assert_string_equal(efs_server(&a, servers, "fs-1", "eu-west-9"), "nas");
+    assert_string_equal(efs_server(&a, servers, "fs-12", NULL), "10.0.0.1");
+    assert_string_equal(efs_server(&a, servers, "fs-3", NULL),
+                        "fs-3.efs.us-east-1.amazonaws.com");
 }
 
 static void log_settings(void **state)
@@ -453,6 +495,8 @@ int main(void)
         cmocka_unit_test(limits_of_task_and_container),
         cmocka_unit_test(whole_spec),
         cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(driver_options),
+        cmocka_unit_test(efs_names),
         cmocka_unit_test(log_settings),
         cmocka_unit_test(names_stay_the_same),
         cmocka_unit_test(state_survives),

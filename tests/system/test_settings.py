@@ -1,0 +1,232 @@
+"""What a task definition asks for is what its containers get: volumes, names, networks,
+namespaces, devices, secrets, logs. One agent against a small server; real containers."""
+import json
+import os
+import pathlib
+import shutil
+import socket
+import stat
+import subprocess
+import time
+
+import pytest
+
+from fake_ecs import FakeEcs, busybox, in_netns
+from test_agent import DRIVER, Agent, pytestmark  # noqa: F401 (what is needed is the same)
+
+HELPERS = 'helpers'  # a folder of PATH with programs of ours
+
+
+class Place:
+    """One agent, its server and its folder, for all tests of this file."""
+
+    def __init__(self):
+        self.name = 'settings' + os.urandom(3).hex()
+        self.root = pathlib.Path(os.environ.get('GANTRY_TEST_DIR', '/tmp')) / self.name
+        self.root.mkdir()
+        helpers = self.root / HELPERS
+        helpers.mkdir()
+        (helpers / 'mount.efs').write_text(
+            '#!/bin/sh\n[ "$1" = fs-bad:/ ] && { echo "mount.efs: no such file system" >&2; '
+            'exit 1; }\nmount -t tmpfs efs "$2" && echo "$*" > "$2/said"\n')
+        (helpers / 'mount.efs').chmod(0o755)
+        subprocess.run(['ip', 'netns', 'add', self.name], check=True)
+        self.netns = f'/run/netns/{self.name}'
+        subprocess.run(['ip', '-n', self.name, 'link', 'set', 'lo', 'up'], check=True)
+        self.server = FakeEcs(self.netns)
+        self.server.images['busybox'] = busybox(Cmd=['sleep', '1000'])
+        self.agent = Agent(self.root, self.netns, self.server)
+        os.environ['PATH'] = f'{helpers}:{os.environ["PATH"]}'
+        self.agent.start()
+        self.server.wait_connected()
+
+    def close(self):
+        try:
+            self.agent.purge()
+            assert not self.agent.leftovers()
+        finally:
+            os.environ['PATH'] = os.environ['PATH'].split(':', 1)[1]
+            self.server.close()
+            subprocess.run(['ip', 'netns', 'delete', self.name], check=True)
+            shutil.rmtree(self.root, ignore_errors=True)
+
+    # -- tasks --
+
+    def start(self, *containers, **definition):
+        return self.server.start([dict(c) for c in containers], **definition)
+
+    def up(self, *containers, **definition):
+        task = self.start(*containers, **definition)
+        self.server.wait_status(task, 'RUNNING')
+        return task
+
+    def end(self, *containers, **definition):
+        """(the last report, what each container wrote)"""
+        task = self.start(*containers, **definition)
+        report = self.server.wait_status(task, 'STOPPED')
+        return report, {c['name']: self.said(task, c['name']) for c in containers}
+
+    def run(self, *containers, **definition):
+        """What the containers wrote; all end well."""
+        report, said = self.end(*containers, **definition)
+        bad = [c for c in report['containers'] if c.get('exitCode') != 0]
+        assert not bad, (bad, said)
+        return said
+
+    def refused(self, *containers, **definition):
+        report, _ = self.end(*containers, **definition)
+        return next(c['reason'] for c in report['containers'] if c.get('reason'))
+
+    def said(self, task, name='main'):
+        return self.agent.log_of(task, name)
+
+    def wait_said(self, task, lines=1, name='main', timeout=10):
+        end = time.monotonic() + timeout
+        while len(self.said(task, name)) < lines:
+            assert time.monotonic() < end, self.said(task, name)
+            time.sleep(0.02)
+        return self.said(task, name)
+
+    def stop(self, *tasks):
+        for task in tasks:
+            self.server.stop(task)
+        for task in tasks:
+            self.server.wait_status(task, 'STOPPED')
+
+    def mounts(self):
+        return [line.split()[4] for line in
+                pathlib.Path('/proc/self/mountinfo').read_text().splitlines()
+                if str(self.root) in line]
+
+
+@pytest.fixture(scope='module')
+def place():
+    p = Place()
+    try:
+        yield p
+    except BaseException:
+        print(p.root.joinpath('agent.log').read_text()[-4000:])
+        raise
+    finally:
+        p.close()
+
+
+@pytest.fixture(autouse=True)
+def evidence(request, place):
+    begin = place.root.joinpath('agent.log').stat().st_size
+    yield
+    print(place.root.joinpath('agent.log').read_text(errors='replace')[begin:][-3000:])
+
+
+def sh(script, name='main', **more):
+    return {'name': name, 'command': ['sh', '-c', script], **more}
+
+
+def at(volume, path, **more):
+    return {'sourceVolume': volume, 'containerPath': path, **more}
+
+
+# ---- volumes ----
+
+def docker(name, **more):
+    return {'name': name, 'dockerVolumeConfiguration': more}
+
+
+def test_shared_volume_survives_and_is_checked(place):
+    volume = docker('kept', scope='shared', autoprovision=True, labels={'a': 'b'})
+    use = {'mountPoints': [at('kept', '/v')]}
+    place.run(sh('echo first > /v/file', **use), volumes=[volume])
+    assert place.run(sh('cat /v/file', **use), volumes=[volume])['main'] == ['first']
+    # without autoprovision it only has to be there
+    there = docker('kept', scope='shared')
+    assert place.run(sh('cat /v/file', **use), volumes=[there])['main'] == ['first']
+    assert (place.agent.data / 'volumes/kept/file').read_text() == 'first\n'
+    other = docker('kept', scope='shared', autoprovision=True, labels={'a': 'c'})
+    assert place.refused(sh('true', **use), volumes=[other]) == (
+        "CannotCreateVolumeError: intended volume 'kept' configuration does not match "
+        'existing volume')
+    reason = place.refused(sh('true', mountPoints=[at('none', '/v')]),
+                           volumes=[docker('none', scope='shared')])
+    assert reason == ("CannotCreateVolumeError: volume detection failed, volume 'none' does "
+                      'not exist and autoprovision is set to false')
+
+
+def test_driver_options(place):
+    folder = place.root / 'bound'
+    folder.mkdir()
+    volumes = [
+        docker('tmp', scope='task', driver='local', driverOpts={
+            'type': 'tmpfs', 'device': 'tmpfs', 'o': 'size=1m,mode=1750,noexec'}),
+        docker('bind', scope='task', driverOpts={
+            'type': 'none', 'device': str(folder), 'o': 'bind'})]
+    points = [at('tmp', '/t'), at('bind', '/b')]
+    task = place.up(sh('busybox grep " /t " /proc/mounts; echo x > /b/x; ls -ld /t; exec sleep 100',
+                       mountPoints=points), volumes=volumes)
+    mount, listed = place.wait_said(task, 2)
+    assert 'tmpfs' in mount and 'size=1024k' in mount and 'noexec' in mount
+    assert listed.startswith('drwxr-x--T')
+    where = str(place.agent.data / 'mounts' / task / 'tmp')
+    assert where in place.mounts()
+    place.stop(task)
+    assert where not in place.mounts() and not os.path.exists(os.path.dirname(where))
+    assert (folder / 'x').read_text() == 'x\n'  # a bind's content is somebody's
+
+
+@pytest.mark.parametrize('config, reason', [
+    ({'driver': 'rexray/ebs'}, 'create v: error looking up volume plugin rexray/ebs: '
+                               'plugin "rexray/ebs" not found'),
+    ({'driverOpts': {'type': 'tmpfs'}}, 'missing required option: "device"'),
+    ({'driverOpts': {'colour': 'red'}}, 'invalid option: "colour"'),
+    ({'driverOpts': {'type': 'nfs', 'device': ':/x', 'o': 'addr=no.such.host.invalid'}},
+     'error resolving passed in network volume address: lookup no.such.host.invalid: '),
+    ({'driverOpts': {'type': 'nosuchfs', 'device': 'x'}},
+     'failed to mount local volume: mount x:'),
+])
+def test_volumes_that_cannot_be_made(place, config, reason):
+    said = place.refused(sh('true', mountPoints=[at('v', '/v')]),
+                         volumes=[docker('v', scope='task', **config)])
+    assert said.startswith('CannotCreateVolumeError: ' + reason)
+
+
+def test_volumes_from(place):
+    """All of the other's volumes, those of its image and those it has from a third one."""
+    folder = place.root / 'from'
+    folder.mkdir()
+    said = place.run(
+        sh('cat /a/f /h/f; echo x > /a/g || echo refused; echo y > /h/z || echo refused',
+           volumesFrom=[{'sourceContainer': 'second', 'readOnly': True}],
+           dependsOn=[{'containerName': 'second', 'condition': 'SUCCESS'}]),
+        sh('echo h > /h/f; echo w > /h/w', name='second', essential=False,
+           mountPoints=[at('h', '/h')], volumesFrom=[{'sourceContainer': 'third'}],
+           dependsOn=[{'containerName': 'third', 'condition': 'SUCCESS'}]),
+        sh('echo a > /a/f', name='third', essential=False, mountPoints=[at('a', '/a')]),
+        volumes=[{'name': 'a'}, {'name': 'h', 'host': {'sourcePath': str(folder)}}])
+    assert said['main'][:2] == ['a', 'h'] and said['main'].count('refused') == 2
+    assert (folder / 'w').read_text() == 'w\n'
+
+
+def test_efs(place):
+    def efs(**more):
+        return {'name': 'e', 'efsVolumeConfiguration': {'fileSystemId': 'fs-1234', **more}}
+    use = {'mountPoints': [at('e', '/e')]}
+    # by TLS with the host's mount.efs (a stand-in here)
+    volume = efs(rootDirectory='/data', transitEncryption='ENABLED', transitEncryptionPort=2999,
+                 authorizationConfig={'accessPointId': 'fsap-1', 'iam': 'ENABLED'})
+    task = place.up(sh('cat /e/said; exec sleep 100', **use), volumes=[volume])
+    words = place.wait_said(task)[0].split()
+    assert words[0] == 'fs-1234:/data'
+    assert words[-1] == 'tls,tlsport=2999,iam,accesspoint=fsap-1'
+    target = str(place.agent.data / 'mounts' / task / 'e')
+    assert target in place.mounts()
+    place.agent.restart()  # mounts belong to the task, not to the agent
+    place.server.wait(lambda: len(place.server.registrations) > 1)
+    assert target in place.mounts()
+    place.stop(task)
+    assert target not in place.mounts()
+    assert place.refused(sh('true', **use), volumes=[
+        efs(fileSystemId='fs-bad', transitEncryption='ENABLED')]) == (
+        'CannotCreateVolumeError: mount.efs: mount.efs: no such file system')
+    # without TLS it is NFS; here nobody has that name
+    reason = place.refused(sh('true', **use), volumes=[efs()])
+    assert reason.startswith('CannotCreateVolumeError: error resolving') and \
+        'fs-1234.efs.us-east-1.amazonaws.com' in reason
