@@ -11,6 +11,7 @@
 #include "launch.h"
 #include "service_control.h"
 #include "task_protection.h"
+#include "task_set.h"
 
 #define MAX_EVENTS 100
 
@@ -500,6 +501,7 @@ static bool finish_draining(struct core *core, struct service *s)
     }
     while (s->rec->service->deployments.n > 0)
         deployment_drop(core, s, s->rec->service->deployments.n - 1);
+    task_sets_drop(core, s);
     s->rec->service->status = "INACTIVE";
     s->cluster->draining_services--;
     wake_cancel(core, &s->wake);
@@ -513,6 +515,11 @@ void service_controller(struct core *core, struct wake *w)
     struct service *s = list_entry(w, struct service, wake);
     if (streq(s->rec->service->status, "INACTIVE") || finish_draining(core, s))
         return;
+    if (service_external(s)) {
+        task_sets_control(core, s);
+        finish_draining(core, s);
+        return;
+    }
     struct service_picture p;
     struct deployment_plan plan;
     struct deployment_memory was, memory;
@@ -544,20 +551,37 @@ static void note(struct core *core, struct service *s, ptrdiff_t index,
     service_memory_write(core, s, &s->rec->memory, &was, &memory);
 }
 
+static void task_note(struct core *core, struct service *s, const struct task *t,
+                      enum deployment_news news)
+{
+    ptrdiff_t set = task_set_index(s, t->rec->deployment_id);
+    if (set >= 0)
+        task_set_note(core, s, (size_t)set, news);
+    else
+        note(core, s, deployment_index(s, t->rec->deployment_id), news);
+}
+
+/* News that concern whatever of the service there is. */
+static void note_all(struct core *core, struct service *s, enum deployment_news news)
+{
+    note(core, s, -1, news);
+    for (size_t i = 0; i < s->rec->task_sets.n; i++)
+        task_set_note(core, s, i, news);
+}
+
 void service_task_changed(struct core *core, struct service *s, const struct task *t,
                           bool launch_failed)
 {
-    ptrdiff_t index = deployment_index(s, t->rec->deployment_id);
     if (launch_failed)
-        note(core, s, index, NEWS_TASK_START_FAILED);
+        task_note(core, s, t, NEWS_TASK_START_FAILED);
     else if (t->status == TASK_RUNNING)
-        note(core, s, index, NEWS_TASK_RUNNING);
+        task_note(core, s, t, NEWS_TASK_RUNNING);
     wake_now(core, &s->wake);
 }
 
 void service_updated(struct core *core, struct service *s)
 {
-    note(core, s, -1, NEWS_UPDATED);
+    note_all(core, s, NEWS_UPDATED);
     s->rec->last_complaint = NULL;
     object_save(core, &s->o);
     wake_now(core, &s->wake);
@@ -568,7 +592,7 @@ void services_place_again(struct core *core, struct cluster *cl)
     list_for_each_safe (it, &cl->waiting) {
         struct service *s = list_entry(it, struct service, waiting);
         list_remove(&s->waiting);
-        note(core, s, -1, NEWS_CAPACITY);
+        note_all(core, s, NEWS_CAPACITY);
         wake_now(core, &s->wake);
     }
 }
@@ -599,6 +623,8 @@ int service_loaded(struct core *core, struct object *o, struct error *err)
                         rec->deployments.v[i].task_definition);
         td->users++;
     }
+    if (task_sets_loaded(core, s, err) < 0)
+        return -1;
     s->cluster->active_services += streq(rec->status, "ACTIVE");
     s->cluster->draining_services += streq(rec->status, "DRAINING");
     /* Tasks load after services; the controller runs when all are there. */

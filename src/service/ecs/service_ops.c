@@ -4,6 +4,7 @@
 #include "ecs_state.h"
 #include "launch.h"
 #include "page.h"
+#include "task_set.h"
 
 #define MAX_DESIRED 5000
 
@@ -42,11 +43,13 @@ static void service_view(struct arena *a, const struct service *s, bool tags,
     list_for_each (it, &s->tasks) {
         count_task(list_entry(it, struct task, service_link), ret);
     }
+    task_sets_count(s, &ret->task_sets);
     for (size_t i = 0; i < ret->deployments.n; i++) {
         struct ecs_deployment *d = &ret->deployments.v[i];
         d->desired_count = i == 0 ? ret->desired_count
                                   : SET_INT(d->running_count.v + d->pending_count.v);
     }
+    ret->task_sets.set = service_external(s);
     ret->load_balancers.set = ret->service_registries.set = true;
     ret->deployments.set = ret->events.set = true;
     ret->placement_constraints.set = ret->placement_strategy.set = true;
@@ -148,7 +151,7 @@ static int desired_check(struct call *c, int32_t desired)
     return 0;
 }
 
-static struct taskdef *active_taskdef(struct call *c, const char *reference)
+struct taskdef *active_taskdef(struct call *c, const char *reference)
 {
     struct taskdef *td = taskdef_find(c, reference);
     if (!td)
@@ -166,14 +169,7 @@ static int not_offered(struct call *c, const char *what)
                       "%s are not offered by this gantry.", what);
 }
 
-/* Parts of a service that need what this server does not have. */
-struct service_extras {
-    size_t load_balancers, registries, volumes, lattice;
-    const struct ecs_service_connect_configuration *connect;
-    const char *platform_version;
-};
-
-static int extras_check(struct call *c, const struct service_extras *x)
+int service_extras_check(struct call *c, const struct service_extras *x)
 {
     if (x->load_balancers)
         return not_offered(c, "Load balancers");
@@ -195,6 +191,18 @@ static int extras_check(struct call *c, const struct service_extras *x)
 
 /* ---- CreateService ---- */
 
+static enum ecs_deployment_controller_type
+controller_of(const struct ecs_create_service_request *in)
+{
+    return in->deployment_controller ? in->deployment_controller->type
+                                     : ECS_DEPLOYMENT_CONTROLLER_TYPE_ECS;
+}
+
+static bool external(const struct ecs_create_service_request *in)
+{
+    return controller_of(in) == ECS_DEPLOYMENT_CONTROLLER_TYPE_EXTERNAL;
+}
+
 static int create_offered(struct call *c, const struct ecs_create_service_request *in)
 {
     struct service_extras extras = {
@@ -207,10 +215,9 @@ static int create_offered(struct call *c, const struct ecs_create_service_reques
     };
     if (in->scheduling_strategy == ECS_SCHEDULING_STRATEGY_DAEMON)
         return not_offered(c, "Services with scheduling strategy DAEMON");
-    if (in->deployment_controller &&
-        in->deployment_controller->type != ECS_DEPLOYMENT_CONTROLLER_TYPE_ECS)
-        return not_offered(c, "Deployment controllers other than ECS");
-    return extras_check(c, &extras);
+    if (controller_of(in) == ECS_DEPLOYMENT_CONTROLLER_TYPE_CODE_DEPLOY)
+        return not_offered(c, "Services with the deployment controller CODE_DEPLOY");
+    return service_extras_check(c, &extras);
 }
 
 static int create_check(struct call *c, const struct ecs_create_service_request *in)
@@ -219,9 +226,10 @@ static int create_check(struct call *c, const struct ecs_create_service_request 
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "Service name must be 1 to 255 letters, numbers, hyphens and "
                           "underscores long.");
-    if (!in->task_definition)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "TaskDefinition can not be blank.");
+    if (!in->task_definition != external(in))
+        return call_fault(c, &ecs_invalid_parameter_exception, "%s",
+                          external(in) ? "TaskDefinition must be blank"
+                                       : "TaskDefinition can not be blank.");
     if (!in->desired_count.set)
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "DesiredCount cannot be null or empty.");
@@ -273,6 +281,8 @@ static void service_fill(struct call *c, struct service *s, const struct cluster
     rec->placement_strategy = in->placement_strategy;
     rec->health_check_grace_period_seconds = in->health_check_grace_period_seconds;
     rec->scheduling_strategy = ECS_SCHEDULING_STRATEGY_REPLICA;
+    if (external(in))
+        rec->deployment_controller = in->deployment_controller;
     rec->tags = in->tags;
     rec->enable_ecs_managed_tags = in->enable_ecs_managed_tags;
     rec->propagate_tags =
@@ -289,11 +299,14 @@ int ecs_create_service(struct call *c, const struct ecs_create_service_request *
     struct cluster *cl = cluster_require(c, in->cluster);
     if (!cl || create_check(c, in) < 0)
         return -1;
-    struct taskdef *td = active_taskdef(c, in->task_definition);
-    if (!td ||
-        launch_check(c, taskdef_of(td), (int)in->launch_type, in->network_configuration,
-                     in->capacity_provider_strategy.n) < 0)
-        return -1;
+    struct taskdef *td = NULL;
+    if (!external(in)) {
+        td = active_taskdef(c, in->task_definition);
+        if (!td ||
+            launch_check(c, taskdef_of(td), (int)in->launch_type,
+                         in->network_configuration, in->capacity_provider_strategy.n) < 0)
+            return -1;
+    }
     struct ecs_create_service_request hashed = *in;
     hashed.client_token = NULL;
     char hash[65];
@@ -312,7 +325,9 @@ int ecs_create_service(struct call *c, const struct ecs_create_service_request *
         cl->active_services++;
         service_fill(c, s, cl, in);
         s->rec->parameter_hash = arena_strdup(&s->o.arena, hash);
-        service_deploy(c->core, s, taskdef_of(td)->task_definition_arn);
+        if (td)
+            service_deploy(c->core, s, taskdef_of(td)->task_definition_arn);
+        object_save(c->core, &s->o);
         wake_now(c->core, &s->wake);
     }
     out->service = arena_new(&c->arena, struct ecs_service);
@@ -344,7 +359,7 @@ static int update_offered(struct call *c, const struct ecs_update_service_reques
         .connect = in->service_connect_configuration,
         .platform_version = in->platform_version,
     };
-    return extras_check(c, &extras);
+    return service_extras_check(c, &extras);
 }
 
 /* Settings that start no deployment. */
@@ -375,6 +390,27 @@ static void update_settings(struct service *s,
                                                         own->deployment_configuration);
 }
 
+/* What runs is the task sets' business. */
+static int update_external(struct call *c, struct service *s,
+                           const struct ecs_update_service_request *in,
+                           struct ecs_update_service_response *out)
+{
+    if (in->task_definition || in->force_new_deployment.v || in->network_configuration ||
+        in->capacity_provider_strategy.set || in->deployment_configuration)
+        return call_fault(
+            c, &ecs_invalid_parameter_exception,
+            "Only the desired count, placement, health check grace period and "
+            "tag settings of a service with the deployment controller "
+            "EXTERNAL can be updated; use task sets for the rest.");
+    if (placement_check(c, &in->placement_constraints, &in->placement_strategy) < 0)
+        return -1;
+    update_settings(s, in);
+    service_updated(c->core, s);
+    out->service = arena_new(&c->arena, struct ecs_service);
+    service_view(&c->arena, s, true, out->service);
+    return 0;
+}
+
 int ecs_update_service(struct call *c, const struct ecs_update_service_request *in,
                        struct ecs_update_service_response *out)
 {
@@ -386,6 +422,8 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
                           "Service was not ACTIVE.");
     if (in->desired_count.set && desired_check(c, in->desired_count.v) < 0)
         return -1;
+    if (service_external(s))
+        return update_external(c, s, in, out);
     const char *taskdef = s->rec->service->task_definition;
     struct taskdef *td = in->task_definition ? active_taskdef(c, in->task_definition)
                                              : taskdef_by_arn(c->core, taskdef);
@@ -429,6 +467,7 @@ int ecs_delete_service(struct call *c, const struct ecs_delete_service_request *
         s->cluster->draining_services++;
         rec->status = "DRAINING";
         rec->desired_count = SET_INT(0);
+        task_sets_drain(c->core, s);
         object_save(c->core, &s->o);
         wake_now(c->core, &s->wake);
     }

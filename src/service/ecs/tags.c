@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "ecs_state.h"
+#include "task_set.h"
 
 /* Letters and digits of any script, blanks and _.:/=+-@ . Beyond ASCII every character
  * is taken: the service's own rule speaks of Unicode letters, and marks belong to them. */
@@ -125,6 +126,12 @@ static int tagged_find(struct call *c, const char *text, struct tagged *ret)
         if (!s)
             return missing(c, "service");
         *ret = (struct tagged){&s->o, &s->rec->service->tags};
+    } else if (str_starts(arn.resource, "task-set/")) {
+        struct object *o;
+        struct ecs_task_set *set = task_set_by_arn(c->core, cl, text, &o);
+        if (!set)
+            return missing(c, "task set");
+        *ret = (struct tagged){o, &set->tags};
     } else if (str_starts(arn.resource, "task/")) {
         struct task *t = task_find(c->core, cl, text);
         if (!t || t->stopping)
