@@ -61,6 +61,10 @@ static void done(struct exchange *x)
     {                                                                                    \
         "X-Amz-Target", "AmazonEC2ContainerServiceV20141113." op                         \
     }
+#define ECR(op)                                                                          \
+    {                                                                                    \
+        "X-Amz-Target", "AmazonEC2ContainerRegistry_V20150921." op                       \
+    }
 #define FORM                                                                             \
     {                                                                                    \
         "content-type", "application/x-www-form-urlencoded; charset=utf-8"               \
@@ -156,11 +160,11 @@ static void refusals_name_themselves(void **state)
          "/",
          NULL,
          "{}",
-         "ecs",
-         {ECS("CreateTaskSet")},
+         "ecr",
+         {ECR("DescribeImageSigningStatus")},
          400,
          "{\"__type\":\"UnsupportedOperationException\",\"message\":\"The operation "
-         "CreateTaskSet of ecs is not offered by gantry.\"}"},
+         "DescribeImageSigningStatus of ecr is not offered by gantry.\"}"},
         {"POST",
          "/",
          NULL,
