@@ -54,9 +54,11 @@ def test_missing_and_bad_values(server):
 
 
 def test_operations_that_are_not_offered(server):
-    reply = call(server, ECS + "CreateTaskSet", b"{}")
+    operation = "DescribeImageSigningStatus"
+    reply = call(server, "AmazonEC2ContainerRegistry_V20150921." + operation, b"{}",
+                 scope="ecr")
     assert reply.status in (400, 501)
-    assert "CreateTaskSet" in reply.json["message"]
+    assert operation in reply.json["message"]
 
 
 def test_large_bodies(server):
