@@ -226,7 +226,6 @@ void token_unlink(struct core *core, struct object *o);
 struct service_extras {
     size_t load_balancers, registries, volumes, lattice;
     const struct ecs_service_connect_configuration *connect;
-    const char *platform_version;
 };
 int service_extras_check(struct call *c, const struct service_extras *x);
 /* Faults ClientException when it is unknown or not ACTIVE. */

@@ -4,20 +4,26 @@
 /* ---- what may be launched ---- */
 
 /* This server attaches no network interfaces and speaks to no Fargate capacity. */
-int launch_check(struct call *c, const struct ecs_task_definition *def, int launch_type,
-                 const struct ecs_network_configuration *net, size_t strategy_items)
+int launch_check(struct call *c, const struct cluster *cl,
+                 const struct ecs_task_definition *def, struct launch_terms *terms)
 {
-    if (launch_type && strategy_items)
+    int launch_type = terms->launch_type;
+    const struct ecs_network_configuration *net = terms->network;
+    if (launch_type && terms->strategy.n)
         return call_fault(
             c, &ecs_invalid_parameter_exception,
             "Specifying both a launch type and capacity provider strategy is "
             "not supported. Remove one and try again.");
-    if (strategy_items)
+    if (terms->strategy.n)
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "The specified capacity provider strategy cannot contain a "
                           "capacity provider that is not associated with the cluster. "
                           "Associate the capacity provider with the cluster and try "
                           "again.");
+    if (terms->platform_version)
+        return call_fault(
+            c, &ecs_invalid_parameter_exception,
+            "The platform version must be null when specifying an EC2 launch type.");
     bool awsvpc = def->network_mode == ECS_NETWORK_MODE_AWSVPC;
     if (awsvpc && !net)
         return call_fault(c, &ecs_invalid_parameter_exception,
@@ -39,7 +45,45 @@ int launch_check(struct call *c, const struct ecs_task_definition *def, int laun
         return call_fault(c, &ecs_unsupported_feature_exception,
                           "Network mode awsvpc is not offered by this gantry: it has no "
                           "VPC. Use bridge, host or none.");
+    if (!terms->launch_type)
+        terms->launch_type = ECS_LAUNCH_TYPE_EC2;
     return 0;
+}
+
+void launch_terms_of(const struct ecs_service *s, struct launch_terms *ret)
+{
+    *ret = (struct launch_terms){
+        .launch_type = (int)s->launch_type,
+        .strategy = s->capacity_provider_strategy,
+        .platform_version = s->platform_version,
+        .network = s->network_configuration,
+    };
+}
+
+void launch_terms_copy(struct arena *a, const struct launch_terms *terms,
+                       struct launch_terms *ret)
+{
+    *ret = (struct launch_terms){
+        .launch_type = terms->launch_type,
+        .platform_version = arena_strdup(a, terms->platform_version),
+        .network = terms->network
+                       ? wire_copy(a, &ecs_network_configuration_shape, terms->network)
+                       : NULL,
+    };
+    for (size_t i = 0; i < terms->strategy.n; i++)
+        wire_copy_into(a, &ecs_capacity_provider_strategy_item_shape,
+                       &terms->strategy.v[i], LIST_PUSH(a, &ret->strategy));
+}
+
+void launch_terms_keep(struct arena *a, const struct launch_terms *terms,
+                       struct ecs_service *s)
+{
+    struct launch_terms own;
+    launch_terms_copy(a, terms, &own);
+    s->launch_type = (enum ecs_launch_type)own.launch_type;
+    s->capacity_provider_strategy = own.strategy;
+    s->platform_version = own.platform_version;
+    s->network_configuration = (struct ecs_network_configuration *)(uintptr_t)own.network;
 }
 
 static uint64_t random_next(void *ctx)

@@ -16,6 +16,15 @@ struct compiled_constraints {
     size_t n;
 };
 
+/* Where tasks are to run: what a request says, resolved by launch_check(), and what a
+ * service, a task set or a deployment keeps of it. Either a launch type or a strategy. */
+struct launch_terms {
+    int launch_type; /* enum ecs_launch_type */
+    struct ecs_capacity_provider_strategy_item_list strategy;
+    const char *platform_version; /* Fargate's */
+    const struct ecs_network_configuration *network;
+};
+
 struct launch {
     struct cluster *cluster;
     struct taskdef *taskdef;
@@ -25,6 +34,7 @@ struct launch {
     const char *deployment_id; /* of the service, or its task set's */
     struct ecs_tag_list tags;
     bool enable_execute_command;
+    struct launch_terms terms;
     const struct ecs_placement_constraint_list *constraints; /* NULL: none */
     const struct ecs_placement_strategy_list *strategies;    /* NULL: the default ones */
 
@@ -42,9 +52,16 @@ struct task *launch_one(struct core *core, struct launch *l);
 /* On an instance that was chosen and checked already. */
 struct task *launch_on(struct core *core, const struct launch *l, struct instance *i);
 
-/* Launch type, capacity providers and network mode that fit together and are offered. */
-int launch_check(struct call *c, const struct ecs_task_definition *def, int launch_type,
-                 const struct ecs_network_configuration *net, size_t strategy_items);
+/* Do launch type, capacity providers, platform version and network fit together and the
+ * task definition, and are they offered? Fills in what the request left out: the cluster's
+ * default strategy, else EC2. */
+int launch_check(struct call *c, const struct cluster *cl,
+                 const struct ecs_task_definition *def, struct launch_terms *terms);
+void launch_terms_of(const struct ecs_service *s, struct launch_terms *ret);
+void launch_terms_copy(struct arena *a, const struct launch_terms *terms,
+                       struct launch_terms *ret);
+void launch_terms_keep(struct arena *a, const struct launch_terms *terms,
+                       struct ecs_service *s);
 
 /* Run-time constraints and those of the task definition. With c NULL (a controller, which
  * has checked them before) a bad one is just -1. */

@@ -187,6 +187,10 @@ int ecs_run_task(struct call *c, const struct ecs_run_task_request *in,
         .enable_execute_command = in->enable_execute_command.v,
         .constraints = &in->placement_constraints,
         .strategies = &in->placement_strategy,
+        .terms = {.launch_type = (int)in->launch_type,
+                  .strategy = in->capacity_provider_strategy,
+                  .platform_version = in->platform_version,
+                  .network = in->network_configuration},
     };
     if (in->count.set && (in->count.v < 1 || in->count.v > 10))
         return call_fault(c, &ecs_invalid_parameter_exception,
@@ -197,9 +201,7 @@ int ecs_run_task(struct call *c, const struct ecs_run_task_request *in,
     if (start_prepare(c, in->cluster, in->task_definition, &in->tags,
                       (int)in->propagate_tags, in->enable_ecs_managed_tags.v, &s) < 0)
         return -1;
-    const struct ecs_task_definition *def = taskdef_of(s.taskdef);
-    if (launch_check(c, def, (int)in->launch_type, in->network_configuration,
-                     in->capacity_provider_strategy.n) < 0)
+    if (launch_check(c, s.cluster, taskdef_of(s.taskdef), &s.terms) < 0)
         return -1;
     char hash[65] = "";
     if (in->client_token) {
@@ -232,6 +234,8 @@ int ecs_start_task(struct call *c, const struct ecs_start_task_request *in,
         .group = in->group,
         .started_by = in->started_by,
         .enable_execute_command = in->enable_execute_command.v,
+        .terms = {.launch_type = ECS_LAUNCH_TYPE_EC2,
+                  .network = in->network_configuration},
     };
     if (in->started_by && utf8_length(in->started_by) > 36)
         return call_fault(c, &ecs_invalid_parameter_exception,
@@ -244,7 +248,7 @@ int ecs_start_task(struct call *c, const struct ecs_start_task_request *in,
                           "Container instances cannot have more than 10 elements.");
     if (start_prepare(c, in->cluster, in->task_definition, &in->tags,
                       (int)in->propagate_tags, in->enable_ecs_managed_tags.v, &s) < 0 ||
-        launch_check(c, taskdef_of(s.taskdef), 0, in->network_configuration, 0) < 0)
+        launch_check(c, s.cluster, taskdef_of(s.taskdef), &s.terms) < 0)
         return -1;
     if (launch_prepare(c, c->core, &s) < 0) {
         launch_fini(&s);

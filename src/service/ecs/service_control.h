@@ -9,6 +9,7 @@
 
 #include "deployment.h"
 #include "ecs_state.h"
+#include "launch.h"
 
 struct service_picture {
     struct deployment_service service;
@@ -24,6 +25,7 @@ void service_picture_tasks(struct core *core, struct service *s,
 struct service_start {
     const char *task_definition; /* ARN */
     const char *deployment_id;   /* or a task set's */
+    struct launch_terms terms;
 };
 /* Starts as many of `count` as find room, and tells about both in the service's events. */
 void service_start_tasks(struct core *core, struct service *s,

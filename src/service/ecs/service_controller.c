@@ -156,6 +156,9 @@ void service_deploy(struct core *core, struct service *s, const char *taskdef_ar
         .created_at = now,
         .updated_at = now,
         .launch_type = rec->launch_type,
+        .capacity_provider_strategy = rec->capacity_provider_strategy,
+        .platform_version = rec->platform_version,
+        .network_configuration = rec->network_configuration,
         .rollout_state = ECS_DEPLOYMENT_ROLLOUT_STATE_IN_PROGRESS,
         .rollout_state_reason = arena_strdup(a, str_text(&reason)),
     };
@@ -241,6 +244,7 @@ static int starting_prepare(struct core *core, struct service *s,
         .service = s,
         .taskdef = taskdef_by_arn(core, what->task_definition),
         .deployment_id = what->deployment_id,
+        .terms = what->terms,
         .started_by = what->deployment_id,
         .group = arena_printf(core_scratch(core), "service:%s", rec->service_name),
         .enable_execute_command = rec->enable_execute_command.v,
@@ -444,6 +448,7 @@ static void start_deployment(struct core *core, struct service *s, size_t index,
     const struct ecs_deployment *d = &s->rec->service->deployments.v[index];
     struct service_start what = {.task_definition = d->task_definition,
                                  .deployment_id = d->id};
+    launch_terms_of(s->rec->service, &what.terms);
     service_start_tasks(core, s, &what, count, memory);
 }
 

@@ -181,11 +181,6 @@ int service_extras_check(struct call *c, const struct service_extras *x)
         return not_offered(c, "Volumes configured at launch");
     if (x->lattice)
         return not_offered(c, "VPC Lattice target groups");
-    if (x->platform_version)
-        return call_fault(
-            c, &ecs_invalid_parameter_exception,
-            "The platform version must be null when specifying an EC2 launch "
-            "type.");
     return 0;
 }
 
@@ -211,7 +206,6 @@ static int create_offered(struct call *c, const struct ecs_create_service_reques
         .volumes = in->volume_configurations.n,
         .lattice = in->vpc_lattice_configurations.n,
         .connect = in->service_connect_configuration,
-        .platform_version = in->platform_version,
     };
     if (in->scheduling_strategy == ECS_SCHEDULING_STRATEGY_DAEMON)
         return not_offered(c, "Services with scheduling strategy DAEMON");
@@ -258,7 +252,8 @@ static int existing_check(struct call *c, const struct service *s, const char *h
 }
 
 static void service_fill(struct call *c, struct service *s, const struct cluster *cl,
-                         const struct ecs_create_service_request *request)
+                         const struct ecs_create_service_request *request,
+                         const struct launch_terms *terms)
 {
     struct arena *a = &s->o.arena;
     const struct ecs_create_service_request *in =
@@ -271,7 +266,7 @@ static void service_fill(struct call *c, struct service *s, const struct cluster
     rec->cluster_arn = arena_strdup(a, cl->rec->cluster->cluster_arn);
     rec->status = "ACTIVE";
     rec->desired_count = in->desired_count;
-    rec->launch_type = in->launch_type ? in->launch_type : ECS_LAUNCH_TYPE_EC2;
+    launch_terms_keep(a, terms, rec);
     rec->deployment_configuration =
         configuration_merge(a, NULL, in->deployment_configuration);
     rec->created_at = SET_TIME(core_now_ms(c->core));
@@ -300,11 +295,15 @@ int ecs_create_service(struct call *c, const struct ecs_create_service_request *
     if (!cl || create_check(c, in) < 0)
         return -1;
     struct taskdef *td = NULL;
+    struct launch_terms terms = {
+        .launch_type = (int)in->launch_type,
+        .strategy = in->capacity_provider_strategy,
+        .platform_version = in->platform_version,
+        .network = in->network_configuration,
+    };
     if (!external(in)) {
         td = active_taskdef(c, in->task_definition);
-        if (!td ||
-            launch_check(c, taskdef_of(td), (int)in->launch_type,
-                         in->network_configuration, in->capacity_provider_strategy.n) < 0)
+        if (!td || launch_check(c, cl, taskdef_of(td), &terms) < 0)
             return -1;
     }
     struct ecs_create_service_request hashed = *in;
@@ -323,7 +322,7 @@ int ecs_create_service(struct call *c, const struct ecs_create_service_request *
                        ecs_key(&c->arena, "service", cl->account, cl->region, rest));
         service_link(s, cl);
         cl->active_services++;
-        service_fill(c, s, cl, in);
+        service_fill(c, s, cl, in, &terms);
         s->rec->parameter_hash = arena_strdup(&s->o.arena, hash);
         if (td)
             service_deploy(c->core, s, taskdef_of(td)->task_definition_arn);
@@ -357,7 +356,6 @@ static int update_offered(struct call *c, const struct ecs_update_service_reques
         .volumes = in->volume_configurations.n,
         .lattice = in->vpc_lattice_configurations.n,
         .connect = in->service_connect_configuration,
-        .platform_version = in->platform_version,
     };
     return service_extras_check(c, &extras);
 }
@@ -411,6 +409,22 @@ static int update_external(struct call *c, struct service *s,
     return 0;
 }
 
+/* What is left out stays; a strategy takes the place of a launch type. */
+static void update_terms(const struct ecs_service *rec,
+                         const struct ecs_update_service_request *in,
+                         struct launch_terms *ret)
+{
+    launch_terms_of(rec, ret);
+    if (in->capacity_provider_strategy.set) {
+        ret->strategy = in->capacity_provider_strategy;
+        ret->launch_type = 0;
+    }
+    if (in->platform_version)
+        ret->platform_version = in->platform_version;
+    if (in->network_configuration)
+        ret->network = in->network_configuration;
+}
+
 int ecs_update_service(struct call *c, const struct ecs_update_service_request *in,
                        struct ecs_update_service_response *out)
 {
@@ -427,10 +441,9 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
     const char *taskdef = s->rec->service->task_definition;
     struct taskdef *td = in->task_definition ? active_taskdef(c, in->task_definition)
                                              : taskdef_by_arn(c->core, taskdef);
-    if (!td ||
-        (in->task_definition &&
-         launch_check(c, taskdef_of(td), (int)s->rec->service->launch_type,
-                      in->network_configuration, in->capacity_provider_strategy.n) < 0))
+    struct launch_terms terms;
+    update_terms(s->rec->service, in, &terms);
+    if (!td || launch_check(c, s->cluster, taskdef_of(td), &terms) < 0)
         return -1;
     const struct ecs_deployment_configuration *conf =
         configuration_merge(&c->arena, s->rec->service->deployment_configuration,
@@ -439,6 +452,7 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
         placement_check(c, &in->placement_constraints, &in->placement_strategy) < 0)
         return -1;
     update_settings(s, in);
+    launch_terms_keep(&s->o.arena, &terms, s->rec->service);
     const char *wanted = taskdef_of(td)->task_definition_arn;
     if (in->force_new_deployment.v || !streq(wanted, taskdef))
         service_deploy(c->core, s, wanted);

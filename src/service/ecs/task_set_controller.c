@@ -138,7 +138,11 @@ static bool set_control(struct core *core, struct service *s, size_t index)
     stability(core, s, index, &plan, p.service.desired);
     const struct ecs_task_set *set = &s->rec->service->task_sets.v[index];
     struct service_start what = {.task_definition = set->task_definition,
-                                 .deployment_id = set->id};
+                                 .deployment_id = set->id,
+                                 .terms = {.launch_type = (int)set->launch_type,
+                                           .strategy = set->capacity_provider_strategy,
+                                           .platform_version = set->platform_version,
+                                           .network = set->network_configuration}};
     carry_out(core, s, &what, &p, &plan, &memory);
     service_memory_write(core, s, &s->rec->task_sets.v[index].memory, &was, &memory);
     if (plan.wake_at_ms)

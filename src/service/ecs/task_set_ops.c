@@ -88,7 +88,6 @@ static int create_check(struct call *c, const struct service *s,
     struct service_extras extras = {
         .load_balancers = in->load_balancers.n,
         .registries = in->service_registries.n,
-        .platform_version = in->platform_version,
     };
     if (service_extras_check(c, &extras) < 0 || scale_check(c, in->scale) < 0 ||
         tags_check(c, &in->tags) < 0)
@@ -113,7 +112,8 @@ static struct ecs_task_set *set_push(struct service *s)
 }
 
 static void set_fill(struct call *c, struct service *s, const struct taskdef *td,
-                     const struct ecs_create_task_set_request *request)
+                     const struct ecs_create_task_set_request *request,
+                     const struct launch_terms *terms)
 {
     char digits[20];
     struct arena *a = &s->o.arena;
@@ -132,10 +132,11 @@ static void set_fill(struct call *c, struct service *s, const struct taskdef *td
     set->status = "ACTIVE";
     set->task_definition = arena_strdup(a, taskdef_of(td)->task_definition_arn);
     set->created_at = set->updated_at = SET_TIME(core_now_ms(c->core));
-    if (in->capacity_provider_strategy.n)
-        set->capacity_provider_strategy = in->capacity_provider_strategy;
-    else
-        set->launch_type = in->launch_type ? in->launch_type : ECS_LAUNCH_TYPE_EC2;
+    struct launch_terms own;
+    launch_terms_copy(a, terms, &own);
+    set->launch_type = (enum ecs_launch_type)own.launch_type;
+    set->capacity_provider_strategy = own.strategy;
+    set->platform_version = own.platform_version;
     set->network_configuration = in->network_configuration;
     set->scale = scale_copy(a, in->scale);
     set->stability_status = ECS_STABILITY_STATUS_STABILIZING;
@@ -162,11 +163,16 @@ int ecs_create_task_set(struct call *c, const struct ecs_create_task_set_request
     ptrdiff_t index = set_of_token(s, in->client_token);
     if (index < 0) {
         struct taskdef *td = active_taskdef(c, in->task_definition);
+        struct launch_terms terms = {
+            .launch_type = (int)in->launch_type,
+            .strategy = in->capacity_provider_strategy,
+            .platform_version = in->platform_version,
+            .network = in->network_configuration,
+        };
         if (!td || create_check(c, s, in) < 0 ||
-            launch_check(c, taskdef_of(td), (int)in->launch_type,
-                         in->network_configuration, in->capacity_provider_strategy.n) < 0)
+            launch_check(c, s->cluster, taskdef_of(td), &terms) < 0)
             return -1;
-        set_fill(c, s, td, in);
+        set_fill(c, s, td, in, &terms);
         td->users++;
         object_save(c->core, &s->o);
         service_updated(c->core, s);
