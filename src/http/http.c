@@ -483,7 +483,9 @@ static int start_daemon(struct http_server *s, int fd, struct error *err)
     if (r < 0)
         return r;
     s->daemon = mhd.MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC, 0, NULL,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
+            MHD_ALLOW_UPGRADE,
+        0, NULL,
         NULL, on_access, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE,
         l->threads, MHD_OPTION_CONNECTION_LIMIT, l->connections,
         MHD_OPTION_CONNECTION_TIMEOUT, l->idle_seconds,

@@ -157,3 +157,16 @@ size_t http_stream_queued(struct http_stream *st); /* bytes not yet given to the
 
 /* Sends what is queued, ends the answer, and gives the stream back. NULL allowed. */
 void http_stream_close(struct http_stream *st);
+
+/* ---- a connection that goes on as something else ---- */
+
+/* Answers 101; then `taker` has the socket (non-blocking), on an I/O thread, with bytes
+ * that the peer sent early (valid during the call). The request stays valid until
+ * http_upgrade_end(), which closes the connection; from any thread, once, and before
+ * http_server_stop(). Never called when the peer went meanwhile: released() tells.
+ * `headers` as above, without Upgrade and Connection. */
+typedef void http_upgraded(struct http_request *req, int fd, const void *early,
+                           size_t early_len);
+void http_reply_upgrade(struct http_request *req, const char *protocol,
+                        const struct http_header *headers, http_upgraded *taker);
+void http_upgrade_end(struct http_request *req);

@@ -21,6 +21,8 @@
     X(MHD_create_response_from_buffer_with_free_callback_cls)                            \
     X(MHD_create_response_from_fd_at_offset64)                                           \
     X(MHD_create_response_from_callback)                                                 \
+    X(MHD_create_response_for_upgrade)                                                   \
+    X(MHD_upgrade_action)                                                                \
     X(MHD_add_response_header)                                                           \
     X(MHD_destroy_response)
 

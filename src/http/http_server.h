@@ -74,6 +74,8 @@ struct request {
     struct MHD_Response *response;
     int status;
     struct http_stream *stream;
+    http_upgraded *on_upgraded; /* http_upgrade.c */
+    struct MHD_UpgradeResponseHandle *upgraded;
 };
 
 struct watch;
@@ -126,6 +128,9 @@ void request_free(struct request *r);
 struct MHD_Response *response_text(int status, const char *text);
 
 /* http_stream.c */
+/* A dead peer must not keep a connection for ever: the kernel asks it after 30 s of
+ * silence, and gives up when it is silent for 30 s more or takes nothing for 60 s. */
+void socket_keepalive(int fd);
 void stream_free(struct http_stream *st);
 void stream_connection_gone(struct request *r); /* r->lock held; may drop and retake it */
 void stream_end(struct request *r);             /* under r->lock: the server stops */

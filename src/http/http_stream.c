@@ -104,9 +104,7 @@ void stream_end(struct request *r)
 
 /* ---- everybody's side ---- */
 
-/* A dead peer must not keep a stream for ever: the kernel asks it after 30 s of silence,
- * and gives up when it is silent for 30 s more or takes nothing for 60 s. */
-static void set_keepalive(int fd)
+void socket_keepalive(int fd)
 {
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &(int){1}, sizeof(int));
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){30}, sizeof(int));
@@ -143,7 +141,7 @@ struct http_stream *http_reply_stream(struct http_request *req, int status,
     if (r->conn && !r->answered) {
         const union MHD_ConnectionInfo *info =
             mhd.MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
-        set_keepalive(info->connect_fd);
+        socket_keepalive(info->connect_fd);
     }
     pthread_mutex_unlock(&r->lock);
     if (!request_answer(r, status, m, st)) {
