@@ -25,7 +25,8 @@
  *   complete() costs no suspension at all.
  * - MHD does not watch a suspended socket: a peer that hangs up meanwhile goes unnoticed
  *   until our answer fails to be sent. That is fine for requests, which are short. Streams,
- *   which are suspended for hours, have a watch of their own (http_watch.c).
+ *   which are suspended for hours, and bodies that hold something until they end, have a
+ *   watch of their own (http_watch.c).
  * - Queueing an answer before the body was read makes MHD close the connection, and a peer
  *   that is still sending then sees a reset and never our answer. So an early answer waits
  *   until a small body is read and thrown away; only for peers that asked with Expect:
@@ -60,6 +61,7 @@
 #define DEFAULT_STREAM_QUEUE (64ULL * 1024 * 1024)
 #define THREAD_STACK         (512 * 1024)
 #define FDS_FOR_OTHERS       128 /* store, blobs, logs: what the process needs beside us */
+#define WATCHED_BODY_BYTES   65536
 #define STOP_FLUSH_MS        1000 /* for the last answers to leave */
 
 /* ---- references ---- */
@@ -187,12 +189,9 @@ static enum MHD_Result give_to_mhd(struct request *r)
     r->phase = HTTP_PHASE_QUEUED;
     if (atomic_load_explicit(&r->server->stopping, memory_order_relaxed))
         mhd.MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-    struct http_stream *st = r->stream;
-    if (st) {
-        const union MHD_ConnectionInfo *info =
-            mhd.MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
-        watch_add(r->server->watch, info->connect_fd, st);
-    }
+    watch_remove(r->server->watch, r);
+    if (r->stream)
+        watch_add(r->server->watch, r);
     /* Without the lock: MHD goes on at once and calls the stream's reader. */
     struct MHD_Connection *conn = r->conn;
     unsigned status = (unsigned)r->status;
@@ -297,21 +296,6 @@ static enum MHD_Result discard(struct request *r, size_t len)
     return r->discarded <= HTTP_DISCARD_MAX ? MHD_YES : MHD_NO;
 }
 
-/* MHD takes a read that did not fill its buffer for the last one until epoll, which tells
- * of changes only, has news. An end of the stream that came together with the data is then
- * never seen, and the request keeps what it holds until the connection times out. Shutting
- * down what is at its end anyway makes such news, and loses nothing that was read. */
-static void notice_end(struct request *r)
-{
-    if (r->pub.content_length >= 0 && r->pub.body_len >= (uint64_t)r->pub.content_length)
-        return;
-    char c;
-    const union MHD_ConnectionInfo *info =
-        mhd.MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
-    if (recv(info->connect_fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
-        shutdown(info->connect_fd, SHUT_RD);
-}
-
 static enum MHD_Result body_arrived(struct request *r, const void *data, size_t len)
 {
     pthread_mutex_lock(&r->lock);
@@ -322,7 +306,6 @@ static enum MHD_Result body_arrived(struct request *r, const void *data, size_t 
     if (mode == HTTP_BODY_DISCARD)
         return discard(r, len);
     int status = request_take_body(r, data, len);
-    notice_end(r);
     if (status == 0)
         return MHD_YES;
     request_drop_body(r);
@@ -342,6 +325,7 @@ static enum MHD_Result body_ended(struct request *r)
     pthread_mutex_lock(&r->lock);
     bool due = !r->answered;
     r->phase = HTTP_PHASE_COMPLETE;
+    watch_remove(r->server->watch, r);
     pthread_mutex_unlock(&r->lock);
     if (due) {
         r->pub.body = str_text(&r->collect);
@@ -381,6 +365,7 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
         return;
     *con_cls = NULL;
     pthread_mutex_lock(&r->lock);
+    watch_remove(r->server->watch, r);
     if (r->stream)
         stream_connection_gone(r);
     r->conn = NULL;
@@ -403,6 +388,15 @@ static void on_completed(void *cls, struct MHD_Connection *conn, void **con_cls,
 
 /* ---- the handler's choice ---- */
 
+/* What is held until the body's end: a sink, or much memory. Other bodies come with their
+ * headers nearly always, and are not worth a system call. */
+static bool needs_watch(const struct request *r)
+{
+    int64_t length = r->pub.content_length;
+    return (r->mode == HTTP_BODY_SINK && length) || length < 0 ||
+           length > WATCHED_BODY_BYTES;
+}
+
 static void choose(struct request *r, enum http_body_mode mode, uint64_t max_bytes,
                    http_sink *sink, void *ctx)
 {
@@ -413,6 +407,8 @@ static void choose(struct request *r, enum http_body_mode mode, uint64_t max_byt
         r->max_body = max_bytes;
         r->sink = sink;
         r->sink_ctx = ctx;
+        if (needs_watch(r))
+            watch_add(r->server->watch, r);
         request_wake(r);
     } else {
         r->handler_has = false;

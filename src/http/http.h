@@ -130,7 +130,7 @@ void http_reply(struct http_request *req, int status, const struct http_header *
                 const void *body, size_t len, enum http_memory memory);
 /* Status and text/plain. */
 void http_reply_text(struct http_request *req, int status, const char *text);
-/* The bytes offset … offset+length-1 of the file, by sendfile(2). Takes the fd. */
+/* The bytes offset … offset+length-1 of the file. Takes the fd. */
 void http_reply_file(struct http_request *req, int status,
                      const struct http_header *headers, int fd, uint64_t offset,
                      uint64_t length);

@@ -29,6 +29,8 @@ struct request *request_new(struct http_server *s, const char *uri,
     atomic_store_explicit(&r->refs, 1, memory_order_relaxed);
     pthread_mutex_init(&r->lock, NULL);
     list_init(&r->node);
+    r->watched.slot = NO_SLOT;
+    list_init(&r->watched.ended);
     r->pub.server_ctx = s->ctx;
     uri = origin_form(uri);
     const char *mark = strchr(uri, '?');

@@ -15,6 +15,9 @@
 #define HTTP_DISCARD_MAX (256ULL * 1024 * 1024)
 /* One that was refused at its headers is only read when it is this small. */
 #define HTTP_DISCARD_EARLY (1024 * 1024)
+/* Files are sent through buffers of this size, so many at a time. */
+#define HTTP_FILE_PIECE   (128 * 1024)
+#define HTTP_FILE_BUFFERS 64
 
 enum http_phase {
     HTTP_PHASE_NEW,   /* the request line was read */
@@ -44,7 +47,15 @@ struct http_stream {
     bool in_callback;
     pthread_t callback_thread;
     pthread_cond_t callback_done;
-    uint32_t slot; /* in the hang-up watch; see http_watch.c */
+};
+
+#define NO_SLOT UINT32_MAX
+
+struct watched { /* see http_watch.c */
+    uint32_t slot;
+    int fd;
+    bool body;         /* its body is awaited; else the end of its stream */
+    struct list ended; /* in watch->ended: the peer went, and the body did not end yet */
 };
 
 struct request {
@@ -76,6 +87,7 @@ struct request {
     struct http_stream *stream;
     http_upgraded *on_upgraded; /* http_upgrade.c */
     struct MHD_UpgradeResponseHandle *upgraded;
+    struct watched watched; /* written under the watch's lock, too */
 };
 
 struct watch;
@@ -90,8 +102,9 @@ struct http_server {
     char unix_path[108]; /* "" unless we listen there */
     unsigned port;
     _Atomic uint64_t buffered;
-    atomic_bool stopping; /* draining: keep-alive ends */
-    atomic_bool refusing; /* drained enough: 503 instead of waiting for the handler */
+    atomic_uint file_buffers; /* answers that have one */
+    atomic_bool stopping;     /* draining: keep-alive ends */
+    atomic_bool refusing;     /* drained enough: 503 instead of waiting for the handler */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* a request left the list */
     struct list requests;
@@ -135,12 +148,12 @@ void stream_free(struct http_stream *st);
 void stream_connection_gone(struct request *r); /* r->lock held; may drop and retake it */
 void stream_end(struct request *r);             /* under r->lock: the server stops */
 
-#define NO_SLOT UINT32_MAX
-/* http_watch.c: notices that the peer of a suspended connection hung up. */
+/* http_watch.c: notices that a peer hung up where MHD does not look. Both under r->lock,
+ * while r->conn is there; nothing is watched twice, and removing what is not is harmless. */
 int watch_start(struct http_server *s, struct error *err);
 void watch_stop(struct http_server *s);
-void watch_add(struct watch *w, int fd, struct http_stream *st);
-void watch_remove(struct watch *w, int fd, struct http_stream *st);
+void watch_add(struct watch *w, struct request *r);
+void watch_remove(struct watch *w, struct request *r);
 
 /* http_listen.c */
 int http_listen(struct http_server *s, const char *listen, int *ret_fd,

@@ -78,9 +78,6 @@ static ssize_t stream_read(void *cls, uint64_t pos, char *buf, size_t max)
 void stream_connection_gone(struct request *r)
 {
     struct http_stream *st = r->stream;
-    const union MHD_ConnectionInfo *info =
-        mhd.MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
-    watch_remove(r->server->watch, info->connect_fd, st);
     st->ended = true;
     drop_pieces(st);
     if (st->owner_closed || !st->on_closed)
@@ -125,7 +122,6 @@ struct http_stream *http_reply_stream(struct http_request *req, int status,
     struct request *r = request_of(req);
     struct http_stream *st = xcalloc(1, sizeof(*st));
     st->req = r;
-    st->slot = NO_SLOT;
     st->limit_bytes = r->server->limits.stream_queue_bytes;
     st->on_closed = on_closed;
     st->ctx = ctx;

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import socket
+import struct
 import threading
 import time
 import urllib.parse
@@ -398,21 +399,22 @@ def frame(data, chunked):
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
-@pytest.mark.parametrize("end", ["close", "half"])
-@pytest.mark.parametrize("missing", [1, 50_000])
+@pytest.mark.parametrize("end", ["close", "half", "reset"])
+@pytest.mark.parametrize("missing", [1, 6, 50_000, 200_000])
 def test_an_upload_that_breaks_off_goes_on(server, registry, repository, chunked, end, missing):
-    """However its client goes in the middle of the body, the upload is free for the next one
-    soon, not when some time-out of the connection has passed. (One that goes before the first
-    byte of its body is noticed by the idle time-out only.)"""
+    """However its client goes, before or in the middle of the body or of a chunk's frame, the
+    upload is free for the next one soon, not when some time-out of the connection has passed."""
     data = os.urandom(200_000)
     length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(data)}"
+    wire = frame(data, chunked)
     for _ in range(5):
         location = registry.start(repository)
-        wire = frame(data, chunked)
         s = raw_request(server, f"PATCH {location} HTTP/1.1\r\nHost: x\r\n{length}\r\n\r\n",
                         wire[:max(0, len(wire) - missing)])
         if end == "half":
             s.shutdown(socket.SHUT_WR)
+        elif end == "reset":
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         if end != "half":
             s.close()
         deadline = time.monotonic() + 10
@@ -913,7 +915,30 @@ def test_wrong_credentials_do_not_write(strict):
     c.close()
 
 
-# ---- memory ----
+# ---- many pulls, and memory ----
+
+
+def test_many_slow_pulls_at_once(server, registry, repository):
+    """More than there are buffers for; some give up half way, the others get every byte."""
+    data = os.urandom(6_000_000)
+    digest = registry.put_blob(repository, data)
+    request = f"GET {blobs(repository, digest)} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    pulls = []
+    for i in range(90):
+        part = f"Range: bytes={i}-\r\n" if i % 3 == 0 else ""
+        pulls.append(raw_request(server, f"{request}{part}\r\n"))
+    begun = [s.recv(1000) for s in pulls]
+    for i, s in enumerate(pulls):
+        if i % 5 == 0:
+            s.close()
+            continue
+        got = [begun[i]]
+        while piece_ := s.recv(1 << 20):
+            got.append(piece_)
+        s.close()
+        head, _, body = b"".join(got).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 206" if i % 3 == 0 else b"HTTP/1.1 200")
+        assert body == (data[i:] if i % 3 == 0 else data)
 
 
 def rss_kib(server):
