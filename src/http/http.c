@@ -585,9 +585,10 @@ void http_server_stop(struct http_server *s, unsigned drain_ms)
 {
     if (!s)
         return;
+    /* MHD's threads still take it out of their epoll sets, and end the process when it is
+     * closed by then; so it only refuses for now. */
     int fd = mhd.MHD_quiesce_daemon(s->daemon);
-    if (fd >= 0)
-        close(fd);
+    shutdown(fd, SHUT_RDWR);
     atomic_store(&s->stopping, true);
     for_each_request(s, end_stream);
     wait_until_empty(s, drain_ms);
@@ -598,6 +599,8 @@ void http_server_stop(struct http_server *s, unsigned drain_ms)
     for_each_request(s, end_stream);
     wait_until_empty(s, STOP_FLUSH_MS);
     mhd.MHD_stop_daemon(s->daemon);
+    if (fd >= 0)
+        close(fd);
     watch_stop(s);
     if (s->unix_path[0])
         unlink(s->unix_path);
