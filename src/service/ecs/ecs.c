@@ -32,6 +32,18 @@ static const struct table_type taskdef_table = {
     .object_size = sizeof(struct taskdef),
     .record_offset = offsetof(struct taskdef, rec),
 };
+static const struct table_type daemon_family_table = {
+    .prefix = "/ecs/daemon-family/",
+    .shape = &gantry_family_record_shape,
+    .object_size = sizeof(struct family),
+    .record_offset = offsetof(struct family, rec),
+};
+static const struct table_type daemon_taskdef_table = {
+    .prefix = "/ecs/daemon-taskdef/",
+    .shape = &gantry_task_definition_record_shape,
+    .object_size = sizeof(struct taskdef),
+    .record_offset = offsetof(struct taskdef, rec),
+};
 static const struct table_type instance_table = {
     .prefix = "/ecs/instance/",
     .shape = &gantry_instance_record_shape,
@@ -85,6 +97,8 @@ void ecs_attach(struct core *core, const struct ecs_settings *settings)
     ecs->clusters = table_add(core, &cluster_table);
     ecs->families = table_add(core, &family_table);
     ecs->taskdefs = table_add(core, &taskdef_table);
+    ecs->daemon_families = table_add(core, &daemon_family_table);
+    ecs->daemon_taskdefs = table_add(core, &daemon_taskdef_table);
     ecs->instances = table_add(core, &instance_table);
     ecs->services = table_add(core, &service_table);
     ecs->tasks = table_add(core, &task_table);

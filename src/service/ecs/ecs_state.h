@@ -30,7 +30,8 @@
 
 struct ecs {
     struct ecs_settings settings;
-    struct table *clusters, *families, *taskdefs, *instances, *services, *tasks, *tokens;
+    struct table *clusters, *families, *taskdefs, *daemon_families, *daemon_taskdefs,
+        *instances, *services, *tasks, *tokens;
     const struct ecs_host_ops *host_ops;
     void *host_ctx;
 };
@@ -138,7 +139,13 @@ struct service *service_find(struct core *core, struct cluster *cl,
 struct task *task_find(struct core *core, struct cluster *cl, const char *reference);
 /* family, family:revision or ARN; the newest ACTIVE revision when none is named. */
 struct taskdef *taskdef_find(struct call *c, const char *reference);
-struct taskdef *taskdef_by_arn(struct core *core, const char *arn);
+struct taskdef *taskdef_by_arn(struct core *core, const char *arn); /* a daemon's too */
+/* Whose task definition? Both kinds have families, revisions and ARNs of their own. */
+enum taskdef_kind { TASKDEF_OF_TASKS, TASKDEF_OF_DAEMON };
+/* `name` is "family" or "family:revision". */
+struct taskdef *taskdef_revision(struct core *core, struct arena *a,
+                                 enum taskdef_kind kind, const char *account,
+                                 const char *region, const char *name);
 /* The network mode's default is bridge. */
 const struct ecs_task_definition *taskdef_of(const struct taskdef *td);
 
@@ -172,6 +179,17 @@ int cluster_loaded(struct core *core, struct object *o, struct error *err);
 void cluster_unlink(struct core *core, struct object *o);
 
 /* ---- task definitions (taskdef.c) ---- */
+
+/* The next revision of its family; the definition was checked. */
+struct taskdef *taskdef_register(struct call *c, enum taskdef_kind kind,
+                                 const struct ecs_register_task_definition_request *def);
+/* All below the key prefix, in key order, in the call's arena. */
+struct taskdef_array {
+    struct taskdef **v;
+    size_t n;
+};
+void taskdef_collect(struct call *c, struct table *table, const char *prefix,
+                     struct taskdef_array *ret);
 
 /* One user less: a revision that waits to be deleted goes with the last. */
 void taskdef_release(struct core *core, struct taskdef *td);

@@ -139,41 +139,66 @@ const struct ecs_task_definition *taskdef_of(const struct taskdef *td)
     return td->rec->task_definition;
 }
 
-static struct taskdef *newest_active(struct core *core, const char *prefix)
+/* Where one kind's families and revisions are kept. */
+struct taskdef_tables {
+    struct table *families, *revisions;
+    const char *family_noun, *revision_noun; /* in keys */
+};
+
+static struct taskdef_tables tables_of(struct core *core, enum taskdef_kind kind)
 {
-    struct taskdef *best = NULL, *td;
-    struct table *table = ecs_of(core)->taskdefs;
-    for (const char *at = prefix; (td = table_next(table, prefix, at)); at = td->o.key)
-        if (taskdef_of(td)->status == ECS_TASK_DEFINITION_STATUS_ACTIVE)
-            best = td;
-    return best;
+    const struct ecs *ecs = ecs_of(core);
+    if (kind == TASKDEF_OF_DAEMON)
+        return (struct taskdef_tables){ecs->daemon_families, ecs->daemon_taskdefs,
+                                       "daemon-family", "daemon-taskdef"};
+    return (struct taskdef_tables){ecs->families, ecs->taskdefs, "family", "taskdef"};
 }
 
-/* `name` is "family" or "family:revision". */
-static struct taskdef *find_revision(struct core *core, struct arena *a,
+static struct taskdef *revision_find(const struct taskdef_tables *t, struct arena *a,
+                                     const char *account, const char *region,
+                                     const char *family, int32_t revision)
+{
+    const char *rest = arena_printf(a, "%s/%010d", family, (int)revision);
+    return table_find(t->revisions, ecs_key(a, t->revision_noun, account, region, rest));
+}
+
+/* Old revisions are the inactive ones, so the search begins at the newest. */
+static struct taskdef *newest_active(const struct taskdef_tables *t, struct arena *a,
                                      const char *account, const char *region,
                                      const char *name)
 {
-    const char *colon = strchr(name, ':');
-    if (!colon) {
-        const char *rest = arena_printf(a, "%s/", name);
-        return newest_active(core, ecs_key(a, "taskdef", account, region, rest));
+    const struct family *f =
+        table_find(t->families, ecs_key(a, t->family_noun, account, region, name));
+    for (int32_t r = f ? f->rec->last_revision.v : 0; r > 0; r--) {
+        struct taskdef *td = revision_find(t, a, account, region, name, r);
+        if (td && taskdef_of(td)->status == ECS_TASK_DEFINITION_STATUS_ACTIVE)
+            return td;
     }
+    return NULL;
+}
+
+struct taskdef *taskdef_revision(struct core *core, struct arena *a,
+                                 enum taskdef_kind kind, const char *account,
+                                 const char *region, const char *name)
+{
+    struct taskdef_tables t = tables_of(core, kind);
+    const char *colon = strchr(name, ':');
     int64_t revision;
+    if (!colon)
+        return newest_active(&t, a, account, region, name);
     if (!str_to_i64(colon + 1, 1, INT32_MAX, &revision))
         return NULL;
-    const char *rest =
-        arena_printf(a, "%.*s/%010d", (int)(colon - name), name, (int)revision);
-    return table_find(ecs_of(core)->taskdefs,
-                      ecs_key(a, "taskdef", account, region, rest));
+    return revision_find(&t, a, account, region,
+                         arena_strndup(a, name, (size_t)(colon - name)),
+                         (int32_t)revision);
 }
 
 struct taskdef *taskdef_find(struct call *c, const char *reference)
 {
     if (!reference || foreign(c, reference))
         return NULL;
-    return find_revision(c->core, &c->arena, c->who.account_id, c->region,
-                         ecs_last_segment(reference));
+    return taskdef_revision(c->core, &c->arena, TASKDEF_OF_TASKS, c->who.account_id,
+                            c->region, ecs_last_segment(reference));
 }
 
 struct taskdef *taskdef_by_arn(struct core *core, const char *text)
@@ -182,8 +207,11 @@ struct taskdef *taskdef_by_arn(struct core *core, const char *text)
     struct arena *a = core_scratch(core);
     if (!text || !arn_parse(a, text, &arn))
         return NULL;
-    return find_revision(core, a, arn.account, arn.region,
-                         ecs_last_segment(arn.resource));
+    enum taskdef_kind kind = str_starts(arn.resource, "daemon-task-definition/")
+                                 ? TASKDEF_OF_DAEMON
+                                 : TASKDEF_OF_TASKS;
+    return taskdef_revision(core, a, kind, arn.account, arn.region,
+                            ecs_last_segment(arn.resource));
 }
 
 /* ---- paging ---- */

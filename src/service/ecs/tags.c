@@ -2,6 +2,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "daemon.h"
 #include "ecs_state.h"
 #include "task_set.h"
 
@@ -113,6 +114,13 @@ static int tagged_find(struct call *c, const char *text, struct tagged *ret)
         struct taskdef *td = taskdef_find(c, text);
         if (!td)
             return missing(c, "task definition");
+        *ret = (struct tagged){&td->o, &td->rec->tags};
+        return 0;
+    }
+    if (str_starts(arn.resource, "daemon-task-definition/")) {
+        struct taskdef *td = daemon_taskdef_find(c, text);
+        if (!td)
+            return missing(c, "daemon task definition");
         *ret = (struct tagged){&td->o, &td->rec->tags};
         return 0;
     }

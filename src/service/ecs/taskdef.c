@@ -21,16 +21,56 @@ int ecs_taskdef_fault(struct call *c, const struct ecs_taskdef_error *e)
                       "%s", e->text);
 }
 
-static struct family *family_get(struct call *c, const char *name)
+static struct family *family_get(struct call *c, enum taskdef_kind kind, const char *name)
 {
-    struct table *families = ecs_of(c->core)->families;
-    const char *key = ecs_key(&c->arena, "family", c->who.account_id, c->region, name);
+    bool daemon = kind == TASKDEF_OF_DAEMON;
+    struct ecs *ecs = ecs_of(c->core);
+    struct table *families = daemon ? ecs->daemon_families : ecs->families;
+    const char *key = ecs_key(&c->arena, daemon ? "daemon-family" : "family",
+                              c->who.account_id, c->region, name);
     struct family *f = table_find(families, key);
     if (!f) {
         f = object_new(c->core, families, key);
         f->rec->family = arena_strdup(&f->o.arena, name);
     }
     return f;
+}
+
+static int32_t next_revision(struct call *c, enum taskdef_kind kind, const char *family)
+{
+    struct family *f = family_get(c, kind, family);
+    f->rec->last_revision = SET_INT(f->rec->last_revision.v + 1);
+    object_save(c->core, &f->o);
+    return f->rec->last_revision.v;
+}
+
+struct taskdef *taskdef_register(struct call *c, enum taskdef_kind kind,
+                                 const struct ecs_register_task_definition_request *in)
+{
+    bool daemon = kind == TASKDEF_OF_DAEMON;
+    struct ecs *ecs = ecs_of(c->core);
+    struct ecs_register_task_definition_request *def =
+        wire_copy(&c->arena, &ecs_register_task_definition_request_shape, in);
+    ecs_taskdef_normalise(&c->arena, def);
+    int32_t revision = next_revision(c, kind, def->family);
+    const char *rest = call_printf(c, "%s/%010d", def->family, revision);
+    struct taskdef *td =
+        object_new(c->core, daemon ? ecs->daemon_taskdefs : ecs->taskdefs,
+                   ecs_key(&c->arena, daemon ? "daemon-taskdef" : "taskdef",
+                           c->who.account_id, c->region, rest));
+    struct ecs_task_definition made = {0};
+    ecs_taskdef_derive(&c->arena, def, &made);
+    made.revision = SET_INT(revision);
+    made.task_definition_arn =
+        ecs_arn(&c->arena, c->region, c->who.account_id, "%stask-definition/%s:%d",
+                daemon ? "daemon-" : "", def->family, revision);
+    made.status = ECS_TASK_DEFINITION_STATUS_ACTIVE;
+    made.registered_at = SET_TIME(core_now_ms(c->core));
+    made.registered_by = c->who.arn;
+    td->rec->task_definition = wire_copy(&td->o.arena, &ecs_task_definition_shape, &made);
+    tags_merge(&td->o.arena, &td->rec->tags, &def->tags);
+    object_save(c->core, &td->o);
+    return td;
 }
 
 int ecs_register_task_definition(struct call *c,
@@ -42,32 +82,9 @@ int ecs_register_task_definition(struct call *c,
         return ecs_taskdef_fault(c, &why);
     if (tags_check(c, &in->tags) < 0)
         return -1;
-    struct ecs_register_task_definition_request *def =
-        wire_copy(&c->arena, &ecs_register_task_definition_request_shape, in);
-    ecs_taskdef_normalise(&c->arena, def);
-
-    struct family *f = family_get(c, def->family);
-    int32_t revision = f->rec->last_revision.v + 1;
-    f->rec->last_revision = SET_INT(revision);
-    object_save(c->core, &f->o);
-
-    const char *rest = call_printf(c, "%s/%010d", def->family, revision);
-    struct taskdef *td =
-        object_new(c->core, ecs_of(c->core)->taskdefs,
-                   ecs_key(&c->arena, "taskdef", c->who.account_id, c->region, rest));
-    struct ecs_task_definition made = {0};
-    ecs_taskdef_derive(&c->arena, def, &made);
-    made.revision = SET_INT(revision);
-    made.task_definition_arn = ecs_arn(&c->arena, c->region, c->who.account_id,
-                                       "task-definition/%s:%d", def->family, revision);
-    made.status = ECS_TASK_DEFINITION_STATUS_ACTIVE;
-    made.registered_at = SET_TIME(core_now_ms(c->core));
-    made.registered_by = c->who.arn;
-    td->rec->task_definition = wire_copy(&td->o.arena, &ecs_task_definition_shape, &made);
-    tags_merge(&td->o.arena, &td->rec->tags, &in->tags);
-    object_save(c->core, &td->o);
-
-    out->task_definition = wire_copy(&c->arena, &ecs_task_definition_shape, &made);
+    struct taskdef *td = taskdef_register(c, TASKDEF_OF_TASKS, in);
+    out->task_definition =
+        wire_copy(&c->arena, &ecs_task_definition_shape, td->rec->task_definition);
     if (in->tags.set)
         tags_merge(&c->arena, &out->tags, &in->tags);
     return 0;
@@ -188,19 +205,13 @@ static bool status_wanted(const struct taskdef *td, int wanted)
 
 /* The listing of an account is small beside the server's memory (a pointer a revision), so
  * both orders walk an array; a cursor that runs backwards is not worth its code. */
-struct td_array {
-    struct taskdef **v;
-    size_t n;
-};
-
-static void collect(struct call *c, const char *prefix, int status, struct td_array *ret)
+void taskdef_collect(struct call *c, struct table *table, const char *prefix,
+                     struct taskdef_array *ret)
 {
-    struct table *table = ecs_of(c->core)->taskdefs;
     size_t cap = 0;
     struct taskdef *td;
+    *ret = (struct taskdef_array){0};
     for (const char *at = prefix; (td = table_next(table, prefix, at)); at = td->o.key) {
-        if (!status_wanted(td, status))
-            continue;
         if (ret->n == cap) {
             size_t grown = cap ? cap * 2 : 64;
             struct taskdef **v = arena_new_array(&c->arena, struct taskdef *, grown);
@@ -225,15 +236,16 @@ int ecs_list_task_definitions(struct call *c,
     if (ecs_page_size(c, in->max_results, 100, 100, &limit) < 0 ||
         ecs_page_start(c, in->next_token, prefix, &after) < 0)
         return -1;
-    struct td_array all = {0};
-    collect(c, prefix, (int)in->status, &all);
+    struct taskdef_array all;
+    taskdef_collect(c, ecs_of(c->core)->taskdefs, prefix, &all);
     bool desc = in->sort == ECS_SORT_ORDER_DESC;
     out->task_definition_arns.set = true;
     const char *last = NULL;
     for (size_t i = 0; i < all.n; i++) {
         struct taskdef *td = all.v[desc ? all.n - 1 - i : i];
-        if (after != prefix &&
-            (desc ? strcmp(td->o.key, after) >= 0 : strcmp(td->o.key, after) <= 0))
+        int order = strcmp(td->o.key, after);
+        if ((after != prefix && (desc ? order >= 0 : order <= 0)) ||
+            !status_wanted(td, (int)in->status))
             continue;
         if (out->task_definition_arns.n == limit) {
             out->next_token = page_token(&c->arena, last);
