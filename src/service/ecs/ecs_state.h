@@ -142,6 +142,11 @@ struct taskdef *taskdef_find(struct call *c, const char *reference);
 struct taskdef *taskdef_by_arn(struct core *core, const char *arn); /* a daemon's too */
 /* Whose task definition? Both kinds have families, revisions and ARNs of their own. */
 enum taskdef_kind { TASKDEF_OF_TASKS, TASKDEF_OF_DAEMON };
+struct taskdef_tables {
+    struct table *families, *revisions;
+    const char *family_noun, *revision_noun; /* in keys */
+};
+struct taskdef_tables taskdef_tables(struct core *core, enum taskdef_kind kind);
 /* `name` is "family" or "family:revision". */
 struct taskdef *taskdef_revision(struct core *core, struct arena *a,
                                  enum taskdef_kind kind, const char *account,

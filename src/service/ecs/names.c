@@ -139,13 +139,7 @@ const struct ecs_task_definition *taskdef_of(const struct taskdef *td)
     return td->rec->task_definition;
 }
 
-/* Where one kind's families and revisions are kept. */
-struct taskdef_tables {
-    struct table *families, *revisions;
-    const char *family_noun, *revision_noun; /* in keys */
-};
-
-static struct taskdef_tables tables_of(struct core *core, enum taskdef_kind kind)
+struct taskdef_tables taskdef_tables(struct core *core, enum taskdef_kind kind)
 {
     const struct ecs *ecs = ecs_of(core);
     if (kind == TASKDEF_OF_DAEMON)
@@ -181,7 +175,7 @@ struct taskdef *taskdef_revision(struct core *core, struct arena *a,
                                  enum taskdef_kind kind, const char *account,
                                  const char *region, const char *name)
 {
-    struct taskdef_tables t = tables_of(core, kind);
+    struct taskdef_tables t = taskdef_tables(core, kind);
     const char *colon = strchr(name, ':');
     int64_t revision;
     if (!colon)

@@ -23,14 +23,12 @@ int ecs_taskdef_fault(struct call *c, const struct ecs_taskdef_error *e)
 
 static struct family *family_get(struct call *c, enum taskdef_kind kind, const char *name)
 {
-    bool daemon = kind == TASKDEF_OF_DAEMON;
-    struct ecs *ecs = ecs_of(c->core);
-    struct table *families = daemon ? ecs->daemon_families : ecs->families;
-    const char *key = ecs_key(&c->arena, daemon ? "daemon-family" : "family",
-                              c->who.account_id, c->region, name);
-    struct family *f = table_find(families, key);
+    struct taskdef_tables t = taskdef_tables(c->core, kind);
+    const char *key =
+        ecs_key(&c->arena, t.family_noun, c->who.account_id, c->region, name);
+    struct family *f = table_find(t.families, key);
     if (!f) {
-        f = object_new(c->core, families, key);
+        f = object_new(c->core, t.families, key);
         f->rec->family = arena_strdup(&f->o.arena, name);
     }
     return f;
@@ -47,23 +45,21 @@ static int32_t next_revision(struct call *c, enum taskdef_kind kind, const char 
 struct taskdef *taskdef_register(struct call *c, enum taskdef_kind kind,
                                  const struct ecs_register_task_definition_request *in)
 {
-    bool daemon = kind == TASKDEF_OF_DAEMON;
-    struct ecs *ecs = ecs_of(c->core);
+    struct taskdef_tables t = taskdef_tables(c->core, kind);
     struct ecs_register_task_definition_request *def =
         wire_copy(&c->arena, &ecs_register_task_definition_request_shape, in);
     ecs_taskdef_normalise(&c->arena, def);
     int32_t revision = next_revision(c, kind, def->family);
     const char *rest = call_printf(c, "%s/%010d", def->family, revision);
-    struct taskdef *td =
-        object_new(c->core, daemon ? ecs->daemon_taskdefs : ecs->taskdefs,
-                   ecs_key(&c->arena, daemon ? "daemon-taskdef" : "taskdef",
-                           c->who.account_id, c->region, rest));
+    struct taskdef *td = object_new(
+        c->core, t.revisions,
+        ecs_key(&c->arena, t.revision_noun, c->who.account_id, c->region, rest));
     struct ecs_task_definition made = {0};
     ecs_taskdef_derive(&c->arena, def, &made);
     made.revision = SET_INT(revision);
     made.task_definition_arn =
         ecs_arn(&c->arena, c->region, c->who.account_id, "%stask-definition/%s:%d",
-                daemon ? "daemon-" : "", def->family, revision);
+                kind == TASKDEF_OF_DAEMON ? "daemon-" : "", def->family, revision);
     made.status = ECS_TASK_DEFINITION_STATUS_ACTIVE;
     made.registered_at = SET_TIME(core_now_ms(c->core));
     made.registered_by = c->who.arn;
