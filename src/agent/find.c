@@ -43,9 +43,13 @@ static const char *ports_text(struct arena *a,
     AUTO_STR s = STR_INIT;
     for (size_t i = 0; i < rec->network_bindings.n; i++) {
         const struct ecs_network_binding *b = &rec->network_bindings.v[i];
-        str_addf(&s, "%s%s:%d->%d/%s", i ? ", " : "", b->bind_ip ? b->bind_ip : "0.0.0.0",
-                 (int)b->host_port.v, (int)b->container_port.v,
-                 b->protocol == ECS_TRANSPORT_PROTOCOL_UDP ? "udp" : "tcp");
+        const char *kind = b->protocol == ECS_TRANSPORT_PROTOCOL_UDP ? "udp" : "tcp";
+        str_addf(&s, "%s%s", i ? ", " : "", b->bind_ip ? b->bind_ip : "0.0.0.0");
+        if (b->host_port_range)
+            str_addf(&s, ":%s->%s/%s", b->host_port_range, b->container_port_range, kind);
+        else if (b->host_port.set)
+            str_addf(&s, ":%d->%d/%s", (int)b->host_port.v, (int)b->container_port.v,
+                     kind);
     }
     return arena_strdup(a, str_text(&s));
 }

@@ -7,6 +7,7 @@
 #include "log.h"
 #include "overlay.h"
 #include "str.h"
+#include "task_space.h"
 
 static int make_folders(struct host *h, struct error *err)
 {
@@ -156,11 +157,25 @@ static int sweep_groups(struct host *h, bool (*known_task)(void *, const char *)
     return r == -E_NOTFOUND ? 0 : r;
 }
 
+struct either {
+    bool (*known)(void *ctx, const char *container_id);
+    bool (*known_task)(void *ctx, const char *task_id);
+    void *ctx;
+};
+
+/* A network may be a task's or a container's. */
+static bool either_known(void *ctx, const char *id)
+{
+    const struct either *e = ctx;
+    return e->known(e->ctx, id) || e->known_task(e->ctx, id);
+}
+
 int work_sweep(struct host *h, bool (*known)(void *ctx, const char *container_id),
                bool (*known_task)(void *ctx, const char *task_id), void *ctx,
                struct error *err)
 {
-    struct sweep s = {.known = known, .ctx = ctx};
+    struct either either = {known, known_task, ctx};
+    struct sweep s = {.known = either_known, .ctx = &either};
     int r = runtime_each(h->runtime, note, &s, err);
     if (r >= 0 && h->net)
         r = net_each(h->net, note, &s, err);
@@ -168,6 +183,8 @@ int work_sweep(struct host *h, bool (*known)(void *ctx, const char *container_id
         r = overlay_list(h->roots, note_root, &s, err);
     remove_all(h, &s);
     sweep_fini(&s);
+    if (r >= 0)
+        r = task_space_sweep(h->config->run_dir, known_task, ctx, err);
     if (r >= 0)
         r = sweep_groups(h, known_task, ctx, err);
     if (r >= 0)

@@ -46,6 +46,8 @@ static void collect_ports(struct arena *a, const struct ecs_task_definition *def
                           struct task_need *ret)
 {
     size_t most = 0;
+    if (def->network_mode == ECS_NETWORK_MODE_AWSVPC)
+        return; /* ports of an address of its own */
     for (size_t i = 0; i < def->container_definitions.n; i++)
         most += def->container_definitions.v[i].port_mappings.n;
     uint16_t *tcp = arena_new_array(a, uint16_t, most + 1);

@@ -9,6 +9,7 @@
 #include "overlay.h"
 #include "reference.h"
 #include "str.h"
+#include "task_space.h"
 #include "task_spec.h"
 #include "volumes.h"
 
@@ -18,7 +19,8 @@ int work_task(struct host *h, const struct task *t, struct error *err)
 {
     struct cgroup_limits limits;
     task_limits(t->host, &limits);
-    return cgroup_task_create(&h->cgroups, t->id, &limits, err);
+    int r = cgroup_task_create(&h->cgroups, t->id, &limits, err);
+    return r < 0 ? r : task_space_create(h, t->host, err);
 }
 
 /* ---- image and root file system ---- */
@@ -129,23 +131,56 @@ int work_network(struct host *h, const struct container *c, struct net_port *por
         *err = h->net_error;
         return -(int)err->code;
     }
+    if (task_shares_network(c->task->host) && !none)
+        return task_space_network(h, c->task->id, ret, err);
     return net_attach(h->net, c->id, none ? NET_NONE : NET_BRIDGE, none ? NULL : ports,
                       none ? 0 : c->port_count, ret, err);
 }
 
 /* ---- create ---- */
 
-static int write_files(struct arena *a, const struct create_request *q,
+static const struct container *find_container(const struct task *t, const char *name)
+{
+    for (size_t i = 0; i < t->container_count; i++)
+        if (streq(t->containers[i].name, name))
+            return &t->containers[i];
+    return NULL;
+}
+
+/* Containers linked to run already; where they are is read from disk, as this agent may
+ * not be the one that started them. */
+static size_t add_links(struct arena *a, struct host *h, const struct container *c,
+                        struct spec_pair *ret)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->def->links.n; i++) {
+        const char *name, *alias;
+        struct net_attachment at;
+        if (!link_parse(a, c->def->links.v[i], &name, &alias))
+            continue;
+        const struct container *to = find_container(c->task, name);
+        if (!to || !h->net || net_lookup(h->net, to->id, &at, NULL) < 0 || !at.address[0])
+            continue;
+        ret[n++] = (struct spec_pair){
+            streq(alias, name) ? name : arena_printf(a, "%s %s", alias, name),
+            arena_strdup(a, at.address)};
+    }
+    return n;
+}
+
+static int write_files(struct arena *a, struct host *h, const struct create_request *q,
                        struct str keep[3], struct spec_mount ret[3], struct error *err)
 {
     const struct container *c = q->c;
     const struct ecs_container_definition *def = c->def;
     const char *dir = arena_printf(a, "%s/files/%s", c->task->dir, c->name);
     struct spec_pair *hosts =
-        arena_new_array(a, struct spec_pair, def->extra_hosts.n + 1);
+        arena_new_array(a, struct spec_pair, def->extra_hosts.n + def->links.n + 1);
     for (size_t i = 0; i < def->extra_hosts.n; i++)
         hosts[i] = (struct spec_pair){def->extra_hosts.v[i].hostname,
                                       def->extra_hosts.v[i].ip_address};
+    size_t host_count = def->extra_hosts.n;
+    host_count += add_links(a, h, c, hosts + host_count);
     const char **servers = arena_new_array(a, const char *, def->dns_servers.n + 1);
     const char **search = arena_new_array(a, const char *, def->dns_search_domains.n + 1);
     for (size_t i = 0; i < def->dns_servers.n; i++)
@@ -159,7 +194,7 @@ static int write_files(struct arena *a, const struct create_request *q,
                                 .address = q->net->address,
                                 .host_network = host,
                                 .extra_hosts = hosts,
-                                .extra_host_count = def->extra_hosts.n,
+                                .extra_host_count = host_count,
                                 .dns_servers = def->dns_servers.n ? servers : NULL,
                                 .dns_search = def->dns_search_domains.n ? search : NULL};
     int r = dir_make_all(dir, 0755, err);
@@ -178,7 +213,7 @@ static int gather_mounts(struct arena *a, struct host *h, const struct create_re
     struct spec_mount files[3], *volumes = NULL;
     size_t n = 0;
     *ret_step = REASON_CREATE;
-    int r = write_files(a, q, keep, files, err);
+    int r = write_files(a, h, q, keep, files, err);
     if (r < 0)
         return r;
     struct volume_source v = {.task = c->task->host,
@@ -205,9 +240,10 @@ static int build_config(struct arena *a, struct host *h, const struct create_req
                         struct str *ret, enum reason_step *ret_step, struct error *err)
 {
     const struct container *c = q->c;
-    AUTO_STR group = STR_INIT;
+    AUTO_STR group = STR_INIT, space = STR_INIT;
     struct str keep[3] = {STR_INIT, STR_INIT, STR_INIT};
     cgroup_path(&h->cgroups, c->task->id, c->name, &group);
+    task_space_dir(h, c->task->id, &space);
     struct spec_source s = {.task = c->task->host,
                             .def = c->def,
                             .image = &q->image->config,
@@ -216,7 +252,8 @@ static int build_config(struct arena *a, struct host *h, const struct create_req
                             .net_path = q->net->netns_path[0] ? q->net->netns_path : NULL,
                             .cgroups_path = group.data,
                             .cgroup_version = h->cgroups.version,
-                            .init_path = h->config->init_path};
+                            .init_path = h->config->init_path,
+                            .space_dir = space.data};
     struct container_spec spec;
     int r = gather_mounts(a, h, q, keep, &s, ret_step, err);
     if (r >= 0) {
@@ -317,6 +354,7 @@ int work_clean(struct host *h, const struct task *t, struct error *err)
         clean_container(h, &t->containers[i], &first, err);
     if (first < 0)
         return first;
+    keep_first(task_space_delete(h, t->id, &e), &e, &first, err);
     keep_first(cgroup_remove(&h->cgroups, t->id, NULL, &e), &e, &first, err);
     keep_first(volumes_remove(h->config->data_dir, t->id, t->dir, &e), &e, &first, err);
     AUTO_STR files = STR_INIT;

@@ -31,6 +31,10 @@ static const char *const capabilities[] = {
     "ecs.capability.container-ordering",
     "ecs.capability.docker-plugin.local",
     "ecs.capability.pid-ipc-namespace-sharing",
+    "ecs.capability.efs",
+    "ecs.capability.efsAuth",
+    "ecs.capability.network.container-port-range",
+    "ecs.capability.task-eni",
 };
 
 int64_t machine_cpu_units(void)

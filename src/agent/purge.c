@@ -9,6 +9,7 @@
 #include "runtime.h"
 #include "shared_dirs.h"
 #include "str.h"
+#include "task_space.h"
 #include "volume_place.h"
 
 struct names {
@@ -85,6 +86,8 @@ int agent_purge(const struct agent_config *config, struct error *err)
         r = net_purge(&nc, err);
     if (r >= 0)
         r = purge_roots(config, err);
+    if (r >= 0)
+        r = task_space_sweep(config->run_dir, NULL, NULL, err);
     if (r >= 0)
         r = volume_place_purge(config->data_dir, err);
     if (r >= 0)

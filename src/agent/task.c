@@ -1,5 +1,6 @@
 #include "task.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "clock.h"
@@ -50,14 +51,19 @@ static void init_ports(struct task *t, struct container *c)
 {
     const struct ecs_port_mapping_list *l = &c->def->port_mappings;
     enum ecs_network_mode mode = t->host->task_definition->network_mode;
-    if (mode == ECS_NETWORK_MODE_NONE)
+    if (mode == ECS_NETWORK_MODE_NONE || task_shares_network(t->host))
         return;
     c->ports = arena_new_array(&t->arena, struct net_port, l->n + 1);
     for (size_t i = 0; i < l->n; i++) {
         struct net_port *p = &c->ports[c->port_count++];
+        p->udp = l->v[i].protocol == ECS_TRANSPORT_PROTOCOL_UDP;
+        if (port_range_parse(l->v[i].container_port_range, &p->container_port,
+                             &p->count)) {
+            p->host_port = mode == ECS_NETWORK_MODE_HOST ? p->container_port : 0;
+            continue;
+        }
         p->container_port = (uint16_t)l->v[i].container_port.v;
         p->host_port = (uint16_t)(l->v[i].host_port.set ? l->v[i].host_port.v : 0);
-        p->udp = l->v[i].protocol == ECS_TRANSPORT_PROTOCOL_UDP;
         if (mode == ECS_NETWORK_MODE_HOST && p->host_port == 0)
             p->host_port = p->container_port;
     }
@@ -150,6 +156,45 @@ bool container_is_done(const struct container *c)
 bool container_was_up(const struct container *c)
 {
     return c->started_at_ms > 0;
+}
+
+static const char *range_text(struct arena *a, unsigned first, unsigned count)
+{
+    return arena_printf(a, "%u-%u", first, first + count - 1);
+}
+
+void container_bindings(struct arena *a, const struct container *c,
+                        struct ecs_network_binding_list *ret)
+{
+    if (task_shares_network(c->task->host) && c->net.address[0])
+        LIST_PUSH(a, ret)->bind_ip = arena_strdup(a, c->net.address);
+    for (size_t i = 0; c->ports_known && i < c->port_count; i++) {
+        const struct net_port *p = &c->ports[i];
+        struct ecs_network_binding *b = LIST_PUSH(a, ret);
+        b->bind_ip = "0.0.0.0";
+        b->protocol = p->udp ? ECS_TRANSPORT_PROTOCOL_UDP : ECS_TRANSPORT_PROTOCOL_TCP;
+        if (p->count) {
+            b->container_port_range = range_text(a, p->container_port, p->count);
+            b->host_port_range = range_text(a, p->host_port, p->count);
+            continue;
+        }
+        b->container_port = SET_INT(p->container_port);
+        b->host_port = SET_INT(p->host_port);
+    }
+}
+
+void container_take_bindings(struct container *c,
+                             const struct ecs_network_binding_list *l)
+{
+    uint16_t count;
+    if (task_shares_network(c->task->host) && l->n == 1 && l->v[0].bind_ip)
+        snprintf(c->net.address, sizeof(c->net.address), "%s", l->v[0].bind_ip);
+    if (l->n != c->port_count || c->port_count == 0)
+        return;
+    for (size_t i = 0; i < c->port_count; i++)
+        if (!port_range_parse(l->v[i].host_port_range, &c->ports[i].host_port, &count))
+            c->ports[i].host_port = (uint16_t)l->v[i].host_port.v;
+    c->ports_known = true;
 }
 
 struct order_view *task_views(const struct task *t, struct arena *a)

@@ -62,7 +62,7 @@ struct container {
     const char *stop_signal; /* the image's word; NULL or "": SIGTERM */
     struct net_port *ports;
     size_t port_count;
-    bool ports_known; /* host ports are filled in */
+    bool ports_known;                                     /* host ports are filled in */
     int64_t created_at_ms, started_at_ms, finished_at_ms; /* 0: not yet */
 
     /* under way */
@@ -70,9 +70,9 @@ struct container {
     struct image *image; /* from the pull until the container is created */
     struct net_attachment net;
     char rootfs[CONTAINER_ROOT_SIZE];
-    bool busy;       /* a job that must be alone: create, start, signal, kill, settle */
-    bool settle;     /* ask the runtime what became of it, when not busy */
-    bool failed;     /* never ran: one of its steps failed */
+    bool busy;   /* a job that must be alone: create, start, signal, kill, settle */
+    bool settle; /* ask the runtime what became of it, when not busy */
+    bool failed; /* never ran: one of its steps failed */
     bool stop_sent, kill_due;
     uv_timer_t stop_timer; /* valid while timer_open */
     uv_poll_t supervisor;  /* valid while poll_open */
@@ -93,11 +93,11 @@ struct task {
     /* known, saved */
     int64_t sequence;
     enum task_step step;
-    bool stop_wanted;    /* desired status STOPPED */
-    bool forgotten;      /* the server does not want to hear of it */
-    bool ever_running;   /* every container was up */
-    const char *reason;  /* why it ends; NULL: the server said so */
-    const char *sent;    /* last status that the server acknowledged; "" */
+    bool stop_wanted;   /* desired status STOPPED */
+    bool forgotten;     /* the server does not want to hear of it */
+    bool ever_running;  /* every container was up */
+    const char *reason; /* why it ends; NULL: the server said so */
+    const char *sent;   /* last status that the server acknowledged; "" */
     int64_t accepted_at_ms, pull_started_at_ms, pull_stopped_at_ms;
     int64_t execution_stopped_at_ms, stopped_at_ms;
     struct container *containers;
@@ -128,6 +128,13 @@ void task_free(struct task *t); /* no job, no handle; NULL allowed */
 /* In the task's arena. Later reasons do not replace the first. */
 void task_set_reason(struct task *t, const char *reason);
 void container_set_reason(struct container *c, const char *reason);
+/* What ECS shows of its ports. For a network that its task shares, the task's address is
+ * in bindIP and nothing else is set. */
+void container_bindings(struct arena *a, const struct container *c,
+                        struct ecs_network_binding_list *ret);
+/* Takes host ports or the address back from what container_bindings() wrote. */
+void container_take_bindings(struct container *c,
+                             const struct ecs_network_binding_list *l);
 /* Views for task_order.h, in `a`. */
 struct order_view *task_views(const struct task *t, struct arena *a);
 bool container_is_done(const struct container *c);

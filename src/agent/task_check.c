@@ -27,8 +27,6 @@ static const char *bad_feature(const struct ecs_container_definition *c)
         return "repositoryCredentials";
     if (c->health_check)
         return "healthCheck";
-    if (c->links.n)
-        return "links";
     if (c->firelens_configuration)
         return "firelensConfiguration";
     if (c->resource_requirements.n)
@@ -37,14 +35,6 @@ static const char *bad_feature(const struct ecs_container_definition *c)
         return "credentialSpecs";
     if (c->restart_policy && is_true(c->restart_policy->enabled))
         return "restartPolicy";
-    return NULL;
-}
-
-static const char *bad_port(const struct ecs_container_definition *c)
-{
-    for (size_t i = 0; i < c->port_mappings.n; i++)
-        if (!str_empty(c->port_mappings.v[i].container_port_range))
-            return "portMappings.containerPortRange";
     return NULL;
 }
 
@@ -95,12 +85,8 @@ static const char *bad_volume(const struct ecs_volume *v)
 
 static const char *bad_task(const struct ecs_task_definition *def)
 {
-    if (def->network_mode == ECS_NETWORK_MODE_AWSVPC)
-        return "networkMode awsvpc";
     if (def->pid_mode == ECS_PID_MODE_TASK)
         return "pidMode task";
-    if (def->ipc_mode == ECS_IPC_MODE_TASK)
-        return "ipcMode task";
     if (def->proxy_configuration)
         return "proxyConfiguration";
     if (def->inference_accelerators.n)
@@ -121,8 +107,7 @@ static int refuse(struct error *err, const char *what)
 int task_check_supported(const struct gantry_host_task *task, size_t *ret_index,
                          struct error *err)
 {
-    static container_rule *const rules[] = {bad_feature, bad_port, bad_dependency,
-                                            bad_security};
+    static container_rule *const rules[] = {bad_feature, bad_dependency, bad_security};
     const struct ecs_task_definition *def = task->task_definition;
     const char *bad = bad_task(def);
     *ret_index = SIZE_MAX;

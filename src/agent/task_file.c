@@ -28,19 +28,6 @@ static struct opt_time at(int64_t ms)
     return ms ? SET_TIME(ms) : (struct opt_time){0};
 }
 
-static void put_bindings(struct arena *a, const struct container *c,
-                         struct ecs_network_binding_list *ret)
-{
-    for (size_t i = 0; c->ports_known && i < c->port_count; i++) {
-        struct ecs_network_binding *b = LIST_PUSH(a, ret);
-        b->bind_ip = "0.0.0.0";
-        b->container_port = SET_INT(c->ports[i].container_port);
-        b->host_port = SET_INT(c->ports[i].host_port);
-        b->protocol =
-            c->ports[i].udp ? ECS_TRANSPORT_PROTOCOL_UDP : ECS_TRANSPORT_PROTOCOL_TCP;
-    }
-}
-
 static void put_container(struct arena *a, const struct container *c,
                           struct gantry_agent_container_record *ret)
 {
@@ -56,7 +43,7 @@ static void put_container(struct arena *a, const struct container *c,
     ret->created_at = at(c->created_at_ms);
     ret->started_at = at(c->started_at_ms);
     ret->finished_at = at(c->finished_at_ms);
-    put_bindings(a, c, &ret->network_bindings);
+    container_bindings(a, c, &ret->network_bindings);
 }
 
 static void put_task(struct arena *a, const struct task *t,
@@ -108,11 +95,7 @@ static void take_container(struct container *c,
     c->started_at_ms = rec->started_at.v;
     c->finished_at_ms = rec->finished_at.v;
     c->failed = c->step == CSTEP_STOPPED && c->started_at_ms == 0;
-    if (rec->network_bindings.n != c->port_count || c->port_count == 0)
-        return;
-    for (size_t i = 0; i < c->port_count; i++)
-        c->ports[i].host_port = (uint16_t)rec->network_bindings.v[i].host_port.v;
-    c->ports_known = true;
+    container_take_bindings(c, &rec->network_bindings);
 }
 
 int task_file_restore(struct task *t, const struct gantry_agent_task_record *rec,

@@ -1,6 +1,7 @@
 #include "task_order.h"
 
 #include "str.h"
+#include "task_spec.h"
 
 static int find_container(const struct ecs_task_definition *def, const char *name,
                           uint16_t *ret)
@@ -32,8 +33,8 @@ static int add_edge(struct edges *e, const struct ecs_task_definition *def, size
     return 0;
 }
 
-static int collect(struct edges *e, const struct ecs_task_definition *def, size_t who,
-                   struct error *err)
+static int collect(struct arena *a, struct edges *e,
+                   const struct ecs_task_definition *def, size_t who, struct error *err)
 {
     const struct ecs_container_definition *c = &def->container_definitions.v[who];
     for (size_t i = 0; i < c->depends_on.n; i++) {
@@ -45,6 +46,15 @@ static int collect(struct edges *e, const struct ecs_task_definition *def, size_
     for (size_t i = 0; i < c->volumes_from.n; i++) {
         int r = add_edge(e, def, who, c->volumes_from.v[i].source_container,
                          ECS_CONTAINER_CONDITION_START, err);
+        if (r < 0)
+            return r;
+    }
+    for (size_t i = 0; i < c->links.n; i++) {
+        const char *name, *alias;
+        if (!link_parse(a, c->links.v[i], &name, &alias))
+            return fail(err, E_INVALID, "container '%s' has a bad link '%s'", c->name,
+                        c->links.v[i]);
+        int r = add_edge(e, def, who, name, ECS_CONTAINER_CONDITION_START, err);
         if (r < 0)
             return r;
     }
@@ -79,10 +89,11 @@ int task_order_build(struct arena *a, const struct ecs_task_definition *def,
         return fail(err, E_LIMIT, "a task of %zu containers", n);
     for (size_t i = 0; i < n; i++)
         most += def->container_definitions.v[i].depends_on.n +
-                def->container_definitions.v[i].volumes_from.n;
+                def->container_definitions.v[i].volumes_from.n +
+                def->container_definitions.v[i].links.n;
     struct edges e = {.v = arena_new_array(a, struct order_edge, most + 1)};
     for (size_t i = 0; i < n; i++) {
-        int r = collect(&e, def, i, err);
+        int r = collect(a, &e, def, i, err);
         if (r < 0)
             return r;
     }

@@ -23,19 +23,6 @@ static struct opt_time at(int64_t ms)
     return ms ? SET_TIME(ms) : (struct opt_time){0};
 }
 
-static void put_bindings(struct arena *a, const struct container *c,
-                         struct ecs_network_binding_list *ret)
-{
-    for (size_t i = 0; c->ports_known && i < c->port_count; i++) {
-        struct ecs_network_binding *b = LIST_PUSH(a, ret);
-        b->bind_ip = "0.0.0.0";
-        b->container_port = SET_INT(c->ports[i].container_port);
-        b->host_port = SET_INT(c->ports[i].host_port);
-        b->protocol =
-            c->ports[i].udp ? ECS_TRANSPORT_PROTOCOL_UDP : ECS_TRANSPORT_PROTOCOL_TCP;
-    }
-}
-
 /* `as_running`: the task is over, but the server has not heard that it ran. */
 static void put_container(struct arena *a, const struct container *c, const char *status,
                           bool as_running, struct ecs_container_state_change *ret)
@@ -44,7 +31,7 @@ static void put_container(struct arena *a, const struct container *c, const char
     ret->container_name = c->name;
     ret->image_digest = c->image_digest;
     ret->runtime_id = was_up || c->created_at_ms ? c->id : NULL;
-    put_bindings(a, c, &ret->network_bindings);
+    container_bindings(a, c, &ret->network_bindings);
     if (as_running && was_up) {
         ret->status = "RUNNING";
         return;

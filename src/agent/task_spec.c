@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "host_room.h"
+#include "ipc_space.h"
 #include "str.h"
 
 #define MIB                 (1024 * 1024)
@@ -153,6 +154,38 @@ const char *const *task_spec_env(struct arena *a, const struct gantry_host_task 
     return e.v;
 }
 
+/* ---- networks ---- */
+
+bool task_shares_network(const struct gantry_host_task *task)
+{
+    return task->task_definition->network_mode == ECS_NETWORK_MODE_AWSVPC;
+}
+
+bool port_range_parse(const char *text, uint16_t *ret_first, uint16_t *ret_count)
+{
+    char low[8];
+    int64_t from, to;
+    const char *dash = text ? strchr(text, '-') : NULL;
+    if (!dash || (size_t)(dash - text) >= sizeof(low))
+        return false;
+    memcpy(low, text, (size_t)(dash - text));
+    low[dash - text] = '\0';
+    if (!str_to_i64(low, 1, 65535, &from) || !str_to_i64(dash + 1, from, 65535, &to))
+        return false;
+    *ret_first = (uint16_t)from;
+    *ret_count = (uint16_t)(to - from + 1);
+    return true;
+}
+
+bool link_parse(struct arena *a, const char *link, const char **ret_name,
+                const char **ret_alias)
+{
+    size_t n = strcspn(link, ":");
+    *ret_name = arena_strndup(a, link, n);
+    *ret_alias = link[n] ? link + n + 1 : *ret_name;
+    return n > 0 && !str_empty(*ret_alias);
+}
+
 /* ---- names ---- */
 
 /* FNV-1a: only to make names that stay the same. */
@@ -185,7 +218,7 @@ const char *task_spec_hostname(struct arena *a, const struct gantry_host_task *t
         return def->hostname;
     if (task->task_definition->network_mode == ECS_NETWORK_MODE_HOST)
         return NULL;
-    return arena_strndup(a, id, 12);
+    return arena_strndup(a, task_shares_network(task) ? task->task_id : id, 12);
 }
 
 static int realtime_signal(const char *name)
@@ -426,13 +459,20 @@ static void put_process(struct arena *a, const struct spec_source *s,
     ret->terminal = def->pseudo_terminal.set && def->pseudo_terminal.v;
 }
 
-static void put_namespaces(const struct spec_source *s, struct container_spec *ret)
+static void put_namespaces(struct arena *a, const struct spec_source *s,
+                           struct container_spec *ret)
 {
     const struct ecs_task_definition *def = s->task->task_definition;
     ret->net = s->net_path ? SPEC_NS_PATH : SPEC_NS_HOST;
     ret->net_path = s->net_path;
     ret->pid = def->pid_mode == ECS_PID_MODE_HOST ? SPEC_NS_HOST : SPEC_NS_NEW;
     ret->ipc = def->ipc_mode == ECS_IPC_MODE_HOST ? SPEC_NS_HOST : SPEC_NS_NEW;
+    ret->no_shm = def->ipc_mode == ECS_IPC_MODE_NONE;
+    if (def->ipc_mode == ECS_IPC_MODE_TASK) {
+        ret->ipc = SPEC_NS_PATH;
+        ret->ipc_path = arena_printf(a, "%s/" IPC_SPACE_NAMESPACE, s->space_dir);
+        ret->shm_path = arena_printf(a, "%s/" IPC_SPACE_SHM, s->space_dir);
+    }
     ret->cgroups_path = s->cgroups_path;
     ret->cgroup_version = s->cgroup_version;
 }
@@ -456,7 +496,7 @@ int task_spec_build(struct arena *a, const struct spec_source *s,
     put_mounts(a, s, &spec);
     put_sysctls(a, &def->system_controls, &spec);
     put_labels(a, s, &spec);
-    put_namespaces(s, &spec);
+    put_namespaces(a, s, &spec);
     container_limits(s->task, def, &spec.limits); /* the runtime makes the group */
     if (spec.init_process && !spec.init_path)
         return fail(err, E_UNSUPPORTED,

@@ -32,20 +32,30 @@ struct spec_source {
     const struct gantry_host_task *task;
     const struct ecs_container_definition *def;
     const struct image_config *image;
-    const char *id;       /* of the container */
-    const char *rootfs;   /* absolute, mounted */
-    const char *net_path; /* NULL: the host's namespace */
+    const char *id;                  /* of the container */
+    const char *rootfs;              /* absolute, mounted */
+    const char *net_path;            /* NULL: the host's namespace */
     const struct spec_mount *mounts; /* files in /etc and volumes */
     size_t mount_count;
     const char *cgroups_path;
     enum cgroup_version cgroup_version;
     const char *init_path; /* NULL: none on this host */
+    const char
+        *space_dir; /* namespaces that the task's containers share, see task_space.h */
 };
 
 int task_spec_build(struct arena *a, const struct spec_source *s,
                     struct container_spec *ret, struct error *err);
 
 /* ---- parts with rules of their own ---- */
+
+/* All containers of the task are in one network namespace with one address (awsvpc). */
+bool task_shares_network(const struct gantry_host_task *task);
+/* "80-90"; false when it is none. */
+bool port_range_parse(const char *text, uint16_t *ret_first, uint16_t *ret_count);
+/* A link ("name" or "name:alias"): the container linked to, and what it is called here. */
+bool link_parse(struct arena *a, const char *link, const char **ret_name,
+                const char **ret_alias);
 
 /* NULL-ended; E_INVALID when nothing is left to run. */
 int task_spec_args(struct arena *a, const struct ecs_container_definition *def,
@@ -74,7 +84,8 @@ const char *container_display_name(struct arena *a, const struct gantry_host_tas
                                    const char *container, const char *id);
 /* "<task id>-<number made from the container's name>": runtimeId. The same for ever, so a
  * container that was made just before a crash is found again. */
-const char *container_id_make(struct arena *a, const char *task_id, const char *container);
+const char *container_id_make(struct arena *a, const char *task_id,
+                              const char *container);
 
 /* logConfiguration: driver "none" gives *ret_none; sizes as Docker writes them ("10m"). */
 struct log_settings {

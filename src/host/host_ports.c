@@ -239,6 +239,50 @@ int host_ports_take(struct host_ports *hp, const char *owner, bool udp, uint16_t
     return fail(err, E_FULL, "no free host port in %u-%u", hp->low, hp->high);
 }
 
+/* How many of the ports from `first` on could be taken; the first failure that is not
+ * about somebody having a port. */
+static int take_row(struct host_ports *hp, const char *owner, bool udp, uint16_t first,
+                    unsigned count, unsigned *ret_taken, struct error *err)
+{
+    AUTO_STR holder = STR_INIT;
+    unsigned n = 0;
+    int r = 0;
+    while (n < count && r == 0) {
+        uint16_t port = (uint16_t)(first + n);
+        r = claim_live(hp, owner, udp, port, &holder, err);
+        if (r == 0) {
+            n++;
+            r = host_port_check(udp, port, err);
+        }
+    }
+    *ret_taken = n;
+    return r == -E_EXISTS ? -E_CONFLICT : r;
+}
+
+int host_ports_take_range(struct host_ports *hp, const char *owner, bool udp,
+                          unsigned count, uint16_t *ret, struct error *err)
+{
+    unsigned first = hp->low;
+    while (count > 0 && first + count - 1 <= hp->high) {
+        unsigned taken = 0;
+        int r = take_row(hp, owner, udp, (uint16_t)first, count, &taken, err);
+        if (r == 0) {
+            *ret = (uint16_t)first;
+            return 0;
+        }
+        struct error ignored;
+        for (unsigned i = 0; i < taken; i++)
+            host_ports_give_back(hp, udp, (uint16_t)(first + i), &ignored);
+        if (r != -E_CONFLICT)
+            return r;
+        /* whoever has the one behind those taken is in the way of all before it too; when
+         * a listener was in the way, that is the last one taken */
+        first += taken > 0 ? taken : 1;
+    }
+    return fail(err, E_FULL, "no %u free host ports in a row in %u-%u", count, hp->low,
+                hp->high);
+}
+
 int host_ports_give_back(struct host_ports *hp, bool udp, uint16_t port,
                          struct error *err)
 {

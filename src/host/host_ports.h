@@ -30,6 +30,9 @@ int host_ports_init(struct host_ports *hp, const char *dir, uint16_t low, uint16
 /* wanted 0: dynamic. The same owner asking for the fixed port that it has: success. */
 int host_ports_take(struct host_ports *hp, const char *owner, bool udp, uint16_t wanted,
                     uint16_t *ret, struct error *err);
+/* `count` dynamic ports in a row, none of which anybody has; *ret is the first. */
+int host_ports_take_range(struct host_ports *hp, const char *owner, bool udp,
+                          unsigned count, uint16_t *ret, struct error *err);
 int host_ports_give_back(struct host_ports *hp, bool udp, uint16_t port,
                          struct error *err);
 /* Gives back every port for whose owner `keep` says no. */

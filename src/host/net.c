@@ -201,11 +201,17 @@ static int set_sysctls(struct net *net, struct error *err)
     return r < 0 ? r : reserve_ports(net, err);
 }
 
+static unsigned ports_of(const struct net_port *p)
+{
+    return p->count ? p->count : 1;
+}
+
 static void port_element(const struct net_record *rec, const struct net_port *p,
-                         struct nft_element *ret)
+                         unsigned offset, struct nft_element *ret)
 {
     uint8_t proto = p->udp ? IPPROTO_UDP : IPPROTO_TCP;
-    uint16_t host = htons(p->host_port), container = htons(p->container_port);
+    uint16_t host = htons((uint16_t)(p->host_port + offset));
+    uint16_t container = htons((uint16_t)(p->container_port + offset));
     memset(ret, 0, sizeof(*ret));
     nft_key_add(ret, &proto, 1);
     nft_key_add(ret, &host, 2);
@@ -217,17 +223,29 @@ static void port_element(const struct net_record *rec, const struct net_port *p,
 static int change_ports(struct net *net, const struct net_record *rec, bool add,
                         struct error *err)
 {
-    if (rec->port_count == 0)
-        return 0;
-    struct nft_element *e = xcalloc(rec->port_count, sizeof(*e));
+    size_t count = 0, n = 0;
     for (size_t i = 0; i < rec->port_count; i++)
-        port_element(rec, &rec->ports[i], &e[i]);
-    int r = add ? nft_add_elements(NFT_IP, net->names.table, NET_PORT_MAP, e,
-                                   rec->port_count, err)
-                : nft_delete_elements(NFT_IP, net->names.table, NET_PORT_MAP, e,
-                                      rec->port_count, err);
+        count += ports_of(&rec->ports[i]);
+    if (count == 0)
+        return 0;
+    struct nft_element *e = xcalloc(count, sizeof(*e));
+    for (size_t i = 0; i < rec->port_count; i++)
+        for (unsigned k = 0; k < ports_of(&rec->ports[i]); k++)
+            port_element(rec, &rec->ports[i], k, &e[n++]);
+    int r = 0;
+    bool exist = false;
+    for (size_t at = 0; at < count && r >= 0; at += NFT_ELEMENTS_MAX) {
+        n = count - at < NFT_ELEMENTS_MAX ? count - at : NFT_ELEMENTS_MAX;
+        r = add ? nft_add_elements(NFT_IP, net->names.table, NET_PORT_MAP, e + at, n, err)
+                : nft_delete_elements(NFT_IP, net->names.table, NET_PORT_MAP, e + at, n,
+                                      err);
+        if (r == -E_EXISTS) { /* all of a call or none of it */
+            exist = true;
+            r = 0;
+        }
+    }
     free(e);
-    return r;
+    return r == 0 && exist ? -E_EXISTS : r;
 }
 
 struct reload {
@@ -382,8 +400,11 @@ static int plan(struct net *net, const char *id, enum net_mode mode,
     int r = 0;
     pthread_mutex_lock(&net->lock);
     for (size_t i = 0; i < count && r == 0; i++) {
-        r = host_ports_take(&net->ports, owner.data, ports[i].udp, ports[i].host_port,
-                            &ports[i].host_port, err);
+        r = ports[i].count
+                ? host_ports_take_range(&net->ports, owner.data, ports[i].udp,
+                                        ports[i].count, &ports[i].host_port, err)
+                : host_ports_take(&net->ports, owner.data, ports[i].udp,
+                                  ports[i].host_port, &ports[i].host_port, err);
         if (r == 0)
             rec->ports[rec->port_count++] = ports[i];
     }
@@ -448,7 +469,7 @@ static bool attached(struct net *net, const char *id, enum net_mode mode,
         return false;
     for (size_t i = 0; i < count; i++)
         if (ports[i].container_port != rec->ports[i].container_port ||
-            ports[i].udp != rec->ports[i].udp ||
+            ports[i].udp != rec->ports[i].udp || ports[i].count != rec->ports[i].count ||
             (ports[i].host_port && ports[i].host_port != rec->ports[i].host_port))
             return false;
     veth_name(&net->names, id, veth);
@@ -494,11 +515,26 @@ int net_attach(struct net *net, const char *id, enum net_mode mode,
                struct net_port *ports, size_t port_count, struct net_attachment *ret,
                struct error *err)
 {
-    if (port_count > NET_PORTS_MAX || (mode != NET_BRIDGE && port_count > 0))
-        return fail(err, E_INVALID, "%zu ports for '%s'", port_count, id);
+    size_t all = 0;
+    for (size_t i = 0; i < port_count; i++)
+        all += ports_of(&ports[i]);
+    if (port_count > NET_PORTS_MAX || all > NET_RANGE_MAX ||
+        (mode != NET_BRIDGE && port_count > 0))
+        return fail(err, E_INVALID, "%zu ports for '%s'", all, id);
     struct net_record *rec = xcalloc(1, sizeof(*rec));
     int r = attach(net, id, mode, ports, port_count, rec, err);
     if (r == 0)
+        fill_attachment(net, id, rec, ret);
+    free(rec);
+    return r;
+}
+
+int net_lookup(struct net *net, const char *id, struct net_attachment *ret,
+               struct error *err)
+{
+    struct net_record *rec = xcalloc(1, sizeof(*rec));
+    int r = net_record_read(net->dir, id, rec, err);
+    if (r >= 0)
         fill_attachment(net, id, rec, ret);
     free(rec);
     return r;
@@ -530,8 +566,9 @@ static int give_back(struct net *net, const char *id, const struct net_record *r
     int r = 0;
     pthread_mutex_lock(&net->lock);
     for (size_t i = 0; i < rec->port_count && r == 0; i++)
-        r = host_ports_give_back(&net->ports, rec->ports[i].udp, rec->ports[i].host_port,
-                                 err);
+        for (unsigned k = 0; k < ports_of(&rec->ports[i]) && r == 0; k++)
+            r = host_ports_give_back(&net->ports, rec->ports[i].udp,
+                                     (uint16_t)(rec->ports[i].host_port + k), err);
     if (r == 0 && rec->address_be)
         r = address_give_back(net->dir, rec->address_be, err);
     if (r == 0)

@@ -6,7 +6,8 @@
  * `host` mode needs nothing from here but host_ports_check().
  *
  * Life of a container in bridge mode: net_attach() → run → net_detach(). Both may be
- * repeated; attach of an attached container gives the same answer.
+ * repeated; attach of an attached container gives the same answer. Containers that share
+ * one namespace (a task's in awsvpc mode) are one attachment under the task's id.
  *
  * Owns: namespaces, veths, addresses, ports, rules and sysctls, all of them found again
  * from disk and kernel. net_purge() leaves nothing.
@@ -43,9 +44,13 @@ int net_mend(struct net *net, struct error *err);
 
 enum net_mode { NET_NONE, NET_BRIDGE };
 
+#define NET_PORTS_MAX 256  /* mappings a container */
+#define NET_RANGE_MAX 8192 /* ports of all its mappings together */
+
 struct net_port {
     uint16_t container_port;
     uint16_t host_port; /* 0: dynamic; filled by net_attach() */
+    uint16_t count; /* 0: this port; else a range of so many, contiguous on both sides */
     bool udp;
 };
 
@@ -63,6 +68,9 @@ int net_attach(struct net *net, const char *id, enum net_mode mode,
                struct net_port *ports, size_t port_count, struct net_attachment *ret,
                struct error *err);
 int net_detach(struct net *net, const char *id, struct error *err);
+/* What net_attach() answered, from disk; E_NOTFOUND when nothing is attached. */
+int net_lookup(struct net *net, const char *id, struct net_attachment *ret,
+               struct error *err);
 /* Ids with anything attached; to clean up after a crash. */
 int net_each(struct net *net, void (*each)(void *arg, const char *id), void *arg,
              struct error *err);

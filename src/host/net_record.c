@@ -30,8 +30,9 @@ int net_record_write(const char *dir, const char *id, const struct net_record *r
     format_address(rec->address_be, address);
     str_addf(&text, "%s %s\n", rec->mode == NET_BRIDGE ? "bridge" : "none", address);
     for (size_t i = 0; i < rec->port_count; i++)
-        str_addf(&text, "%s %u %u\n", rec->ports[i].udp ? "udp" : "tcp",
-                 rec->ports[i].host_port, rec->ports[i].container_port);
+        str_addf(&text, "%s %u %u %u\n", rec->ports[i].udp ? "udp" : "tcp",
+                 rec->ports[i].host_port, rec->ports[i].container_port,
+                 rec->ports[i].count);
     return file_replace(path.data, text.data, text.len, 0600, 0, err);
 }
 
@@ -52,13 +53,14 @@ int net_record_read(const char *dir, const char *id, struct net_record *ret,
     ret->mode = streq(mode, "bridge") ? NET_BRIDGE : NET_NONE;
     while ((line = strtok_r(NULL, "\n", &save)) && ret->port_count < NET_PORTS_MAX) {
         char proto[8];
-        unsigned host, container;
-        if (sscanf(line, "%7s %u %u", proto, &host, &container) != 3 || host > 65535 ||
-            container > 65535)
+        unsigned host, container, count = 0; /* records of old have no count */
+        if (sscanf(line, "%7s %u %u %u", proto, &host, &container, &count) < 3 ||
+            host > 65535 || container > 65535 || count > 65535)
             return fail(err, E_CORRUPT, "'%s' is no record", path.data);
         ret->ports[ret->port_count++] =
             (struct net_port){.container_port = (uint16_t)container,
                               .host_port = (uint16_t)host,
+                              .count = (uint16_t)count,
                               .udp = streq(proto, "udp")};
     }
     return 0;

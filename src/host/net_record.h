@@ -6,8 +6,6 @@
 #include "net.h"
 #include "str.h"
 
-#define NET_PORTS_MAX 256
-
 struct net_record {
     enum net_mode mode;
     uint32_t address_be; /* 0: none */

@@ -206,6 +206,11 @@ static int add_shm(struct str *s, const struct container_spec *c, struct error *
     snprintf(options, sizeof(options), "nosuid,noexec,nodev,mode=1777,size=%lld",
              (long long)(c->shm_bytes > 0 ? c->shm_bytes : SHM_BYTES_DEFAULT));
     TRY(add_mount(s, "mqueue", "mqueue", "/dev/mqueue", "nosuid,noexec,nodev", err));
+    if (c->no_shm)
+        return 0;
+    if (!str_empty(c->shm_path))
+        return add_mount(s, "bind", c->shm_path, "/dev/shm",
+                         "bind,rprivate,nosuid,noexec,nodev", err);
     return add_mount(s, "tmpfs", "shm", "/dev/shm", options, err);
 }
 

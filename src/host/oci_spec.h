@@ -84,7 +84,9 @@ struct container_spec {
     size_t sysctl_count;
     const struct spec_pair *annotations;
     size_t annotation_count;
-    int64_t shm_bytes; /* 0: 64 MiB */
+    int64_t shm_bytes;    /* 0: 64 MiB */
+    const char *shm_path; /* bind-mounted as /dev/shm, for a shared IPC namespace */
+    bool no_shm;          /* no /dev/shm at all */
 
     enum spec_namespace net, ipc, pid;
     const char *net_path, *ipc_path, *pid_path;

@@ -7,6 +7,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import threading
 import time
 
 import pytest
@@ -119,7 +120,7 @@ def evidence(request, place):
 
 
 def sh(script, name='main', **more):
-    return {'name': name, 'command': ['sh', '-c', script], **more}
+    return {'name': name, 'command': ['sh', '-c', script], 'stopTimeout': 1, **more}
 
 
 def at(volume, path, **more):
@@ -230,3 +231,143 @@ def test_efs(place):
     reason = place.refused(sh('true', **use), volumes=[efs()])
     assert reason.startswith('CannotCreateVolumeError: error resolving') and \
         'fs-1234.efs.us-east-1.amazonaws.com' in reason
+
+
+# ---- networks and names ----
+
+def inside(place, address, port, text=b'', udp=False):
+    """What answers at address:port, asked from the instance."""
+    def ask():
+        kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
+        with socket.socket(socket.AF_INET, kind) as s:
+            s.settimeout(2)
+            s.connect((address, port))
+            s.sendall(text or b'GET / HTTP/1.0\r\n\r\n')
+            return s.recv(1000).decode()
+    end = time.monotonic() + 10
+    while True:
+        try:
+            return in_netns(place.netns, ask)
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
+def bindings(place, task, name='main'):
+    report = place.server.wait_status(task, 'RUNNING')
+    return next(c for c in report['containers'] if c['containerName'] == name).get(
+        'networkBindings', [])
+
+
+def serve(port, text):
+    return f'while true; do echo {text} | busybox nc -l -p {port}; done'
+
+
+def answer_udp(place, task, port, text):
+    """Plays a program in the task's only container."""
+    path, = (place.agent.run_dir / 'net/ns').glob(task + '-*')
+    s = in_netns(str(path), lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    s.bind(('0.0.0.0', port))
+
+    def answer():
+        with s:
+            _, peer = s.recvfrom(100)
+            s.sendto(text, peer)
+    threading.Thread(target=answer, daemon=True).start()
+
+
+def test_names(place):
+    said = place.run(
+        sh('cat /etc/hosts; echo --; cat /etc/resolv.conf; hostname', hostname='its-name',
+           extraHosts=[{'hostname': 'far', 'ipAddress': '192.0.2.7'}],
+           dnsServers=['192.0.2.53'], dnsSearchDomains=['a.example', 'b.example']),
+        networkMode='bridge')['main']
+    assert '192.0.2.7\tfar' in said and said[-1] == 'its-name'
+    assert said[said.index('--') + 1:-1] == ['nameserver 192.0.2.53',
+                                             'search a.example b.example']
+
+
+def test_links(place):
+    """Named in /etc/hosts, started before, reached without a published port."""
+    _, said = place.end(
+        sh('busybox grep db /etc/hosts | busybox cut -f2; '
+           'until busybox wget -q -O - store:80/x 2>/dev/null; do sleep 0.1; done',
+           links=['db:store', 'db']),
+        sh('busybox mkdir -p /w; echo linked > /w/x; exec httpd -f -p 80 -h /w', name='db',
+           essential=False), networkMode='bridge')
+    assert said['main'] == ['store db', 'db', 'linked']
+
+
+def test_port_range_and_udp(place):
+    task = place.up(sh(
+        serve(7001, 'first') + ' & ' + serve(7003, 'third'),
+        portMappings=[{'containerPortRange': '7001-7003'},
+                      {'containerPort': 7100, 'protocol': 'udp', 'hostPort': 0}]),
+        networkMode='bridge')
+    ranged, udp = bindings(place, task)
+    low, high = map(int, ranged.pop('hostPortRange').split('-'))
+    assert high - low == 2 and ranged == {
+        'bindIP': '0.0.0.0', 'containerPortRange': '7001-7003', 'protocol': 'tcp'}
+    assert inside(place, '127.0.0.1', low).strip() == 'first'
+    assert inside(place, '127.0.0.1', high).strip() == 'third'
+    assert udp['protocol'] == 'udp'
+    answer_udp(place, task, 7100, b'datagram')
+    assert inside(place, '127.0.0.1', udp['hostPort'], b'x', udp=True) == 'datagram'
+    place.agent.restart()
+    place.stop(task)
+    # a long one: more than fits into one message to the kernel; all of them are free again
+    for _ in range(2):
+        place.run(sh('true', portMappings=[{'containerPortRange': '10000-12999'}]),
+                  networkMode='bridge')
+
+
+def test_one_network_for_a_task(place):
+    """awsvpc: one address, one loopback, sysctls of the namespace, no published ports."""
+    task = place.up(
+        sh('busybox ifconfig eth0; exec sleep 100', portMappings=[{'containerPort': 7001}]),
+        sh(serve(7001, 'shared'), name='peer',
+           systemControls=[{'namespace': 'net.core.somaxconn', 'value': '321'}]),
+        sh('until busybox nc 127.0.0.1 7001 </dev/null 2>/dev/null; do sleep 0.1; done; '
+           'cat /proc/sys/net/core/somaxconn', name='caller', essential=False),
+        networkMode='awsvpc')
+    address = bindings(place, task)
+    assert address == bindings(place, task, 'peer') == [{'bindIP': address[0]['bindIP']}]
+    address = address[0]['bindIP']
+    assert any(f'inet addr:{address} ' in line for line in place.wait_said(task, 3))
+    assert place.wait_said(task, 2, 'caller') == ['shared', '321']
+    assert inside(place, address, 7001).strip() == 'shared'
+    place.agent.restart()
+    place.server.wait(lambda: place.server.streams)
+    place.stop(task)
+    last = place.server.of(task)[-1]
+    assert last['containers'][0]['networkBindings'] == [{'bindIP': address}]
+    listed = subprocess.run(['nsenter', f'--net={place.netns}', 'ip', '-o', 'link'],
+                            capture_output=True, text=True, check=True).stdout
+    assert ': gv' not in listed
+
+
+def test_network_that_is_disabled(place):
+    said = place.run(sh('busybox ifconfig -a', disableNetworking=True), networkMode='bridge')
+    assert not any('eth0' in line for line in said['main'])
+
+
+# ---- namespaces ----
+
+def test_ipc_modes(place):
+    look = 'busybox readlink /proc/self/ns/ipc; '
+    said = place.run(
+        sh(look + 'cat /dev/shm/x; busybox df -k /dev/shm | busybox tail -1',
+           dependsOn=[{'containerName': 'b', 'condition': 'SUCCESS'}],
+           linuxParameters={'sharedMemorySize': 10}),
+        sh(look + 'echo given > /dev/shm/x', name='b', essential=False), ipcMode='task')
+    assert said['main'][0] == said['b'][0] and said['main'][1] == 'given'
+    assert said['main'][2].split()[1] == '10240'
+    assert not list((place.agent.run_dir / 'spaces').iterdir())
+    own = os.readlink('/proc/self/ns/ipc')
+    assert place.run(sh(look), ipcMode='host')['main'] == [own]
+    said = place.run(sh(look + 'ls -d /dev/shm || echo none'), ipcMode='none')['main']
+    assert said[0] != own and 'none' in said[1:]
+    said = place.run(sh('cat /proc/sys/kernel/msgmax', systemControls=[
+        {'namespace': 'kernel.msgmax', 'value': '12345'}]))
+    assert said['main'] == ['12345']

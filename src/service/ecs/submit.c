@@ -39,6 +39,16 @@ static const char *container_status(const char *status)
     return NULL;
 }
 
+/* A binding with nothing but an address is how an agent tells the task's own address
+ * (awsvpc): the call has no better place for it. */
+static const char *only_address(const struct ecs_network_binding_list *l)
+{
+    const struct ecs_network_binding *b = l->n == 1 ? &l->v[0] : NULL;
+    bool bare = b && !b->container_port.set && !b->host_port.set &&
+                !b->container_port_range && !b->host_port_range;
+    return bare ? b->bind_ip : NULL;
+}
+
 static void container_update(struct task *t, struct ecs_container *c,
                              const struct container_news *n)
 {
@@ -55,7 +65,12 @@ static void container_update(struct task *t, struct ecs_container *c,
         c->runtime_id = cut(a, n->runtime_id, 255);
     if (n->exit_code.set)
         c->exit_code = n->exit_code;
-    if (n->bindings->n) {
+    const char *address = only_address(n->bindings);
+    if (address) {
+        c->network_interfaces = (struct ecs_network_interface_list){.set = true};
+        LIST_PUSH(a, &c->network_interfaces)->private_ipv4_address =
+            arena_strdup(a, address);
+    } else if (n->bindings->n) {
         c->network_bindings = (struct ecs_network_binding_list){.set = true};
         for (size_t i = 0; i < n->bindings->n; i++)
             wire_copy_into(a, &ecs_network_binding_shape, &n->bindings->v[i],

@@ -237,13 +237,10 @@ static void what_is_refused(void **state)
         {"", "", NULL},
         {",\"healthCheck\":{\"command\":[\"CMD\",\"x\"]}", "", "healthCheck"},
         {",\"secrets\":[{\"name\":\"a\",\"valueFrom\":\"b\"}]", "", "secrets"},
-        {",\"links\":[\"a\"]", "", "links"},
         {",\"environmentFiles\":[{\"type\":\"s3\",\"value\":\"x\"}]", "",
          "environmentFiles"},
         {",\"restartPolicy\":{\"enabled\":true}", "", "restartPolicy"},
         {",\"restartPolicy\":{\"enabled\":false}", "", NULL},
-        {",\"portMappings\":[{\"containerPortRange\":\"1-2\"}]", "",
-         "containerPortRange"},
         {",\"logConfiguration\":{\"logDriver\":\"awslogs\"}", "", "log driver 'awslogs'"},
         {",\"logConfiguration\":{\"logDriver\":\"json-file\",\"options\":{\"tag\":\"x\"}"
          "}",
@@ -252,7 +249,6 @@ static void what_is_refused(void **state)
          "\"x\"}}",
          "", "invalid value for max-size"},
         {",\"dockerSecurityOptions\":[\"label:user:x\"]", "", "dockerSecurityOptions"},
-        {"", ",\"networkMode\":\"awsvpc\"", "networkMode awsvpc"},
         {"", ",\"pidMode\":\"task\"", "pidMode task"},
         {"",
          ",\"volumes\":[{\"name\":\"v\",\"efsVolumeConfiguration\":{\"fileSystemId\":"
@@ -324,6 +320,34 @@ static void efs_names(void **state)
     assert_string_equal(efs_server(&a, servers, "fs-12", NULL), "10.0.0.1");
     assert_string_equal(efs_server(&a, servers, "fs-3", NULL),
                         "fs-3.efs.us-east-1.amazonaws.com");
+}
+
+static void ranges_and_links(void **state)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    static const struct {
+        const char *text;
+        int first, count; /* 0: no range */
+    } ranges[] = {{"80-90", 80, 11}, {"1-65535", 1, 65535}, {"7-7", 7, 1},
+                  {"90-80", 0, 0},   {"0-5", 0, 0},         {"80", 0, 0},
+                  {"80-", 0, 0},     {"-80", 0, 0},         {"", 0, 0},
+                  {"1-65536", 0, 0}, {NULL, 0, 0},          {"1-2-3", 0, 0}};
+    for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+        uint16_t first = 0, count = 0;
+        bool good = port_range_parse(ranges[i].text, &first, &count);
+        assert_int_equal(good, ranges[i].count > 0);
+        assert_int_equal(first, ranges[i].first);
+        assert_int_equal(count, ranges[i].count);
+    }
+    const char *name, *alias;
+    assert_true(link_parse(&a, "db", &name, &alias));
+    assert_string_equal(name, "db");
+    assert_string_equal(alias, "db");
+    assert_true(link_parse(&a, "db:store", &name, &alias));
+    assert_string_equal(name, "db");
+    assert_string_equal(alias, "store");
+    assert_false(link_parse(&a, ":x", &name, &alias));
+    assert_false(link_parse(&a, "x:", &name, &alias));
 }
 
 static void log_settings(void **state)
@@ -496,6 +520,7 @@ int main(void)
         cmocka_unit_test(whole_spec),
         cmocka_unit_test(what_is_refused),
         cmocka_unit_test(driver_options),
+        cmocka_unit_test(ranges_and_links),
         cmocka_unit_test(efs_names),
         cmocka_unit_test(log_settings),
         cmocka_unit_test(names_stay_the_same),

@@ -1,0 +1,25 @@
+/* task_space.h: what the containers of one task have in common besides their group: the
+ * network (awsvpc), the IPC namespace (ipcMode task).
+ *
+ *   <run_dir>/spaces/<task id>/ipc, shm   ipc_space.h
+ * The network is an attachment of net.h under the task's id.
+ *
+ * Owns: these, until task_space_delete(). Threads: workers. Every call may be repeated.
+ * Fails: as ipc_space.h and net.h. */
+#pragma once
+
+#include "host_work.h"
+
+/* Appends the folder. */
+void task_space_dir(const struct host *h, const char *task_id, struct str *ret);
+/* Before any container is created. */
+int task_space_create(struct host *h, const struct gantry_host_task *t,
+                      struct error *err);
+/* The task's own network, made when it is not there yet: containers ask at once. */
+int task_space_network(struct host *h, const char *task_id, struct net_attachment *ret,
+                       struct error *err);
+/* The containers are gone. */
+int task_space_delete(struct host *h, const char *task_id, struct error *err);
+/* Those of tasks that are not known (all without `known`). run_dir is the agent's. */
+int task_space_sweep(const char *run_dir, bool (*known)(void *ctx, const char *task_id),
+                     void *ctx, struct error *err);
