@@ -223,6 +223,22 @@ int fleet_connect(struct fleet *f, struct core *core, struct http_request *req,
     return 0;
 }
 
+int fleet_telemetry(struct core *core, const struct gantry_agent_telemetry *news,
+                    struct error *err)
+{
+    if (!ecs_host_known(core, news->container_instance_arn))
+        return fail(err, E_NOTFOUND, "no such container instance");
+    for (size_t i = 0; i < news->tasks.n; i++) {
+        const struct gantry_agent_telemetry_task *t = &news->tasks.v[i];
+        for (size_t k = 0; k < t->containers.n; k++)
+            if (t->containers.v[k].health_status)
+                ecs_host_health(core, news->container_instance_arn, t->task_arn,
+                                t->containers.v[k].name,
+                                t->containers.v[k].health_status);
+    }
+    return 0;
+}
+
 size_t fleet_connections(const struct fleet *f)
 {
     return HASH_COUNT(f->connections);

@@ -3,7 +3,8 @@
  * An agent asks for a long-lived answer; on it the server writes one JSON message a line
  * (struct gantry_host_message): first DESIRED, everything that should run on the instance,
  * then TASK and FORGET as things change, and PING when nothing else was said for a while.
- * What agents have to say comes back as ordinary ECS calls (SubmitTaskStateChange).
+ * What agents have to say comes back as ordinary ECS calls (SubmitTaskStateChange); what
+ * ECS has no operation for, the state of health checks, as telemetry (fleet_telemetry()).
  *
  * Lines leave, like replies, only when the state behind them is durable. A stream that is
  * cut is no loss: the next one begins with DESIRED again.
@@ -14,6 +15,7 @@
 
 #include "core.h"
 #include "error.h"
+#include "gantry_api.h"
 #include "http.h"
 
 struct fleet;
@@ -34,6 +36,11 @@ void fleet_free(struct fleet *f);
  * answers the request; E_NOTFOUND: no such instance, the caller answers. */
 int fleet_connect(struct fleet *f, struct core *core, struct http_request *req,
                   const char *instance_arn, struct error *err);
+
+/* What an agent measured, of what it is (struct gantry_agent_telemetry). E_NOTFOUND: no such
+ * instance. Saying it again, late or of tasks that are gone changes nothing. */
+int fleet_telemetry(struct core *core, const struct gantry_agent_telemetry *news,
+                    struct error *err);
 
 /* Streams that are open now. State thread. */
 size_t fleet_connections(const struct fleet *f);

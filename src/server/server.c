@@ -52,6 +52,11 @@ static bool is_agent_stream(const struct http_request *req)
     return streq(req->path, "/gantry/v1/agent");
 }
 
+static bool is_agent_telemetry(const struct http_request *req)
+{
+    return streq(req->path, "/gantry/v1/agent/telemetry");
+}
+
 static void begin(struct http_request *req)
 {
     struct server *s = req->server_ctx;
@@ -63,6 +68,8 @@ static void begin(struct http_request *req)
         page_metrics(s, req);
     else if (is_agent_stream(req))
         http_accept_body(req, 0);
+    else if (is_agent_telemetry(req))
+        agent_telemetry_begin(req);
     else
         api_front_begin(&s->api, req);
 }
@@ -74,6 +81,8 @@ static void complete(struct http_request *req)
         registry_complete(req);
     else if (is_agent_stream(req))
         agent_stream_open(s, req);
+    else if (is_agent_telemetry(req))
+        agent_telemetry_complete(s, req);
     else
         api_front_complete(&s->api, req);
 }

@@ -30,3 +30,7 @@ struct server {
 
 /* GET /gantry/v1/agent?containerInstanceArn=…: the stream of one agent. */
 void agent_stream_open(struct server *s, struct http_request *req);
+/* POST /gantry/v1/agent/telemetry: what an agent measured; at most so many bytes. */
+#define AGENT_TELEMETRY_MAX (1024 * 1024)
+void agent_telemetry_begin(struct http_request *req);
+void agent_telemetry_complete(struct server *s, struct http_request *req);

@@ -119,6 +119,24 @@ class FakeHost:
         self.submit(arn, "STOPPED", [{"containerName": n, **each} for n in self.names(arn)],
                     **more)
 
+    def telemetry(self, tasks, arn=None, raw=None, length=None):
+        """What an agent measured; tasks: {task ARN: {container: health status}}."""
+        address = urllib.parse.urlparse(self.server.url)
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+        body = raw if raw is not None else json.dumps(
+            {"containerInstanceArn": arn or self.arn,
+             "tasks": [{"taskArn": t, "containers": [
+                 {"name": n, "healthStatus": h} for n, h in containers.items()]}
+                 for t, containers in tasks.items()]})
+        connection.request("POST", "/gantry/v1/agent/telemetry", body=body,
+                           headers={"Authorization": SIGNED.format(account=self.account),
+                                    "X-Amz-Date": "20260101T000000Z",
+                                    **({"Content-Length": str(length)} if length else {})})
+        response = connection.getresponse()
+        status, text = response.status, response.read().decode()
+        connection.close()
+        return status, text
+
     def wait(self, predicate, timeout=20, what="it"):
         end = time.monotonic() + timeout
         with self.changed:
@@ -149,4 +167,5 @@ CAPABILITIES = [{"name": n} for n in (
     "com.amazonaws.ecs.capability.privileged-container",
     "ecs.capability.task-cpu-mem-limit",
     "ecs.capability.container-ordering",
+    "ecs.capability.container-health-check",
 )]

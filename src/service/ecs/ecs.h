@@ -44,5 +44,12 @@ int ecs_host_connected(struct core *core, const char *instance_arn, bool connect
 void ecs_host_tasks(struct core *core, const char *instance_arn, struct arena *a,
                     struct gantry_host_task_list *ret);
 
+/* Is there such an instance, not deregistered? */
+bool ecs_host_known(struct core *core, const char *instance_arn);
+/* What an agent's health check found of a container of the instance. A task that is over,
+ * unknown or on another instance, and a container without a check: nothing happens. */
+void ecs_host_health(struct core *core, const char *instance_arn, const char *task_arn,
+                     const char *container_name, enum ecs_health_status status);
+
 /* Generated: one row an offered operation. */
 extern const struct operation ecs_operations[];

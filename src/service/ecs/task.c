@@ -192,6 +192,7 @@ static void add_container(struct core *core, struct arena *a, const struct clust
     c->name = arena_strdup(a, def->name);
     c->image = arena_strdup(a, def->image);
     c->last_status = "PENDING";
+    c->health_status = ECS_HEALTH_STATUS_UNKNOWN;
     c->network_interfaces.set = true;
     const struct ecs_container_override *o = override_of(task->overrides, def->name);
     c->cpu = number_text(a, o && o->cpu.set ? o->cpu.v : def->cpu.v);
