@@ -15,6 +15,7 @@
 #include "host_work.h"
 #include "log.h"
 #include "machine.h"
+#include "metadata.h"
 #include "server_calls.h"
 #include "session.h"
 #include "shared_dirs.h"
@@ -29,6 +30,7 @@ struct agent {
     struct host host;
     struct engine engine;
     struct session session;
+    struct metadata metadata;
     struct server_calls *calls;
     int lock;
     bool has_stop, is_ending, closed;
@@ -124,6 +126,7 @@ static void close_all(struct agent *a)
     if (a->closed)
         return;
     a->closed = true;
+    metadata_close(&a->metadata);
     session_close(&a->session);
     server_calls_close(a->calls);
 }
@@ -175,6 +178,8 @@ static int begin(struct agent *a, struct error *err)
         return r;
     engine_init(&a->engine, &a->loop, &a->host, c);
     a->engine.calls = a->calls;
+    a->engine.metadata = &a->metadata;
+    metadata_open(&a->metadata, &a->engine); /* before anything is started */
     r = engine_load(&a->engine, err);
     if (r < 0)
         return r;
@@ -223,6 +228,7 @@ int agent_run(const struct agent_config *config, struct error *err)
         r = begin(a, err);
     if (r >= 0)
         uv_run(&a->loop, UV_RUN_DEFAULT);
+    metadata_close(&a->metadata);
     drain(a);
     engine_fini(&a->engine);
     session_fini(&a->session);

@@ -23,6 +23,7 @@
 #include "list.h"
 #include "task.h"
 
+struct metadata;
 struct server_calls;
 
 struct registry_token {
@@ -38,6 +39,7 @@ struct engine {
     uv_loop_t *loop;
     const struct agent_config *config;
     struct host *host;
+    struct metadata *metadata; /* NULL: containers are told of none */
     struct list tasks; /* in order of acceptance */
     struct host_room room;
     int64_t next_sequence;
@@ -52,6 +54,7 @@ struct engine {
     /* reporting, see task_report.h */
     struct server_calls *calls;
     const char *cluster_arn; /* NULL until registered: nothing is sent */
+    const char *instance_arn;
     uv_timer_t report_timer, retry_timer;
     unsigned sending;
 

@@ -253,7 +253,9 @@ static int build_config(struct arena *a, struct host *h, const struct create_req
                             .cgroups_path = group.data,
                             .cgroup_version = h->cgroups.version,
                             .init_path = h->config->init_path,
-                            .space_dir = space.data};
+                            .space_dir = space.data,
+                            .metadata_base = q->metadata_base,
+                            .endpoint_id = c->endpoint_id};
     struct container_spec spec;
     int r = gather_mounts(a, h, q, keep, &s, ret_step, err);
     if (r >= 0) {

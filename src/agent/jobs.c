@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "metadata.h"
 #include "registry_token.h"
 #include "str.h"
 
@@ -224,7 +225,13 @@ static void create_work(struct job *j)
 {
     struct container *c = j->container;
     struct create_request q = {
-        .c = c, .image = c->image, .net = &c->net, .rootfs = c->rootfs, .start = true};
+        .c = c,
+        .image = c->image,
+        .net = &c->net,
+        .rootfs = c->rootfs,
+        .start = true,
+        .metadata_base =
+            j->engine->metadata ? metadata_base(j->engine->metadata, c) : NULL};
     j->r = work_create(j->engine->host, &q, &j->times, &j->step, &j->err);
     if (j->r >= 0)
         adopt(j);

@@ -248,6 +248,7 @@ static void on_registered(void *ctx, const struct server_answer *answer)
         log_line(LOG_INFO, "registered", "instance", s->instance_arn, NULL);
         backoff_reset(&s->register_backoff);
         s->engine->cluster_arn = s->cluster_arn;
+        s->engine->instance_arn = s->instance_arn;
         do_discover(s);
         return;
     }
@@ -282,6 +283,7 @@ void session_start(struct session *s, struct engine *e)
     uv_timer_init(e->loop, &s->timer);
     s->timer.data = s;
     load_instance(s);
+    e->instance_arn = s->instance_arn;
     if (s->instance_arn)
         e->cluster_arn = s->cluster_arn; /* reports of an earlier agent may go at once */
     do_register(s);

@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "http_client.h"
+#include "metadata.h"
 #include "str.h"
 
 static const struct {
@@ -81,6 +82,7 @@ static void init_container(struct task *t, size_t i)
     c->essential = !c->def->essential.set || c->def->essential.v;
     c->supervisor_fd = -1;
     c->log_path = arena_printf(&t->arena, "%s/logs/%s.log", t->dir, c->name);
+    c->endpoint_id = metadata_new_id(&t->arena);
     init_ports(t, c);
 }
 

@@ -27,6 +27,7 @@
 
 #define CONTAINER_ROOT_SIZE 512
 
+struct container_stats;
 struct engine;
 struct task;
 
@@ -63,6 +64,7 @@ struct container {
     struct net_port *ports;
     size_t port_count;
     bool ports_known;                                     /* host ports are filled in */
+    const char *endpoint_id; /* a secret: see metadata.h */
     int64_t created_at_ms, started_at_ms, finished_at_ms; /* 0: not yet */
 
     /* under way */
@@ -78,6 +80,7 @@ struct container {
     uv_poll_t supervisor;  /* valid while poll_open */
     bool timer_open, poll_open;
     int supervisor_fd;
+    struct container_stats *stats_before; /* see metadata_stats.c; NULL: none */
 };
 
 struct task {
@@ -111,6 +114,7 @@ struct task {
     int64_t clean_after_ns;
     bool dropped;
     bool has_room;
+    int64_t metadata_due_ns; /* the rate of its questions */
     struct http_cancel *cancel; /* of its pulls */
     /* reporting */
     bool unsent, sending;

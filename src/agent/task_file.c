@@ -43,6 +43,7 @@ static void put_container(struct arena *a, const struct container *c,
     ret->created_at = at(c->created_at_ms);
     ret->started_at = at(c->started_at_ms);
     ret->finished_at = at(c->finished_at_ms);
+    ret->endpoint_id = c->endpoint_id;
     container_bindings(a, c, &ret->network_bindings);
 }
 
@@ -94,6 +95,8 @@ static void take_container(struct container *c,
     c->created_at_ms = rec->created_at.v;
     c->started_at_ms = rec->started_at.v;
     c->finished_at_ms = rec->finished_at.v;
+    if (rec->endpoint_id)
+        c->endpoint_id = arena_strdup(a, rec->endpoint_id);
     c->failed = c->step == CSTEP_STOPPED && c->started_at_ms == 0;
     container_take_bindings(c, &rec->network_bindings);
 }

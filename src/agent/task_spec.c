@@ -136,9 +136,21 @@ static void env_inject(struct env *e, const struct gantry_host_task *task,
     env_put(e, "AWS_DEFAULT_REGION", task->region);
 }
 
+static void env_endpoint(struct env *e, const char *base, const char *id)
+{
+    static const struct {
+        const char *name, *part;
+    } uris[] = {{"ECS_CONTAINER_METADATA_URI", "v3"},
+                {"ECS_CONTAINER_METADATA_URI_V4", "v4"},
+                {"ECS_AGENT_URI", "api"}};
+    for (size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++)
+        env_put(e, uris[i].name, arena_printf(e->a, "%s/%s/%s", base, uris[i].part, id));
+}
+
 const char *const *task_spec_env(struct arena *a, const struct gantry_host_task *task,
                                  const struct ecs_container_definition *def,
-                                 const struct image_config *image)
+                                 const struct image_config *image,
+                                 const char *metadata_base, const char *endpoint_id)
 {
     const struct ecs_container_override *over =
         container_override_find(task->overrides, def->name);
@@ -148,6 +160,8 @@ const char *const *task_spec_env(struct arena *a, const struct gantry_host_task 
     for (size_t i = 0; image->env && image->env[i]; i++)
         env_put_entry(&e, image->env[i]);
     env_inject(&e, task, def);
+    if (metadata_base)
+        env_endpoint(&e, metadata_base, endpoint_id);
     env_put_list(&e, &def->environment);
     if (over)
         env_put_list(&e, &over->environment);
@@ -451,7 +465,8 @@ static void put_process(struct arena *a, const struct spec_source *s,
                         struct container_spec *ret)
 {
     const struct ecs_container_definition *def = s->def;
-    ret->env = task_spec_env(a, s->task, def, s->image);
+    ret->env = task_spec_env(a, s->task, def, s->image, s->metadata_base,
+                             s->endpoint_id);
     ret->cwd = str_empty(def->working_directory) ? s->image->working_dir
                                                  : def->working_directory;
     ret->user = str_empty(def->user) ? s->image->user : def->user;

@@ -6,7 +6,8 @@
  *                else of the definition, else the image's Cmd.
  *   environment  image < injected by ECS < definition < override, merged name by name;
  *                AWS_REGION and AWS_DEFAULT_REGION are injected only when none of them is
- *                set by image or definition.
+ *                set by image or definition. The URIs of metadata.h are injected when the
+ *                agent listens.
  *   the rest     the definition's value, else the image's.
  *
  * Owns: results lie in the arena and borrow from the source. Threads: any.
@@ -42,6 +43,8 @@ struct spec_source {
     const char *init_path; /* NULL: none on this host */
     const char
         *space_dir; /* namespaces that the task's containers share, see task_space.h */
+    const char *metadata_base; /* see metadata.h; NULL: the agent does not listen */
+    const char *endpoint_id;
 };
 
 int task_spec_build(struct arena *a, const struct spec_source *s,
@@ -65,7 +68,8 @@ int task_spec_args(struct arena *a, const struct ecs_container_definition *def,
 /* NULL-ended "NAME=value", in order of first appearance. */
 const char *const *task_spec_env(struct arena *a, const struct gantry_host_task *task,
                                  const struct ecs_container_definition *def,
-                                 const struct image_config *image);
+                                 const struct image_config *image,
+                                 const char *metadata_base, const char *endpoint_id);
 /* NULL: the container has the host's name. */
 const char *task_spec_hostname(struct arena *a, const struct gantry_host_task *task,
                                const struct ecs_container_definition *def,

@@ -23,6 +23,7 @@
 #define FORWARD_SYSCTL  "net/ipv4/ip_forward"
 #define LIST_MAX        65536
 #define PORTS_ROOT      "/run/gantry-ports"
+#define LOCAL_ID        "local-http" /* stands for us among the owners of ports */
 
 struct net {
     char *dir; /* <run_dir>/net */
@@ -31,6 +32,9 @@ struct net {
     struct host_ports ports;
     int bridge_index;
     uint32_t next_address;
+    uint16_t local_port; /* of net_local_http(); 0: none yet */
+    bool local_here;     /* claimed */
+    bool ending;         /* purging */
     pthread_mutex_t lock; /* addresses, ports, records; never held over kernel work */
 };
 
@@ -85,6 +89,8 @@ static bool port_in_use(void *arg, const char *owner)
     const struct net *net = arg;
     size_t n = strlen(net->names.table);
     if (strncmp(owner, net->names.table, n) != 0 || owner[n] != ' ')
+        return true;
+    if (streq(owner + n + 1, LOCAL_ID) && !net->ending)
         return true;
     AUTO_STR path = STR_INIT;
     str_addf(&path, "%s/attached/%s", net->dir, owner + n + 1);
@@ -267,16 +273,84 @@ static void reload_one(void *arg, const char *id)
     free(rec);
 }
 
+/* ---- the agent's address ---- */
+
+static void local_element(const struct net *net, uint16_t port, struct nft_element *ret)
+{
+    uint32_t from, to = htonl(net->subnet.base + 1);
+    uint16_t http = htons(80), port_be = htons(port);
+    inet_pton(AF_INET, NET_LOCAL_ADDRESS, &from);
+    memset(ret, 0, sizeof(*ret));
+    nft_key_add(ret, &from, 4);
+    nft_key_add(ret, &http, 2);
+    nft_data_add(ret, &to, 4);
+    nft_data_add(ret, &port_be, 2);
+}
+
+/* An element that leads elsewhere (the port changed) is replaced. */
+static int point_map(struct net *net, const char *map, struct error *err)
+{
+    struct nft_element e;
+    local_element(net, net->local_port, &e);
+    int r = nft_delete_elements(NFT_IP, net->names.table, map, &e, 1, err);
+    return r < 0 ? r : nft_add_elements(NFT_IP, net->names.table, map, &e, 1, err);
+}
+
+/* Without a route there, connect() fails before any rule sees it. */
+static int route_local(struct net *net, struct error *err)
+{
+    AUTO_LINK s = {.fd = -1};
+    uint32_t to;
+    inet_pton(AF_INET, NET_LOCAL_ADDRESS, &to);
+    int r = link_open(&s, err);
+    if (r == 0)
+        r = link_add_route(&s, to, 32, 0, net->bridge_index, false, err);
+    return r == -E_EXISTS ? 0 : r;
+}
+
+static int point_local(struct net *net, struct error *err)
+{
+    int r = point_map(net, NET_LOCAL_MAP, err);
+    if (r < 0 || !net->local_here)
+        return r;
+    r = point_map(net, NET_LOCAL_HERE_MAP, err);
+    return r < 0 ? r : route_local(net, err);
+}
+
 static int load_rules(struct net *net, struct error *err)
 {
     if (nft_table_exists(NFT_IP, net->names.table))
         return 0;
-    int r = net_rules_load(&net->names, net->subnet.text, err);
+    int r = net_rules_load(&net->names, net->subnet.text, net->subnet.gateway, err);
     if (r < 0)
         return r;
     struct reload l = {.net = net, .err = err};
     r = net_record_each(net->dir, reload_one, &l, err);
-    return r < 0 ? r : l.result;
+    if (r >= 0)
+        r = l.result;
+    return r < 0 || !net->local_port ? r : point_local(net, err);
+}
+
+int net_local_http(struct net *net, uint16_t port, struct error *err)
+{
+    net->local_port = port;
+    int r = point_local(net, err);
+    if (r != -E_NOTFOUND)
+        return r;
+    /* a table of an older gantry, without these maps */
+    r = nft_delete_table(NFT_IP, net->names.table, err);
+    return r < 0 ? r : load_rules(net, err);
+}
+
+bool net_local_claim(struct net *net)
+{
+    AUTO_STR owner = STR_INIT;
+    struct error ignored;
+    uint16_t port;
+    port_owner(&net->names, LOCAL_ID, &owner);
+    net->local_here = host_ports_take(&net->ports, owner.data, false, NET_LOCAL_PORT,
+                                      &port, &ignored) >= 0;
+    return net->local_here;
 }
 
 int net_mend(struct net *net, struct error *err)
@@ -672,6 +746,7 @@ static int restore_sysctls(struct net *net, struct error *err)
 
 static int purge(struct net *net, struct error *err)
 {
+    net->ending = true;
     struct purge p = {.net = net, .err = err};
     AUTO_LINK s = {.fd = -1};
     int r = net_record_each(net->dir, purge_one, &p, err);

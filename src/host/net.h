@@ -77,6 +77,19 @@ int net_each(struct net *net, void (*each)(void *arg, const char *id), void *arg
 /* Everything of this run, also without net_open(): containers must be gone. */
 int net_purge(const struct net_config *config, struct error *err);
 
+/* ---- 169.254.170.2:80, where containers look for their agent ---- */
+
+#define NET_LOCAL_ADDRESS "169.254.170.2"
+#define NET_LOCAL_PORT    51679 /* ECS's own; where agents listen */
+
+/* True when this run is the one for which processes in this network namespace itself (host
+ * mode) reach that address: the first that asks, until it is purged. Ask before listening
+ * on NET_LOCAL_PORT. */
+bool net_local_claim(struct net *net);
+/* From behind the bridge, and when it is claimed from here too, that address leads to
+ * `port` at net_gateway(). Repeated by net_mend() where rules were lost. */
+int net_local_http(struct net *net, uint16_t port, struct error *err);
+
 struct net_stats {
     uint64_t rx_bytes, tx_bytes, rx_packets, tx_packets, rx_dropped, tx_dropped,
         rx_errors, tx_errors; /* as the container sees them */

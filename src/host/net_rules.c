@@ -32,7 +32,8 @@ int net_names_init(const char *run, struct net_names *ret, struct error *err)
     return 0;
 }
 
-int net_rules_load(const struct net_names *n, const char *subnet, struct error *err)
+int net_rules_load(const struct net_names *n, const char *subnet, const char *gateway,
+                   struct error *err)
 {
     AUTO_STR t = STR_INIT;
     const char *dnat =
@@ -41,10 +42,21 @@ int net_rules_load(const struct net_names *n, const char *subnet, struct error *
              n->table);
     str_add(&t, "map " NET_PORT_MAP
                 " { type inet_proto . inet_service : ipv4_addr . inet_service; }\n");
+    static const char *const local_maps[] = {NET_LOCAL_MAP, NET_LOCAL_HERE_MAP};
+    for (int i = 0; i < 2; i++)
+        str_addf(&t,
+                 "map %s { type ipv4_addr . inet_service : ipv4_addr . inet_service; }\n",
+                 local_maps[i]);
     /* Towards published ports: from outside, and from the instance itself. */
-    str_addf(&t, "chain arriving { type nat hook prerouting priority -100; %s; }\n",
-             dnat);
-    str_addf(&t, "chain local_calls { type nat hook output priority -100; %s; }\n", dnat);
+    const char *local = "meta l4proto tcp dnat ip to ip daddr . tcp dport map @";
+    str_addf(&t,
+             "chain arriving { type nat hook prerouting priority -100; %s\n"
+             " iifname \"%s\" %s" NET_LOCAL_MAP "\n}\n",
+             dnat, n->bridge, local);
+    str_addf(&t,
+             "chain local_calls { type nat hook output priority -100; %s\n"
+             " %s" NET_LOCAL_HERE_MAP "\n}\n",
+             dnat, local);
     /* Loopback addresses mean nothing in a container, and a container that calls its own
      * published port would answer itself past us: both get the bridge's address. */
     str_addf(&t,
@@ -57,8 +69,10 @@ int net_rules_load(const struct net_names *n, const char *subnet, struct error *
      * bridge may use that to reach the instance's own loopback services. */
     str_addf(&t,
              "chain guard { type filter hook prerouting priority -300;\n"
-             " iifname \"%s\" ip daddr 127.0.0.0/8 drop\n}\n}\n",
-             n->bridge);
+             " iifname \"%s\" ip daddr 127.0.0.0/8 drop\n"
+             /* the agent's own address is for this run and this machine */
+             " iifname != { \"%s\", \"lo\" } ip daddr %s tcp dport %d drop\n}\n}\n",
+             n->bridge, n->bridge, gateway, NET_LOCAL_PORT);
     return nft_load(t.data, err);
 }
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "net.h"
 
 struct net_names {
     char run[48];
@@ -15,10 +16,14 @@ struct net_names {
 };
 
 #define NET_PORT_MAP "host_ports"
+/* 169.254.170.2:80 → the agent's own address: from behind the bridge, from here. */
+#define NET_LOCAL_MAP      "local_http"
+#define NET_LOCAL_HERE_MAP "local_http_here"
 
 int net_names_init(const char *run, struct net_names *ret, struct error *err);
 /* Loads the fixed rules in one transaction, replacing an older table. */
-int net_rules_load(const struct net_names *n, const char *subnet, struct error *err);
+int net_rules_load(const struct net_names *n, const char *subnet, const char *gateway,
+                   struct error *err);
 /* Accepts our bridge in every forward chain of others whose policy is drop; repeated, it
  * adds nothing. (A drop in another base chain can't be undone by an accept of ours.) */
 int net_forward_allow(const struct net_names *n, struct error *err);

@@ -88,7 +88,7 @@ class Image:
         return 'sha256:' + hashlib.sha256(data).hexdigest()
 
 
-def busybox(**config):
+def busybox(extra=(), **config):
     with open('/bin/busybox', 'rb') as f:
         binary = f.read()
     applets = ['sh', 'echo', 'sleep', 'cat', 'id', 'env', 'true', 'false', 'httpd', 'kill',
@@ -98,6 +98,7 @@ def busybox(**config):
              ('etc/passwd', b'root:x:0:0::/root:/bin/sh\napp:x:1000:1000::/:/bin/sh\n'),
              ('etc/group', b'root:x:0:\napp:x:1000:\n')]
     files += [(f'bin/{a}', 'busybox') for a in applets]
+    files += extra
     config.setdefault('Env', ['PATH=/bin', 'FROM_IMAGE=yes'])
     return Image(files, **config)
 
@@ -211,6 +212,9 @@ class FakeEcs:
         self.registry_broken = False
         self.blob_gate = threading.Event()  # blobs are sent while it is set
         self.blob_gate.set()
+        self.tag_gate = threading.Event()  # tags are told while it is set
+        self.tag_gate.set()
+        self.protection = {}
         self.lock = threading.RLock()
         self.news = threading.Condition(self.lock)
         self.http = in_netns(netns, lambda: Server(('127.0.0.1', port), Handler))
@@ -247,6 +251,25 @@ class FakeEcs:
         token = base64.b64encode(f'AWS:{PASSWORD}'.encode()).decode()
         return 200, {'authorizationData': [{'authorizationToken': token,
                                             'expiresAt': time.time() + 43200}]}
+
+    def on_ListTagsForResource(self, body):
+        self.tag_gate.wait(10)
+        kind = body['resourceArn'].split(':')[5].split('/')[0]
+        return 200, {'tags': [{'key': 'of', 'value': kind}]}
+
+    def on_GetTaskProtection(self, body):
+        task = body['tasks'][0]
+        return 200, {'protectedTasks': [self.protection.get(task) or {
+            'taskArn': task, 'protectionEnabled': False}], 'failures': []}
+
+    def on_UpdateTaskProtection(self, body):
+        task, minutes = body['tasks'][0], body.get('expiresInMinutes', 120)
+        if not 1 <= minutes <= 2880:
+            return 400, {'__type': 'InvalidParameterException', 'message': 'minutes'}
+        self.protection[task] = {'taskArn': task,
+                                 'protectionEnabled': body['protectionEnabled'],
+                                 'expirationDate': time.time() + 60 * minutes}
+        return self.on_GetTaskProtection(body)
 
     def on_SubmitTaskStateChange(self, body):
         with self.news:

@@ -92,7 +92,8 @@ static const char *env_of(struct arena *a, const char **image_env, const char *d
                              "\"environment\":[%s]}]}",
                              over));
     return joined(
-        a, task_spec_env(a, t, &t->task_definition->container_definitions.v[0], &image));
+        a, task_spec_env(a, t, &t->task_definition->container_definitions.v[0], &image, NULL,
+                         NULL));
 }
 
 static void environment_precedence(void **state)

@@ -1,0 +1,42 @@
+/* local_server.h: a small HTTP server for this machine's containers, on the agent's loop.
+ *
+ * libmicrohttpd would bring threads and megabytes for answers of a few kilobytes. Here a
+ * connection is one request and one answer, both bounded: reading and writing take at most
+ * 5 s, at most LOCAL_CONNECTIONS_MAX are open, and more wait in the kernel's queue.
+ *
+ * Owns: listeners, connections, and an exchange until it is answered. Threads: the loop's.
+ * Fails: E_CONFLICT the address is taken; E_INVALID no address. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "error.h"
+#include "local_request.h"
+
+#define LOCAL_CONNECTIONS_MAX 128
+#define LOCAL_TIMEOUT_MS      5000
+
+struct local_server;
+
+/* A request that is to be answered once, by local_reply(): at once or later. */
+struct local_exchange {
+    struct local_request request; /* valid until it is answered */
+    uint32_t peer_be;             /* IPv4 address of who asks; 0: not known */
+};
+typedef void local_handler(void *ctx, struct local_exchange *x);
+
+/* port 0: any; ret_port says which. */
+int local_server_open(uv_loop_t *loop, const char *address, uint16_t port,
+                      local_handler *handler, void *ctx, struct local_server **ret,
+                      uint16_t *ret_port, struct error *err);
+/* No request comes any more. It frees itself when the loop has run and every exchange has
+ * been answered. NULL allowed. */
+void local_server_close(struct local_server *s);
+
+/* The exchange is gone afterwards; so are the request's parts. When the peer has gone
+ * meanwhile, nothing is sent. type NULL: JSON. */
+void local_reply(struct local_exchange *x, int status, const char *type, const char *body,
+                 size_t len);
