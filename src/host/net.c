@@ -287,13 +287,11 @@ static void local_element(const struct net *net, uint16_t port, struct nft_eleme
     nft_data_add(ret, &port_be, 2);
 }
 
-/* An element that leads elsewhere (the port changed) is replaced. */
 static int point_map(struct net *net, const char *map, struct error *err)
 {
     struct nft_element e;
     local_element(net, net->local_port, &e);
-    int r = nft_delete_elements(NFT_IP, net->names.table, map, &e, 1, err);
-    return r < 0 ? r : nft_add_elements(NFT_IP, net->names.table, map, &e, 1, err);
+    return nft_set_element(NFT_IP, net->names.table, map, &e, err);
 }
 
 /* Without a route there, connect() fails before any rule sees it. */

@@ -191,6 +191,21 @@ int nft_add_elements(enum nft_family family, const char *table, const char *set,
     return r;
 }
 
+int nft_set_element(enum nft_family family, const char *table, const char *map,
+                    const struct nft_element *element, struct error *err)
+{
+    int e = 0;
+    int r = change(NFT_MSG_NEWSETELEM, NLM_F_CREATE, family, table, map, element, 1, &e,
+                   err);
+    if (r == 0 && (e == EBUSY || e == EEXIST)) { /* there, with other data */
+        r = nft_delete_elements(family, table, map, element, 1, err);
+        return r < 0 ? r : nft_add_elements(family, table, map, element, 1, err);
+    }
+    if (r == 0 && e)
+        return fail_errno(err, e, "setting in '%s' of table '%s'", map, table);
+    return r;
+}
+
 int nft_delete_elements(enum nft_family family, const char *table, const char *set,
                         const struct nft_element *elements, size_t count,
                         struct error *err)

@@ -34,6 +34,9 @@ struct nft_element {
 
 int nft_add_elements(enum nft_family family, const char *table, const char *set,
                      const struct nft_element *elements, size_t count, struct error *err);
+/* Whether it is there or not; one with the same data is not touched. */
+int nft_set_element(enum nft_family family, const char *table, const char *map,
+                    const struct nft_element *element, struct error *err);
 /* Elements that are not there are passed over. */
 int nft_delete_elements(enum nft_family family, const char *table, const char *set,
                         const struct nft_element *elements, size_t count,
