@@ -7,6 +7,7 @@
  *
  * On disk, for others to read:
  *   <data_dir>/instance.json            {"cluster", "containerInstanceArn"}
+ *   <data_dir>/init                       for initProcessEnabled, see init_program.h
  *   <data_dir>/tasks/<task id>/task.json   the server's words (api/gantry HostTask)
  *   <data_dir>/tasks/<task id>/state.json  what became of it (api/gantry AgentTaskRecord)
  *   <data_dir>/tasks/<task id>/logs/<container>.log   CRI lines, see container_log.h
@@ -67,7 +68,7 @@ struct agent_config {
     const char *const
         *efs_servers; /* "fs-…=HOST", NULL-ended, or NULL: AWS's DNS names */
     const char *runtime_path, *conmon_path; /* NULL: from PATH */
-    const char *init_path;   /* static init program for initProcessEnabled; NULL: none */
+    const char *init_path;   /* static init program for initProcessEnabled; NULL: ours */
     const char *cgroup_root; /* NULL: CGROUP_ROOT */
 
     int64_t log_max_bytes;             /* a container without max-size; 0: unbounded */

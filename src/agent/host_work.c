@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "container_files.h"
 #include "fd.h"
+#include "init_program.h"
 #include "log.h"
 #include "overlay.h"
 #include "reference.h"
@@ -236,11 +237,22 @@ static int gather_mounts(struct arena *a, struct host *h, const struct create_re
     return 0;
 }
 
+/* Not in run_dir: what is mounted at /run may forbid execution. */
+static int find_init(struct host *h, const struct create_request *q, struct str *keep,
+                     struct spec_source *s, struct error *err)
+{
+    if (!task_spec_wants_init(q->c->def) || s->init_path)
+        return 0;
+    int r = init_program_install(h->config->data_dir, keep, err);
+    s->init_path = keep->data;
+    return r;
+}
+
 static int build_config(struct arena *a, struct host *h, const struct create_request *q,
                         struct str *ret, enum reason_step *ret_step, struct error *err)
 {
     const struct container *c = q->c;
-    AUTO_STR group = STR_INIT, space = STR_INIT;
+    AUTO_STR group = STR_INIT, space = STR_INIT, init = STR_INIT;
     struct str keep[3] = {STR_INIT, STR_INIT, STR_INIT};
     cgroup_path(&h->cgroups, c->task->id, c->name, &group);
     task_space_dir(h, c->task->id, &space);
@@ -260,8 +272,10 @@ static int build_config(struct arena *a, struct host *h, const struct create_req
     int r = gather_mounts(a, h, q, keep, &s, ret_step, err);
     if (r >= 0) {
         *ret_step = REASON_CREATE;
-        r = task_spec_build(a, &s, &spec, err);
+        r = find_init(h, q, &init, &s, err);
     }
+    if (r >= 0)
+        r = task_spec_build(a, &s, &spec, err);
     if (r >= 0) {
         *ret_step = REASON_START;
         r = oci_spec_write(&spec, ret, err);

@@ -430,6 +430,12 @@ static void put_labels(struct arena *a, const struct spec_source *s,
     ret->annotation_count = n;
 }
 
+bool task_spec_wants_init(const struct ecs_container_definition *def)
+{
+    const struct ecs_linux_parameters *l = def->linux_parameters;
+    return l && l->init_process_enabled.set && l->init_process_enabled.v;
+}
+
 static void put_linux(struct arena *a, const struct spec_source *s,
                       struct container_spec *ret)
 {
@@ -443,7 +449,7 @@ static void put_linux(struct arena *a, const struct spec_source *s,
     put_devices(a, &l->devices, ret);
     ret->shm_bytes =
         l->shared_memory_size.set ? (int64_t)l->shared_memory_size.v * MIB : 0;
-    ret->init_process = l->init_process_enabled.set && l->init_process_enabled.v;
+    ret->init_process = task_spec_wants_init(s->def);
     ret->init_path = s->init_path;
 }
 
@@ -513,9 +519,6 @@ int task_spec_build(struct arena *a, const struct spec_source *s,
     put_labels(a, s, &spec);
     put_namespaces(a, s, &spec);
     container_limits(s->task, def, &spec.limits); /* the runtime makes the group */
-    if (spec.init_process && !spec.init_path)
-        return fail(err, E_UNSUPPORTED,
-                    "initProcessEnabled: no init program on this host");
     *ret = spec;
     return 0;
 }

@@ -40,12 +40,14 @@ struct spec_source {
     size_t mount_count;
     const char *cgroups_path;
     enum cgroup_version cgroup_version;
-    const char *init_path; /* NULL: none on this host */
+    const char *init_path; /* where task_spec_wants_init() */
     const char
         *space_dir; /* namespaces that the task's containers share, see task_space.h */
     const char *metadata_base; /* see metadata.h; NULL: the agent does not listen */
     const char *endpoint_id;
 };
+
+bool task_spec_wants_init(const struct ecs_container_definition *def);
 
 int task_spec_build(struct arena *a, const struct spec_source *s,
                     struct container_spec *ret, struct error *err);

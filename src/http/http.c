@@ -481,10 +481,9 @@ static int start_daemon(struct http_server *s, int fd, struct error *err)
     s->daemon = mhd.MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
             MHD_ALLOW_UPGRADE,
-        0, NULL,
-        NULL, on_access, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE,
-        l->threads, MHD_OPTION_CONNECTION_LIMIT, l->connections,
-        MHD_OPTION_CONNECTION_TIMEOUT, l->idle_seconds,
+        0, NULL, NULL, on_access, s, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_THREAD_POOL_SIZE, l->threads, MHD_OPTION_CONNECTION_LIMIT,
+        l->connections, MHD_OPTION_CONNECTION_TIMEOUT, l->idle_seconds,
         /* Headers, and pieces of the body or of the answer: only touched pages cost. */
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, l->header_bytes * 2,
         MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK, MHD_OPTION_URI_LOG_CALLBACK,

@@ -264,6 +264,52 @@ def test_stop_before_it_was_seen(agent, server):
     assert [r['status'] for r in server.of(task)] == ['STOPPED']
 
 
+# ---- initProcessEnabled ----
+
+WITH_INIT = {'linuxParameters': {'initProcessEnabled': True}}
+
+
+@pytest.mark.parametrize('command,code', [
+    (['sh', '-c', 'exit 42'], 42), (['sh', '-c', 'kill -9 $$'], 137), (['true'], 0),
+    (['no-such-program'], 127), (['/no/such'], 127), (['/etc'], 126)])
+def test_init_ends_as_its_command(agent, server, command, code):
+    task = server.start([{'command': command, **WITH_INIT}])
+    assert only(server.wait_status(task, 'STOPPED'))['exitCode'] == code
+    if code in (126, 127):
+        assert agent.log_of(task)[0].startswith(f'init: {command[0]}: ')
+
+
+def test_init_reaps_orphans(agent, server):
+    task = server.start([{'command': ['sh', '-c', """
+        echo "$(tr '\\0' ' ' < /proc/1/cmdline | head -c 12)"
+        (sh -c 'echo $$ > /pid; exec sleep 0.1' &)
+        while [ ! -s /pid ]; do sleep 0.02; done
+        awk '{ print "parent", $4 }' /proc/$(cat /pid)/stat
+        while [ -d /proc/$(cat /pid) ]; do sleep 0.02; done
+        echo reaped
+        exit 3"""], **WITH_INIT}])
+    assert only(server.wait_status(task, 'STOPPED'))['exitCode'] == 3
+    assert agent.log_of(task) == ['/dev/init --', 'parent 1', 'reaped']
+
+
+def test_init_forwards_signals(agent, server):
+    server.images['polite'] = busybox(StopSignal='SIGUSR1')
+    task = server.start([{'image': '127.0.0.1:4566/polite', 'stopTimeout': 10, 'command':
+                          ['sh', '-c', 'trap "echo bye; exit 7" USR1; echo up; '
+                           'while :; do sleep 0.1; done'], **WITH_INIT}])
+    plain = server.start([{'stopTimeout': 60, 'command': ['sh', '-c', 'echo up; exec sleep 99'],
+                           **WITH_INIT}])
+    deadline = time.monotonic() + 10
+    while [agent.log_of(t) for t in (task, plain)] != [['up']] * 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    server.stop(task)
+    server.stop(plain)
+    assert only(server.wait_status(task, 'STOPPED'))['exitCode'] == 7
+    assert agent.log_of(task) == ['up', 'bye']
+    assert only(server.wait_status(plain, 'STOPPED'))['exitCode'] == 143
+
+
 # ---- what a container is given ----
 
 def test_environment_command_user_directory(agent, server):

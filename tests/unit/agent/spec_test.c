@@ -226,8 +226,6 @@ static void whole_spec(void **state)
     assert_int_equal(c.limits.memory_max_bytes, 9 << 20);
     assert_string_equal(c.annotations[4].value, "7");
     assert_string_equal(c.annotations[5].name, "k");
-    s.init_path = NULL;
-    assert_int_equal(task_spec_build(&a, &s, &c, &err), -E_UNSUPPORTED);
 }
 
 static void what_is_refused(void **state)
