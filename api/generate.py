@@ -279,6 +279,8 @@ def service(m):
     names = {s.name for s in m.exceptions()}
     validation = next((n for n in ('ValidationException', 'InvalidParameterException')
                        if n in names), None)
+    unavailable = next((n for n in ('ServiceUnavailableException', 'ServerException')
+                        if n in names), None)
     if m.not_offered:
         yield f'static const char *const {m.prefix}_not_offered[] = {{\n'
         for name in m.not_offered:
@@ -297,6 +299,7 @@ def service(m):
         operation_count=len(m.operations),
         not_offered=f'{m.prefix}_not_offered' if m.not_offered else None,
         validation=f'&{m.shapes[validation].tag}' if validation else None,
+        unavailable=f'&{m.shapes[unavailable].tag}' if unavailable else None,
         words=WORDS.get(m.prefix))
     yield f'const struct wire_service {m.prefix}_service_api = {{{text}}};\n'
 

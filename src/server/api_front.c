@@ -86,7 +86,7 @@ static int check_caller(struct call *c)
     struct error err;
     if (c->operation->kind == OPERATION_CHANGES &&
         store_room(ac->front->store, API_MAX_BODY, &err) < 0)
-        return call_fault(c, &wire_unavailable_fault,
+        return call_fault(c, wire_unavailable_fault(&ac->target),
                           "The disk of gantry's data directory is full. Free some space "
                           "and try again.");
     return 0;

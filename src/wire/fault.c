@@ -35,7 +35,6 @@ static enum family family_of(enum wire_protocol p)
 
 const struct wire_fault wire_throttling_fault = F("ThrottlingException", 400);
 const struct wire_fault wire_internal_failure_fault = F("InternalFailure", 500);
-const struct wire_fault wire_unavailable_fault = F("ServiceUnavailable", 503);
 const struct wire_fault wire_too_large_fault = F("RequestEntityTooLargeException", 413);
 
 /* ---- refusals ---- */
@@ -99,6 +98,17 @@ const struct wire_fault *wire_denial_fault(const struct wire_target *target,
     if (ret_message)
         *ret_message = denial_texts[denial];
     return &denials[denial][family_of(target->protocol)];
+}
+
+static const struct wire_fault unavailable[FAMILY_COUNT] = {
+    F("ServiceUnavailableException", 503), F("ServiceUnavailableException", 503),
+    F("ServiceUnavailable", 503), F("Unavailable", 503), F("ServiceUnavailable", 503)};
+
+const struct wire_fault *wire_unavailable_fault(const struct wire_target *target)
+{
+    const struct wire_service *s = target->service;
+    return s && s->unavailable ? s->unavailable
+                               : &unavailable[family_of(target->protocol)];
 }
 
 /* ---- errors of the request itself ---- */

@@ -101,8 +101,11 @@ const struct wire_fault *wire_denial_fault(const struct wire_target *target,
                                            enum wire_denial denial,
                                            const char **ret_message);
 
+/* A change can't be taken now, and it is not the caller's fault: the model's own 5xx, or
+ * what the protocol has. */
+const struct wire_fault *wire_unavailable_fault(const struct wire_target *target);
+
 /* Faults that every service may answer without having them in its model. */
 extern const struct wire_fault wire_throttling_fault;       /* 400 ThrottlingException */
 extern const struct wire_fault wire_internal_failure_fault; /* 500 InternalFailure */
-extern const struct wire_fault wire_unavailable_fault;      /* 503 ServiceUnavailable */
 extern const struct wire_fault wire_too_large_fault; /* 413 RequestEntityTooLarge… */

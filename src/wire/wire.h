@@ -257,8 +257,9 @@ struct wire_service {
     uint32_t operation_count;
     const char *const
         *not_offered; /* names of the model that we do not offer, NULL-ended */
-    const struct wire_fault *validation; /* for missing members, lengths, ranges, enums;
+    const struct wire_fault *validation;  /* for missing members, lengths, ranges, enums;
                                             NULL: the protocol's own */
+    const struct wire_fault *unavailable; /* for what is our trouble and passes; same */
     enum wire_words words;
 };
 

@@ -10,6 +10,8 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.error
+import urllib.request
 
 import botocore.exceptions
 import pytest
@@ -609,7 +611,10 @@ def test_full_disk(small):
     leave(ballast, 0)
     for i in range(10):
         error = refusal(lambda: small.define(f"refused-{i}", main(small, "exit", "0")))
-        assert error["Code"] == "ServiceUnavailable" and "disk" in error["Message"], error
+        assert error["Code"] == "ServerException" and "disk" in error["Message"], error
+    with pytest.raises(urllib.error.HTTPError) as health:
+        urllib.request.urlopen(f"http://{small.address}/health", timeout=10)
+    assert health.value.code == 503 and b"disk full" in health.value.read()
     assert small.describe(stays)[0]["lastStatus"] == "RUNNING"
     families = ecs.list_task_definition_families(status="ACTIVE")["families"]
     assert families == ["kept", "puller"]

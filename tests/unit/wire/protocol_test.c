@@ -576,6 +576,28 @@ static void denials_fit_the_protocol(void **state)
     }
 }
 
+static void unavailable_is_said_in_the_models_words(void **state)
+{
+    static const struct {
+        const struct wire_service *service;
+        enum wire_protocol protocol;
+        const char *code;
+        int status;
+    } rows[] = {
+        {&ecs_service_api, WIRE_JSON_1_1, "ServerException", 500},
+        {NULL, WIRE_JSON_1_1, "ServiceUnavailableException", 503},
+        {NULL, WIRE_QUERY, "ServiceUnavailable", 503},
+        {NULL, WIRE_EC2, "Unavailable", 503},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct wire_target t = {.service = rows[i].service, .protocol = rows[i].protocol};
+        const struct wire_fault *f = wire_unavailable_fault(&t);
+        assert_string_equal(f->code, rows[i].code);
+        assert_int_equal(f->status, rows[i].status);
+        assert_false(f->sender);
+    }
+}
+
 static void compressed_bodies_are_bounded(void **state)
 {
     /* printf '{"maxResults":7}' | gzip -n */
@@ -614,6 +636,7 @@ int main(void)
         cmocka_unit_test(cbor_is_read_strictly),
         cmocka_unit_test(query_compatible_faults_say_the_query_code),
         cmocka_unit_test(a_fault_carries_its_members),
+        cmocka_unit_test(unavailable_is_said_in_the_models_words),
         cmocka_unit_test(denials_fit_the_protocol),
         cmocka_unit_test(compressed_bodies_are_bounded),
     };
