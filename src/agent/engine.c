@@ -270,6 +270,8 @@ static bool may_pull(struct engine *e, const struct container *c)
         e->image_waits = true;
         return false;
     }
+    if (c->def->repository_credentials)
+        return c->task->prepared == PART_DONE; /* the password has come */
     return !registry_token_awaited(e, c->def->image);
 }
 

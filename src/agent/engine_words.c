@@ -12,6 +12,7 @@
 #include "str.h"
 #include "task_file.h"
 #include "task_report.h"
+#include "task_secrets.h"
 #include "upkeep.h"
 
 struct task *engine_find(struct engine *e, const char *id)
@@ -334,8 +335,8 @@ static void resume(struct engine *e, struct task *t)
     for (size_t i = 0; i < t->container_count; i++)
         t->containers[i].settle =
             task_step_holds(t->step) && t->containers[i].step != CSTEP_STOPPED;
-    if (t->step == STEP_STARTING)
-        t->prepared = PART_TODO;
+    if (t->step == STEP_STARTING || (t->step == STEP_RUNNING && task_secrets_needed(t)))
+        t->prepared = PART_TODO; /* secrets are in memory only */
     else if (t->step == STEP_RUNNING)
         t->prepared = PART_DONE;
 }

@@ -266,6 +266,7 @@ static int build_config(struct arena *a, struct host *h, const struct create_req
                             .cgroup_version = h->cgroups.version,
                             .init_path = h->config->init_path,
                             .space_dir = space.data,
+                            .env = {.files = &c->file_env, .secrets = &c->secret_env},
                             .metadata_base = q->metadata_base,
                             .endpoint_id = c->endpoint_id};
     struct container_spec spec;

@@ -8,6 +8,7 @@
 #include "metadata.h"
 #include "registry_token.h"
 #include "str.h"
+#include "task_secrets.h"
 
 #define KILL_DEADLINE_MS 10000
 
@@ -26,6 +27,7 @@ struct job {
 
     /* inputs and outputs, as the kind needs */
     char *password;
+    const char *user; /* with it; NULL: "AWS" */
     struct image_result image;
     struct net_port *ports;
     struct net_attachment net;
@@ -113,12 +115,28 @@ static void prepare_work(struct job *j)
     j->r = work_task(j->engine->host, j->task, &j->err);
 }
 
+static void prepared(struct task *t, int r, enum reason_step step,
+                     const struct error *err)
+{
+    t->prepared = PART_DONE;
+    for (size_t i = 0; i < t->container_count && r < 0; i++)
+        if (t->containers[i].step == CSTEP_NONE)
+            engine_container_failed(&t->containers[i], step, err);
+}
+
+static void secrets_done(struct task *t, int r, const struct error *err)
+{
+    prepared(t, r, REASON_RESOURCE, err);
+    engine_advance(t->engine, t);
+}
+
 static void prepare_done(struct job *j)
 {
     struct task *t = j->task;
-    t->prepared = PART_DONE;
-    for (size_t i = 0; i < t->container_count && j->r < 0; i++)
-        engine_container_failed(&t->containers[i], REASON_CREATE, &j->err);
+    if (j->r >= 0 && task_secrets_needed(t))
+        task_secrets_fetch(t, secrets_done);
+    else
+        prepared(t, j->r, REASON_CREATE, &j->err);
 }
 
 void job_prepare(struct task *t)
@@ -131,7 +149,8 @@ void job_prepare(struct task *t)
 
 static void image_work(struct job *j)
 {
-    struct registry_auth auth = {.username = "AWS", .password = j->password};
+    struct registry_auth auth = {.username = j->user ? j->user : "AWS",
+                                 .password = j->password};
     j->r = work_image(j->engine->host, j->container, j->password ? &auth : NULL,
                       &j->image, &j->step, &j->err);
 }
@@ -168,7 +187,10 @@ void job_image(struct container *c)
 {
     struct task *t = c->task;
     struct job *j = job_new("image", t, c, image_work, image_done);
-    const char *password = registry_token_for(t->engine, c->def->image);
+    const char *password = c->registry_password
+                               ? c->registry_password
+                               : registry_token_for(t->engine, c->def->image);
+    j->user = c->registry_user;
     j->password = password ? xstrdup(password) : NULL;
     c->image_part = PART_BUSY;
     t->engine->image_jobs++;

@@ -14,6 +14,7 @@ static const struct {
     {REASON_CREATE, E_OK, "CannotCreateContainerError"},
     {REASON_START, E_OK, "CannotStartContainerError"},
     {REASON_STOP, E_OK, "CannotStopContainerError"},
+    {REASON_RESOURCE, E_OK, "ResourceInitializationError"},
     {REASON_CONFIG, E_OK, "HostConfigError"},
 };
 

@@ -17,15 +17,18 @@ enum reason_step {
     REASON_CREATE, /* checks and files, before the OCI runtime is asked */
     REASON_START,  /* the OCI runtime's create and start: Docker does both at start */
     REASON_STOP,
-    REASON_CONFIG, /* something asked for that this agent does not do */
+    REASON_RESOURCE, /* what has to be there before anything is made: secrets, files */
+    REASON_CONFIG,   /* something asked for that this agent does not do */
 };
 
-#define REASON_OOM       "OutOfMemoryError: Container killed due to memory usage"
-#define REASON_VANISHED  "ContainerVanishedError: The container is gone from this host"
+#define REASON_OOM      "OutOfMemoryError: Container killed due to memory usage"
+#define REASON_VANISHED "ContainerVanishedError: The container is gone from this host"
 #define REASON_ABANDONED                                                                 \
-    "ContainerRuntimeError: The container's supervisor ended, so the container was killed"
+    "ContainerRuntimeError: The container's supervisor ended, so the container was "     \
+    "killed"
 #define REASON_BEFORE_PULL                                                               \
-    "TaskStoppedBeforePullBeginError: Task stopped before image pull could begin for task"
+    "TaskStoppedBeforePullBeginError: Task stopped before image pull could begin for "   \
+    "task"
 #define REASON_ESSENTIAL "Essential container in task exited"
 
 /* Appends the reason for a failed step. */

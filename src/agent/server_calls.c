@@ -6,6 +6,7 @@
  * new one. What is asked of the server can be repeated. */
 #include "server_calls.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -432,6 +433,21 @@ void server_call(struct server_calls *s, const char *service, const char *target
     x->ctx = ctx;
     x->idle_ms = CALL_TIMEOUT_MS;
     write_request(s, x, "POST", NULL, service, target, body, len);
+    enqueue(s, x);
+}
+
+void server_get(struct server_calls *s, const char *service, const char *path,
+                server_done *done, void *ctx)
+{
+    struct exchange *x = xcalloc(1, sizeof(*x));
+    list_init(&x->link);
+    x->url = s->url;
+    x->done = done;
+    x->ctx = ctx;
+    x->idle_ms = CALL_TIMEOUT_MS;
+    /* one that does not fit is cut, and then there is no such object */
+    snprintf(x->url.path, sizeof(x->url.path), "%s", path);
+    write_request(s, x, "GET", NULL, service, NULL, NULL, 0);
     enqueue(s, x);
 }
 

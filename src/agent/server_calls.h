@@ -20,7 +20,8 @@
 #define CALLS_PARALLEL  8
 #define CALL_TIMEOUT_MS 30000
 #define ANSWER_MAX      (8u << 20)
-#define STREAM_LINE_MAX (64u << 20) /* the desired state of a whole instance is one line */
+#define STREAM_LINE_MAX                                                                  \
+    (64u << 20) /* the desired state of a whole instance is one line */
 
 struct server_calls;
 
@@ -47,6 +48,9 @@ typedef void server_done(void *ctx, const struct server_answer *answer);
 /* `target` is X-Amz-Target's value. The body is copied. */
 void server_call(struct server_calls *s, const char *service, const char *target,
                  const char *body, size_t len, server_done *done, void *ctx);
+/* GET of a path ("/bucket/key", encoded), signed for `service`. */
+void server_get(struct server_calls *s, const char *service, const char *path,
+                server_done *done, void *ctx);
 /* Will the same call never succeed? (400 with a client's error, but no throttling and
  * nothing about credentials.) */
 bool server_answer_is_final(const struct server_answer *answer);

@@ -21,6 +21,7 @@
 #include "list.h"
 #include "net.h"
 #include "runtime.h"
+#include "secret_ref.h"
 #include "task_order.h"
 #include "task_spec.h"
 #include "task_steps.h"
@@ -64,8 +65,12 @@ struct container {
     struct net_port *ports;
     size_t port_count;
     bool ports_known;                                     /* host ports are filled in */
-    const char *endpoint_id; /* a secret: see metadata.h */
+    const char *endpoint_id;                              /* a secret: see metadata.h */
     int64_t created_at_ms, started_at_ms, finished_at_ms; /* 0: not yet */
+
+    /* from stores (task_secrets.h), in memory only */
+    struct env_list file_env, secret_env, log_secrets;
+    const char *registry_user, *registry_password; /* NULL: no repositoryCredentials */
 
     /* under way */
     enum part image_part, net_part;
@@ -114,7 +119,7 @@ struct task {
     int64_t clean_after_ns;
     bool dropped;
     bool has_room;
-    int64_t metadata_due_ns; /* the rate of its questions */
+    int64_t metadata_due_ns;    /* the rate of its questions */
     struct http_cancel *cancel; /* of its pulls */
     /* reporting */
     bool unsent, sending;

@@ -17,14 +17,8 @@ static bool is_true(struct opt_bool b)
 
 static const char *bad_feature(const struct ecs_container_definition *c)
 {
-    if (c->secrets.n)
-        return "secrets";
     if (c->start_timeout.set)
         return "startTimeout";
-    if (c->environment_files.n)
-        return "environmentFiles";
-    if (c->repository_credentials)
-        return "repositoryCredentials";
     if (c->health_check)
         return "healthCheck";
     if (c->firelens_configuration)
@@ -65,8 +59,6 @@ static const char *bad_security(const struct ecs_container_definition *c)
 
 static const char *bad_override(const struct ecs_container_override *o)
 {
-    if (o && o->environment_files.n)
-        return "overrides.environmentFiles";
     if (o && o->resource_requirements.n)
         return "overrides.resourceRequirements";
     return NULL;

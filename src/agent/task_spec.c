@@ -122,14 +122,35 @@ static bool list_has(const struct ecs_key_value_pair_list *l, const char *name)
     return false;
 }
 
+static size_t pairs_of(const struct env_list *l)
+{
+    return l ? l->n : 0;
+}
+
+static void env_put_pairs(struct env *e, const struct env_list *l)
+{
+    for (size_t i = 0; i < pairs_of(l); i++)
+        env_put(e, l->v[i].name, l->v[i].value);
+}
+
+static bool pairs_have(const struct env_list *l, const char *name)
+{
+    for (size_t i = 0; i < pairs_of(l); i++)
+        if (streq(l->v[i].name, name))
+            return true;
+    return false;
+}
+
 static void env_inject(struct env *e, const struct gantry_host_task *task,
-                       const struct ecs_container_definition *def)
+                       const struct ecs_container_definition *def,
+                       const struct env_list *files)
 {
     bool fargate = streq(task->launch_type, "FARGATE");
     env_put(e, "AWS_EXECUTION_ENV", fargate ? "AWS_ECS_FARGATE" : "AWS_ECS_EC2");
     bool set = env_has(e, "AWS_REGION") || env_has(e, "AWS_DEFAULT_REGION") ||
                list_has(&def->environment, "AWS_REGION") ||
-               list_has(&def->environment, "AWS_DEFAULT_REGION");
+               list_has(&def->environment, "AWS_DEFAULT_REGION") ||
+               pairs_have(files, "AWS_REGION") || pairs_have(files, "AWS_DEFAULT_REGION");
     if (set || !task->region)
         return;
     env_put(e, "AWS_REGION", task->region);
@@ -150,21 +171,28 @@ static void env_endpoint(struct env *e, const char *base, const char *id)
 const char *const *task_spec_env(struct arena *a, const struct gantry_host_task *task,
                                  const struct ecs_container_definition *def,
                                  const struct image_config *image,
-                                 const char *metadata_base, const char *endpoint_id)
+                                 const char *metadata_base, const char *endpoint_id,
+                                 const struct env_extra *extra)
 {
+    static const struct env_extra nothing;
+    const struct env_extra *x = extra ? extra : &nothing;
     const struct ecs_container_override *over =
         container_override_find(task->overrides, def->name);
-    size_t most =
-        count_of(image->env) + def->environment.n + (over ? over->environment.n : 0) + 8;
+    size_t most = count_of(image->env) + def->environment.n +
+                  (over ? over->environment.n : 0) + pairs_of(x->injected) +
+                  pairs_of(x->files) + pairs_of(x->secrets) + 8;
     struct env e = {.a = a, .v = arena_new_array(a, const char *, most + 1)};
     for (size_t i = 0; image->env && image->env[i]; i++)
         env_put_entry(&e, image->env[i]);
-    env_inject(&e, task, def);
+    env_inject(&e, task, def, x->files);
     if (metadata_base)
         env_endpoint(&e, metadata_base, endpoint_id);
+    env_put_pairs(&e, x->injected);
+    env_put_pairs(&e, x->files);
     env_put_list(&e, &def->environment);
     if (over)
         env_put_list(&e, &over->environment);
+    env_put_pairs(&e, x->secrets);
     return e.v;
 }
 
@@ -471,8 +499,8 @@ static void put_process(struct arena *a, const struct spec_source *s,
                         struct container_spec *ret)
 {
     const struct ecs_container_definition *def = s->def;
-    ret->env = task_spec_env(a, s->task, def, s->image, s->metadata_base,
-                             s->endpoint_id);
+    ret->env = task_spec_env(a, s->task, def, s->image, s->metadata_base, s->endpoint_id,
+                             &s->env);
     ret->cwd = str_empty(def->working_directory) ? s->image->working_dir
                                                  : def->working_directory;
     ret->user = str_empty(def->user) ? s->image->user : def->user;

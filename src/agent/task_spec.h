@@ -4,7 +4,8 @@
  *   command      entryPoint of the definition, else of the image; an entryPoint given by
  *                the definition also discards the image's Cmd. command of the override,
  *                else of the definition, else the image's Cmd.
- *   environment  image < injected by ECS < definition < override, merged name by name;
+ *   environment  image < injected by ECS < environment files < definition < override <
+ *                secrets, merged name by name;
  *                AWS_REGION and AWS_DEFAULT_REGION are injected only when none of them is
  *                set by image or definition. The URIs of metadata.h are injected when the
  *                agent listens.
@@ -23,11 +24,17 @@
 #include "gantry_api.h"
 #include "image_manifest.h"
 #include "oci_spec.h"
+#include "secret_ref.h"
 
 /* The first thing about a task that this agent can't do: E_UNSUPPORTED names it. *ret_index
  * is the container concerned, or SIZE_MAX for the task. Whatever passes here is done. */
 int task_check_supported(const struct gantry_host_task *task, size_t *ret_index,
                          struct error *err);
+
+/* Variables from elsewhere; each may be NULL. */
+struct env_extra {
+    const struct env_list *injected, *files, *secrets;
+};
 
 struct spec_source {
     const struct gantry_host_task *task;
@@ -43,6 +50,7 @@ struct spec_source {
     const char *init_path; /* where task_spec_wants_init() */
     const char
         *space_dir; /* namespaces that the task's containers share, see task_space.h */
+    struct env_extra env;
     const char *metadata_base; /* see metadata.h; NULL: the agent does not listen */
     const char *endpoint_id;
 };
@@ -71,7 +79,8 @@ int task_spec_args(struct arena *a, const struct ecs_container_definition *def,
 const char *const *task_spec_env(struct arena *a, const struct gantry_host_task *task,
                                  const struct ecs_container_definition *def,
                                  const struct image_config *image,
-                                 const char *metadata_base, const char *endpoint_id);
+                                 const char *metadata_base, const char *endpoint_id,
+                                 const struct env_extra *extra);
 /* NULL: the container has the host's name. */
 const char *task_spec_hostname(struct arena *a, const struct gantry_host_task *task,
                                const struct ecs_container_definition *def,

@@ -140,8 +140,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.stream(urllib.parse.parse_qs(path.query))
         elif path.path.startswith('/v2'):
             self.registry(path.path)
+        elif path.path in self.server.fake.objects:
+            assert '/s3/aws4_request' in self.headers['Authorization']
+            self.answer(200, self.server.fake.objects[path.path], 'binary/octet-stream')
         else:
-            self.answer(404, {})
+            self.answer(404, b'<Error><Code>NoSuchKey</Code><Message>The specified key does '
+                        b'not exist.</Message></Error>', 'application/xml')
 
     def stream(self, query):
         fake = self.server.fake
@@ -171,8 +175,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def registry(self, path):
         fake = self.server.fake
         fake.calls.append('GET ' + path)
-        wanted = 'Basic ' + base64.b64encode(f'AWS:{PASSWORD}'.encode()).decode()
-        if self.headers.get('Authorization') != wanted:
+        wanted = ['Basic ' + base64.b64encode(x.encode()).decode() for x in fake.logins]
+        if self.headers.get('Authorization') not in wanted:
             self.answer(401, {}, WWW_Authenticate='Basic realm="fake"')
             return
         parts = path.strip('/').split('/')
@@ -207,6 +211,9 @@ class FakeEcs:
         self.calls, self.reports, self.registrations = [], [], []
         self.images, self.tasks, self.streams = {}, {}, []
         self.refuse_streams = False
+        self.secrets, self.parameters, self.objects = {}, {}, {}
+        self.fail_secrets = 0
+        self.logins = [f'AWS:{PASSWORD}']
         self.fail_submits = 0
         self.fail_tokens = 0
         self.registry_broken = False
@@ -270,6 +277,23 @@ class FakeEcs:
                                  'protectionEnabled': body['protectionEnabled'],
                                  'expirationDate': time.time() + 60 * minutes}
         return self.on_GetTaskProtection(body)
+
+    def on_GetSecretValue(self, body):
+        if self.fail_secrets:
+            self.fail_secrets -= 1
+            return 500, {'__type': 'InternalServiceError', 'message': 'try again'}
+        key = (body['SecretId'], body.get('VersionStage'), body.get('VersionId'))
+        value = self.secrets.get(key if any(key[1:]) else key[0])
+        if value is None:
+            return 400, {'__type': 'ResourceNotFoundException',
+                         'message': "Secrets Manager can't find the specified secret."}
+        return 200, {'ARN': body['SecretId'], 'SecretString': value}
+
+    def on_GetParameters(self, body):
+        assert body['WithDecryption'] is True
+        good = [n for n in body['Names'] if n in self.parameters]
+        return 200, {'Parameters': [{'Name': n, 'Value': self.parameters[n]} for n in good],
+                     'InvalidParameters': [n for n in body['Names'] if n not in good]}
 
     def on_SubmitTaskStateChange(self, body):
         with self.news:

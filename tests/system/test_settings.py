@@ -371,3 +371,88 @@ def test_ipc_modes(place):
     said = place.run(sh('cat /proc/sys/kernel/msgmax', systemControls=[
         {'namespace': 'kernel.msgmax', 'value': '12345'}]))
     assert said['main'] == ['12345']
+
+
+# ---- secrets ----
+
+ASM = 'arn:aws:secretsmanager:us-east-1:000000000000:secret:db-AbCdEf'
+BEFORE = 'ResourceInitializationError: '
+UNABLE = BEFORE + ('unable to pull secrets or registry auth: execution resource retrieval '
+                   'failed: ')
+
+
+def test_secrets_and_environment_files(place):
+    server = place.server
+    server.secrets[ASM] = json.dumps({'user': 'root', 'port': 5432})
+    server.secrets[ASM, 'AWSPREVIOUS', None] = json.dumps({'user': 'old'})
+    server.secrets[ASM, None, 'v1'] = 'first version'
+    server.parameters.update({'plain': 'p', '/path/x': 'deep'})
+    server.objects['/bucket/dir/a%20b.env'] = (
+        b'# a comment\nONE=file\nTWO="quoted"\r\nEMPTY=\n=nothing\nno line\nTHREE=a=b\n')
+    server.objects['/bucket/2.env'] = b'ONE=second\nFOUR=4\nAWS_REGION=elsewhere\n'
+    server.fail_secrets = 1
+    calls = len(server.calls)
+    secret = [{'name': n, 'valueFrom': v} for n, v in [
+        ('WHOLE', ASM), ('KEY', ASM + ':user::'), ('PORT', ASM + ':port::'),
+        ('OLD', ASM + ':user:AWSPREVIOUS:'), ('BY_ID', ASM + ':::v1'), ('PLAIN', 'plain'),
+        ('DEEP', 'arn:aws:ssm:us-east-1:000000000000:parameter/path/x')]]
+    files = [{'type': 's3', 'value': f'arn:aws:s3:::bucket/{k}'} for k in ('dir/a b.env',
+                                                                          '2.env')]
+    said = place.run(
+        sh('env', secrets=secret, environmentFiles=files,
+           environment=[{'name': 'TWO', 'value': 'definition'}]),
+        sh('env', name='other', secrets=secret[:1]), executionRoleArn='arn:aws:iam::1:role/x')
+    env = dict(line.split('=', 1) for line in said['main'])
+    assert json.loads(env['WHOLE'])['port'] == 5432
+    assert [env[k] for k in ('KEY', 'PORT', 'OLD', 'BY_ID', 'PLAIN', 'DEEP')] == [
+        'root', '5432', 'old', 'first version', 'p', 'deep']
+    assert [env.get(k) for k in ('ONE', 'TWO', 'THREE', 'FOUR', 'EMPTY')] == [
+        'file', 'definition', 'a=b', '4', None]
+    assert env['AWS_REGION'] == 'elsewhere' and 'AWS_DEFAULT_REGION' not in env
+    assert 'WHOLE' in dict(line.split('=', 1) for line in said['other'])
+    # one call a secret and version (one of them repeated), however often it is named
+    assert server.calls[calls:].count('GetSecretValue') == 4
+    held = subprocess.run(['grep', '-rl', 'first version', str(place.agent.data / 'tasks')],
+                          capture_output=True, text=True, check=False).stdout
+    assert all(path.endswith('.log') for path in held.split()), held
+
+
+@pytest.mark.parametrize('settings, reason', [
+    ({'secrets': [{'name': 'A', 'valueFrom': ASM + 'none'}]},
+     UNABLE + 'unable to retrieve secret from asm: service call has been retried 0 time(s): '
+     f'failed to fetch secret {ASM}none from secrets manager: ResourceNotFoundException: '
+     "Secrets Manager can't find the specified secret."),
+    ({'secrets': [{'name': 'A', 'valueFrom': ASM + ':nokey::'}]},
+     UNABLE + 'retrieved secret from Secrets Manager did not contain json key nokey'),
+    ({'secrets': [{'name': 'A', 'valueFrom': 'nothing'}]},
+     UNABLE + 'invalid ssm parameters: nothing'),
+    ({'secrets': [{'name': 'A', 'valueFrom': ASM + ':x'}]},
+     UNABLE + 'unexpected ARN format with parameters when trying to retrieve ASM secret: '
+     f'{ASM}:x'),
+    ({'environmentFiles': [{'type': 's3', 'value': 'arn:aws:s3:::bucket/none.env'}]},
+     BEFORE + 'failed to download env files: arn:aws:s3:::bucket/none.env: NoSuchKey: The '
+     'specified key does not exist.'),
+])
+def test_secrets_that_do_not_come(place, settings, reason):
+    place.server.secrets[ASM] = '{}'
+    task = place.start(sh('true', **settings), sh('true', name='b'))
+    report = place.server.wait_status(task, 'STOPPED')
+    assert report['reason'] == reason
+    assert all('exitCode' not in c for c in report['containers'])
+
+
+def test_password_of_a_registry(place):
+    login = ASM + 'login'
+    place.server.logins.append('someone:secret')
+    place.server.secrets[login] = '{"username": "someone", "password": "secret"}'
+    place.server.images['private'] = busybox(Env=['PATH=/bin', 'X=private'])
+    image = {'image': 'localhost:4566/private:latest'}
+    try:
+        assert place.run(sh('echo $X', repositoryCredentials={
+            'credentialsParameter': login}, **image))['main'] == ['private']
+        place.server.secrets[login] = '{"username": "someone"}'
+        assert place.refused(sh('true', repositoryCredentials={
+            'credentialsParameter': login})).startswith(
+            UNABLE + 'the secret of repositoryCredentials must be JSON')
+    finally:
+        place.server.logins.pop()

@@ -91,9 +91,8 @@ static const char *env_of(struct arena *a, const char **image_env, const char *d
                              ",\"overrides\":{\"containerOverrides\":[{\"name\":\"x\","
                              "\"environment\":[%s]}]}",
                              over));
-    return joined(
-        a, task_spec_env(a, t, &t->task_definition->container_definitions.v[0], &image, NULL,
-                         NULL));
+    return joined(a, task_spec_env(a, t, &t->task_definition->container_definitions.v[0],
+                                   &image, NULL, NULL, NULL));
 }
 
 static void environment_precedence(void **state)
@@ -235,9 +234,6 @@ static void what_is_refused(void **state)
     } rows[] = {
         {"", "", NULL},
         {",\"healthCheck\":{\"command\":[\"CMD\",\"x\"]}", "", "healthCheck"},
-        {",\"secrets\":[{\"name\":\"a\",\"valueFrom\":\"b\"}]", "", "secrets"},
-        {",\"environmentFiles\":[{\"type\":\"s3\",\"value\":\"x\"}]", "",
-         "environmentFiles"},
         {",\"restartPolicy\":{\"enabled\":true}", "", "restartPolicy"},
         {",\"restartPolicy\":{\"enabled\":false}", "", NULL},
         {",\"logConfiguration\":{\"logDriver\":\"awslogs\"}", "", "log driver 'awslogs'"},
