@@ -157,6 +157,16 @@ static void task_forgotten(void *ctx, struct core *core, const char *instance_ar
         send_message(core, conn, MESSAGE_LINE, &m);
 }
 
+static void images(void *ctx, struct core *core, const char *instance_arn,
+                   const struct gantry_host_image_list *images)
+{
+    struct connection *conn = find(ctx, instance_arn);
+    struct gantry_host_message m = {.kind = GANTRY_HOST_MESSAGE_KIND_IMAGES,
+                                    .images = *images};
+    if (conn)
+        send_message(core, conn, MESSAGE_LINE, &m);
+}
+
 static void instance_gone(void *ctx, struct core *core, const char *instance_arn)
 {
     struct connection *conn = find(ctx, instance_arn);
@@ -167,6 +177,7 @@ static void instance_gone(void *ctx, struct core *core, const char *instance_arn
 static const struct ecs_host_ops host_ops = {
     .task_changed = task_changed,
     .task_forgotten = task_forgotten,
+    .images = images,
     .instance_gone = instance_gone,
 };
 

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "cluster_images.h"
 #include "ecs_state.h"
 #include "page.h"
 
@@ -25,12 +26,14 @@ int cluster_loaded(struct core *core, struct object *o, struct error *err)
     list_init(&cl->tasks);
     list_init(&cl->waiting);
     cl->place = place_cluster_new();
+    cluster_images_init(cl);
     return 0;
 }
 
 void cluster_unlink(struct core *core, struct object *o)
 {
     struct cluster *cl = (struct cluster *)o;
+    wake_cancel(core, &cl->images);
     place_cluster_free(cl->place);
     arena_free(&cl->names);
 }

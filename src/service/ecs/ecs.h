@@ -31,6 +31,9 @@ struct ecs_host_ops {
     /* The task is over and recorded: the host may forget it. */
     void (*task_forgotten)(void *ctx, struct core *core, const char *instance_arn,
                            const char *task_arn);
+    /* The images that services of the cluster need, all of them. */
+    void (*images)(void *ctx, struct core *core, const char *instance_arn,
+                   const struct gantry_host_image_list *images);
     /* The instance was deregistered: its stream is to be closed. */
     void (*instance_gone)(void *ctx, struct core *core, const char *instance_arn);
 };

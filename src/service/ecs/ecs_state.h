@@ -46,6 +46,8 @@ struct cluster {
     int32_t instance_count; /* ACTIVE and DRAINING */
     int32_t running, pending, active_services, draining_services;
     struct place_cluster *place; /* instances as the scheduler sees them */
+    struct wake images;          /* cluster_images.h */
+    uint64_t images_number, images_hash;
 };
 
 struct family {
@@ -67,6 +69,7 @@ struct instance {
     struct list tasks; /* task.instance_link */
     int32_t running, pending;
     bool connected;   /* a stream is open now */
+    uint64_t images_told; /* cluster.images_number; 0: it knows no list */
     struct wake wake; /* disconnect grace */
     struct place_instance *place;
 };

@@ -1,6 +1,7 @@
 /* Container instances: registered by their agents, indexed for the scheduler. */
 #include <string.h>
 
+#include "cluster_images.h"
 #include "ecs_state.h"
 #include "page.h"
 
@@ -65,6 +66,7 @@ void instance_reindex(struct core *core, struct instance *i)
     resource_ports(&ci->registered_resources, "PORTS", &info.total.tcp);
     resource_ports(&ci->registered_resources, "PORTS_UDP", &info.total.udp);
     i->place = place_instance_put(i->cluster->place, &info);
+    cluster_images_tell(core, i);
     place_resources_free(&info.total);
 }
 
@@ -152,6 +154,7 @@ int ecs_host_connected(struct core *core, const char *instance_arn, bool connect
             instance_changed(core, i);
         }
         services_place_again(core, i->cluster);
+        cluster_images_tell(core, i);
     } else {
         wake_at(core, &i->wake,
                 core_now_ms(core) + ecs_of(core)->settings.disconnect_grace_ms);

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "cluster_images.h"
 #include "deployment.h"
 #include "ecs_state.h"
 #include "launch.h"
@@ -518,6 +519,7 @@ static bool finish_draining(struct core *core, struct service *s)
 void service_controller(struct core *core, struct wake *w)
 {
     struct service *s = list_entry(w, struct service, wake);
+    cluster_images_look(core, s->cluster);
     if (streq(s->rec->service->status, "INACTIVE") || finish_draining(core, s))
         return;
     if (service_external(s)) {
