@@ -22,6 +22,7 @@
 #include "host_work.h"
 #include "list.h"
 #include "task.h"
+#include "wanted_images.h"
 
 struct metadata;
 struct server_calls;
@@ -49,6 +50,7 @@ struct engine {
     unsigned image_jobs; /* of these, pulls */
     bool image_waits;    /* a container waits until one of them ends */
     bool stopping;  /* nothing new is begun */
+    struct wanted_images wanted;
     struct registry_token token;
 
     /* reporting, see task_report.h */

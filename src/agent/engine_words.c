@@ -281,6 +281,7 @@ void engine_init(struct engine *e, uv_loop_t *loop, struct host *host,
     e->report_timer.data = e;
     registry_token_init(e);
     upkeep_init(e);
+    wanted_images_init(e);
 }
 
 static int load_one(void *ctx, const char *id, struct error *err)
@@ -366,6 +367,7 @@ int engine_load(struct engine *e, struct error *err)
 bool engine_stop(struct engine *e)
 {
     e->stopping = true;
+    wanted_images_stop(e);
     list_for_each (it, &e->tasks) {
         http_cancel_now(list_entry(it, struct task, link)->cancel);
     }
@@ -382,6 +384,7 @@ void engine_fini(struct engine *e)
             fd_close(&t->containers[i].supervisor_fd);
         task_free(t);
     }
+    wanted_images_fini(e);
     exit_watch_free(e->exits);
     e->exits = NULL;
     free(e->token.password);

@@ -128,6 +128,9 @@ static void on_message(struct session *s, const struct gantry_host_message *m)
         if (m->task_arn)
             engine_forget(e, m->task_arn);
         break;
+    case GANTRY_HOST_MESSAGE_KIND_IMAGES:
+        wanted_images_set(e, &m->images);
+        break;
     default: /* PING, and what a newer server may say */
         break;
     }

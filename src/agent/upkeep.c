@@ -169,6 +169,7 @@ static void on_clean_timer(uv_timer_t *t)
 /* ---- images ---- */
 
 struct candidates {
+    struct engine *e;
     struct arena arena;
     const char *digests[IMAGES_A_CYCLE];
     size_t n;
@@ -179,16 +180,17 @@ static int pick(void *ctx, const struct image_entry *entry, struct error *err)
 {
     struct candidates *c = ctx;
     if (entry->pins == 0 && entry->pulled_at_ms <= c->before_ms &&
-        entry->used_at_ms <= c->before_ms)
+        entry->used_at_ms <= c->before_ms && !wanted_images_have(c->e, entry))
         c->digests[c->n++] = arena_strdup(&c->arena, entry->manifest_digest);
     return c->n == IMAGES_A_CYCLE ? -E_LIMIT : 0;
 }
 
-static void remove_images(struct engine *e)
+static void remove_older(struct engine *e, int64_t age_ms)
 {
-    struct candidates c = {
-        .before_ms = clock_wall_ms() - setting(e->config->image_minimum_age_ms, HOUR_MS)};
+    struct candidates c = {.e = e, .before_ms = clock_wall_ms() - age_ms};
     struct error err = ERROR_INIT;
+    if (e->config->keep_images || !wanted_images_known(e))
+        return; /* what services need can't be told from what is old */
     int r = image_list(e->host->images, pick, &c, &err);
     for (size_t i = 0; i < c.n; i++) {
         r = image_remove(e->host->images, c.digests[i], &err);
@@ -201,7 +203,12 @@ static void remove_images(struct engine *e)
     arena_free(&c.arena);
 }
 
-static bool disk_is_full(const char *path)
+static void remove_images(struct engine *e)
+{
+    remove_older(e, setting(e->config->image_minimum_age_ms, HOUR_MS));
+}
+
+bool disk_is_full(const char *path)
 {
     struct statvfs s;
     if (statvfs(path, &s) < 0 || s.f_blocks == 0)
@@ -215,7 +222,7 @@ static void mend(struct engine *e)
     if (e->host->net && net_mend(e->host->net, &err) < 0)
         log_line(LOG_WARN, "mending the network", "error", err.text, NULL);
     if (disk_is_full(e->config->data_dir))
-        remove_images(e);
+        remove_older(e, 0); /* what is not used now has to go, however young */
     image_store_settle(e->host->images, NULL);
     malloc_trim(0); /* what pulls and bursts of tasks left behind */
 }

@@ -222,6 +222,7 @@ class FakeEcs:
         self.tag_gate = threading.Event()  # tags are told while it is set
         self.tag_gate.set()
         self.protection = {}
+        self.wanted = []  # HostImages: what services need
         self.lock = threading.RLock()
         self.news = threading.Condition(self.lock)
         self.http = in_netns(netns, lambda: Server(('127.0.0.1', port), Handler))
@@ -320,6 +321,7 @@ class FakeEcs:
                 return None
             q = queue.Queue()
             q.put(self.desired())
+            q.put({'kind': 'IMAGES', 'images': self.wanted})
             self.streams.append(q)
             self.news.notify_all()
             return q
@@ -357,6 +359,11 @@ class FakeEcs:
             if send:
                 self.send({'kind': 'TASK', 'task': host})
         return task_id
+
+    def want(self, *images, prefetch=True):
+        with self.lock:
+            self.wanted = [{'image': i, 'prefetch': prefetch} for i in images]
+            self.send({'kind': 'IMAGES', 'images': self.wanted})
 
     def stop(self, task_id, send=True):
         with self.lock:
