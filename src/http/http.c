@@ -519,6 +519,7 @@ int http_server_start(const struct http_config *config, struct http_server **ret
         server_unref(s);
         return r;
     }
+    s->listen_fd = fd; /* MHD's now */
     *ret = s;
     return 0;
 }
@@ -584,10 +585,9 @@ void http_server_stop(struct http_server *s, unsigned drain_ms)
 {
     if (!s)
         return;
-    /* MHD's threads still take it out of their epoll sets, and end the process when it is
-     * closed by then; so it only refuses for now. */
-    int fd = mhd.MHD_quiesce_daemon(s->daemon);
-    shutdown(fd, SHUT_RDWR);
+    /* Nobody is let in any more. Not by MHD_quiesce_daemon(): it and MHD's threads both
+     * take the socket out of an epoll set, and the second of them ends the process. */
+    shutdown(s->listen_fd, SHUT_RDWR);
     atomic_store(&s->stopping, true);
     for_each_request(s, end_stream);
     wait_until_empty(s, drain_ms);
@@ -598,8 +598,6 @@ void http_server_stop(struct http_server *s, unsigned drain_ms)
     for_each_request(s, end_stream);
     wait_until_empty(s, STOP_FLUSH_MS);
     mhd.MHD_stop_daemon(s->daemon);
-    if (fd >= 0)
-        close(fd);
     watch_stop(s);
     if (s->unix_path[0])
         unlink(s->unix_path);

@@ -10,7 +10,6 @@
 
 #define MHD_CALLS(X)                                                                     \
     X(MHD_start_daemon)                                                                  \
-    X(MHD_quiesce_daemon)                                                                \
     X(MHD_stop_daemon)                                                                   \
     X(MHD_suspend_connection)                                                            \
     X(MHD_resume_connection)                                                             \

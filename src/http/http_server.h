@@ -101,6 +101,7 @@ struct http_server {
     char address[128];
     char unix_path[108]; /* "" unless we listen there */
     unsigned port;
+    int listen_fd;
     _Atomic uint64_t buffered;
     atomic_uint file_buffers; /* answers that have one */
     atomic_bool stopping;     /* draining: keep-alive ends */
