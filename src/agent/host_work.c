@@ -252,7 +252,7 @@ static int build_config(struct arena *a, struct host *h, const struct create_req
                         struct str *ret, enum reason_step *ret_step, struct error *err)
 {
     const struct container *c = q->c;
-    AUTO_STR group = STR_INIT, space = STR_INIT, init = STR_INIT;
+    AUTO_STR group = STR_INIT, space = STR_INIT, init = STR_INIT, pids = STR_INIT;
     struct str keep[3] = {STR_INIT, STR_INIT, STR_INIT};
     cgroup_path(&h->cgroups, c->task->id, c->name, &group);
     task_space_dir(h, c->task->id, &space);
@@ -274,6 +274,10 @@ static int build_config(struct arena *a, struct host *h, const struct create_req
     if (r >= 0) {
         *ret_step = REASON_CREATE;
         r = find_init(h, q, &init, &s, err);
+    }
+    if (r >= 0 && s.task->task_definition->pid_mode == ECS_PID_MODE_TASK) {
+        r = task_space_pid_path(h, c->task->id, &pids, err);
+        s.pid_path = pids.data;
     }
     if (r >= 0)
         r = task_spec_build(a, &s, &spec, err);

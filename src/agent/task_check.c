@@ -77,8 +77,6 @@ static const char *bad_volume(const struct ecs_volume *v)
 
 static const char *bad_task(const struct ecs_task_definition *def)
 {
-    if (def->pid_mode == ECS_PID_MODE_TASK)
-        return "pidMode task";
     if (def->proxy_configuration)
         return "proxyConfiguration";
     if (def->inference_accelerators.n)

@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "init_program.h"
 #include "ipc_space.h"
+#include "oci_spec.h"
+#include "runtime.h"
 #include "str.h"
 
 static pthread_mutex_t network_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -34,13 +37,87 @@ static int64_t shm_bytes(const struct ecs_task_definition *def)
     return most * 1024 * 1024;
 }
 
+/* ---- pid ---- */
+
+#define HOLDER ".pids" /* its group; no container's name has a dot */
+
+static int holder_config(struct host *h, const char *task_id, const char *root,
+                         struct str *ret, struct error *err)
+{
+    static const char *const args[] = {"/dev/init", "--", NULL};
+    static const char *const all[] = {"ALL", NULL};
+    AUTO_STR init = STR_INIT, group = STR_INIT;
+    int r = 0;
+    if (h->config->init_path)
+        str_add(&init, h->config->init_path);
+    else
+        r = init_program_install(h->config->data_dir, &init, err);
+    if (r < 0)
+        return r;
+    cgroup_path(&h->cgroups, task_id, HOLDER, &group);
+    struct spec_mount mount = {
+        .source = init.data, .destination = "/dev/init", .read_only = true};
+    struct container_spec spec = CONTAINER_SPEC_INIT;
+    spec.rootfs = root;
+    spec.rootfs_readonly = true;
+    spec.args = args;
+    spec.user = "65534:65534";
+    spec.hostname = "pid-space";
+    spec.no_new_privileges = true;
+    spec.no_shm = true;
+    spec.cap_drop = all;
+    spec.mounts = &mount;
+    spec.mount_count = 1;
+    spec.cgroups_path = group.data;
+    spec.cgroup_version = h->cgroups.version;
+    return oci_spec_write(&spec, ret, err);
+}
+
+static int hold_pids(struct host *h, const char *task_id, const char *dir,
+                     struct error *err)
+{
+    AUTO_STR root = STR_INIT, config = STR_INIT;
+    str_addf(&root, "%s/root", dir);
+    int r = dir_make_all(root.data, 0755, err);
+    if (r >= 0)
+        r = holder_config(h, task_id, root.data, &config, err);
+    if (r < 0)
+        return r;
+    struct container_create cc = {.id = task_id,
+                                  .task = task_id,
+                                  .container = HOLDER,
+                                  .config_json = config.data,
+                                  .config_len = config.len,
+                                  .log = LOG_NONE};
+    r = runtime_create(h->runtime, &cc, err);
+    return r < 0 && r != -E_EXISTS ? r : runtime_start(h->runtime, task_id, err);
+}
+
+int task_space_pid_path(struct host *h, const char *task_id, struct str *ret,
+                        struct error *err)
+{
+    struct container_state state;
+    int r = runtime_state(h->runtime, task_id, &state, err);
+    if (r < 0)
+        return r;
+    if (state.status != CONTAINER_RUNNING || state.pid <= 0)
+        return fail(err, E_NOTFOUND, "the task's pid namespace has ended");
+    str_addf(ret, "/proc/%d/ns/pid", (int)state.pid);
+    return 0;
+}
+
+/* ---- all ---- */
+
 int task_space_create(struct host *h, const struct gantry_host_task *t, struct error *err)
 {
     AUTO_STR dir = STR_INIT;
+    int r = 0;
     task_space_dir(h, t->task_id, &dir);
     if (t->task_definition->ipc_mode == ECS_IPC_MODE_TASK)
-        return ipc_space_create(dir.data, shm_bytes(t->task_definition), err);
-    return 0;
+        r = ipc_space_create(dir.data, shm_bytes(t->task_definition), err);
+    if (r >= 0 && t->task_definition->pid_mode == ECS_PID_MODE_TASK)
+        r = hold_pids(h, t->task_id, dir.data, err);
+    return r;
 }
 
 int task_space_network(struct host *h, const char *task_id, struct net_attachment *ret,
@@ -64,7 +141,9 @@ static int delete_dir(const char *run_dir, const char *task_id, struct error *er
 
 int task_space_delete(struct host *h, const char *task_id, struct error *err)
 {
-    int r = h->net ? net_detach(h->net, task_id, err) : 0;
+    int r = runtime_remove(h->runtime, task_id, err);
+    if (r >= 0 && h->net)
+        r = net_detach(h->net, task_id, err);
     return r < 0 ? r : delete_dir(h->config->run_dir, task_id, err);
 }
 

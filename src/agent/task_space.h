@@ -1,8 +1,11 @@
 /* task_space.h: what the containers of one task have in common besides their group: the
- * network (awsvpc), the IPC namespace (ipcMode task).
+ * network (awsvpc), the IPC namespace (ipcMode task), the pid namespace (pidMode task).
  *
  *   <run_dir>/spaces/<task id>/ipc, shm   ipc_space.h
- * The network is an attachment of net.h under the task's id.
+ *   <run_dir>/spaces/<task id>/root       the empty root of the pid namespace's first process
+ * The network is an attachment of net.h under the task's id. A pid namespace ends with its
+ * first process and can't be pinned, so that one is a container of its own, under the
+ * task's id too: src/init without a command, as nobody, with no right and nothing to see.
  *
  * Owns: these, until task_space_delete(). Threads: workers. Every call may be repeated.
  * Fails: as ipc_space.h and net.h. */
@@ -18,6 +21,9 @@ int task_space_create(struct host *h, const struct gantry_host_task *t,
 /* The task's own network, made when it is not there yet: containers ask at once. */
 int task_space_network(struct host *h, const char *task_id, struct net_attachment *ret,
                        struct error *err);
+/* Appends the path of the task's pid namespace. */
+int task_space_pid_path(struct host *h, const char *task_id, struct str *ret,
+                        struct error *err);
 /* The containers are gone. */
 int task_space_delete(struct host *h, const char *task_id, struct error *err);
 /* Those of tasks that are not known (all without `known`). run_dir is the agent's. */

@@ -515,6 +515,10 @@ static void put_namespaces(struct arena *a, const struct spec_source *s,
     ret->net = s->net_path ? SPEC_NS_PATH : SPEC_NS_HOST;
     ret->net_path = s->net_path;
     ret->pid = def->pid_mode == ECS_PID_MODE_HOST ? SPEC_NS_HOST : SPEC_NS_NEW;
+    if (def->pid_mode == ECS_PID_MODE_TASK) {
+        ret->pid = SPEC_NS_PATH;
+        ret->pid_path = s->pid_path;
+    }
     ret->ipc = def->ipc_mode == ECS_IPC_MODE_HOST ? SPEC_NS_HOST : SPEC_NS_NEW;
     ret->no_shm = def->ipc_mode == ECS_IPC_MODE_NONE;
     if (def->ipc_mode == ECS_IPC_MODE_TASK) {

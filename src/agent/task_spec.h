@@ -48,6 +48,7 @@ struct spec_source {
     const char *cgroups_path;
     enum cgroup_version cgroup_version;
     const char *init_path; /* where task_spec_wants_init() */
+    const char *pid_path;  /* the task's pid namespace, for pidMode task */
     const char
         *space_dir; /* namespaces that the task's containers share, see task_space.h */
     struct env_extra env;

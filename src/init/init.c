@@ -3,6 +3,8 @@
  * its code, or 128 + the signal. 126: the command can't be executed, 127: it is not there.
  *
  *     init [--] COMMAND [ARGUMENT ...]
+ *     init --                            no command: keeps a pid namespace for others,
+ *                                        reaping what they leave, until SIGTERM
  *
  * The image may hold nothing that it could lean on, and every container has one; so it is
  * static and uses system calls only: no C library, no memory but the stack. All signals
@@ -202,6 +204,17 @@ static void forget_children_ignored(void)
     call(__NR_rt_sigaction, SIGCHLD, at(action), 0, sizeof(mask), 0);
 }
 
+__attribute__((noreturn)) static void hold(const mask *all)
+{
+    for (;;) {
+        int signal = (int)call(__NR_rt_sigtimedwait, at(all), 0, 0, sizeof(mask), 0);
+        if (signal == SIGCHLD)
+            reap(-1);
+        else if (signal == SIGTERM)
+            leave(0);
+    }
+}
+
 __attribute__((noreturn, used)) void run(long *stack);
 void run(long *stack)
 {
@@ -209,14 +222,17 @@ void run(long *stack)
     char **env = argv + stack[0] + 1;
     const mask all = ~(mask)0;
     mask before = 0;
-    if (stack[0] > 1 && argv[1][0] == '-' && argv[1][1] == '-' && !argv[1][2])
+    int dashes = stack[0] > 1 && argv[1][0] == '-' && argv[1][1] == '-' && !argv[1][2];
+    if (dashes)
         argv++;
-    if (stack[0] < 1 || !argv[0] || !argv[1]) {
+    if (stack[0] < 1 || !argv[0] || (!argv[1] && !dashes)) {
         complain("usage", "init [--] COMMAND [ARGUMENT ...]");
         leave(NOT_FOUND);
     }
     change_mask(SIG_SETMASK, &all, &before);
     forget_children_ignored();
+    if (!argv[1])
+        hold(&all);
     call(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* where we are not the first */
     long command = call(__NR_clone, SIGCHLD, 0, 0, 0, 0);
     if (command == 0)

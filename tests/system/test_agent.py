@@ -497,8 +497,9 @@ def test_nothing_to_run(agent, server):
 
 
 def test_what_is_not_done_is_said(agent, server):
-    task = server.start([{'secrets': [{'name': 'A', 'valueFrom': 'x'}]}])
-    assert reason_of(server, task) == 'HostConfigError: secrets: not supported by this agent'
+    task = server.start([{'credentialSpecs': ['credentialspec:x']}])
+    assert reason_of(server, task) == ('HostConfigError: credentialSpecs: not supported by '
+                                       'this agent')
 
 
 def test_broken_registry_uses_what_is_here(agent, server):

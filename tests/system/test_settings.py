@@ -318,7 +318,7 @@ def test_port_range_and_udp(place):
     place.stop(task)
     # a long one: more than fits into one message to the kernel; all of them are free again
     for _ in range(2):
-        place.run(sh('true', portMappings=[{'containerPortRange': '10000-12999'}]),
+        place.run(sh('true', portMappings=[{'containerPortRange': '10000-11099'}]),
                   networkMode='bridge')
 
 
@@ -371,6 +371,76 @@ def test_ipc_modes(place):
     said = place.run(sh('cat /proc/sys/kernel/msgmax', systemControls=[
         {'namespace': 'kernel.msgmax', 'value': '12345'}]))
     assert said['main'] == ['12345']
+
+
+def test_pid_mode_task(place):
+    """Containers see and may signal each other; none of them is the first process, and one
+    that ends takes nobody with it."""
+    look = 'busybox readlink /proc/self/ns/pid; '
+    task = place.up(
+        sh(look + 'sleep 0.3; busybox ps; busybox killall sleep; exec sleep 100'),
+        sh(look + 'sleep 77; echo woken', name='b', essential=False),
+        sh(look, name='c', essential=False), pidMode='task')
+    seen = place.wait_said(task, 4)
+    assert seen[0] == place.wait_said(task, 1, 'c')[0] != os.readlink('/proc/self/ns/pid')
+    assert any('sleep 77' in line for line in seen)
+    assert any(line.split()[:2] == ['1', '65534'] and '/dev/init --' in line
+               for line in seen), seen
+    assert place.wait_said(task, 2, 'b')[-1] in ('woken', 'Terminated')
+    place.agent.restart()
+    place.server.wait(lambda: place.server.streams)
+    place.stop(task)
+    report = place.server.of(task)[-1]
+    assert report['containers'][0]['exitCode'] in (137, 143)
+    assert not list((place.agent.run_dir / 'spaces').iterdir())
+
+
+def test_rights_and_limits(place):
+    """What linuxParameters and the like come to, as the container sees it."""
+    said = place.run(
+        sh('busybox grep -E "NoNewPrivs|CapEff" /proc/self/status; '
+           'busybox df -k /dev/shm | busybox tail -1; busybox df -k /t | busybox tail -1; '
+           'ulimit -n; busybox touch /x 2>/dev/null || echo read-only; id -u',
+           user='app', readonlyRootFilesystem=True,
+           ulimits=[{'name': 'nofile', 'softLimit': 77, 'hardLimit': 88}],
+           dockerSecurityOptions=['no-new-privileges', 'apparmor:unconfined',
+                                  'label:disable'],
+           linuxParameters={
+               'capabilities': {'add': ['NET_ADMIN'], 'drop': ['ALL']},
+               'sharedMemorySize': 3,
+               'tmpfs': [{'containerPath': '/t', 'size': 2, 'mountOptions': ['noexec']}]}),
+    )['main']
+    status = dict(line.split(':\t') for line in said[:2])
+    assert status == {'CapEff': '0000000000000000', 'NoNewPrivs': '1'}
+    assert [line.split()[1] for line in said[2:4]] == ['3072', '2048']
+    assert said[4:] == ['77', 'read-only', '1000']
+
+
+def test_device(place):
+    device = os.stat('/dev/loop-control')
+    said = place.run(
+        sh('busybox stat -c %t,%T /dev/lc; (: <> /dev/lc) 2>/dev/null || echo denied; '
+           '(: < /dev/lc) && echo read', linuxParameters={'devices': [{
+               'hostPath': '/dev/loop-control', 'containerPath': '/dev/lc',
+               'permissions': ['read']}]}))['main']
+    number = f'{os.major(device.st_rdev):x},{os.minor(device.st_rdev):x}'
+    assert said == [number, 'denied', 'read']
+
+
+@pytest.mark.parametrize('settings, reason', [
+    ({'linuxParameters': {'devices': [{'hostPath': '/dev/nothing'}]}},
+     'CannotStartContainerError: error gathering device information while adding custom '
+     'device "/dev/nothing": no such file or directory'),
+    ({'user': 'stranger'}, 'CannotStartContainerError: '),
+    ({'dockerSecurityOptions': ['apparmor:special']}, 'HostConfigError: '),
+    ({'dockerSecurityOptions': ['label:type:special_t']}, 'HostConfigError: '),
+    ({'resourceRequirements': [{'type': 'InferenceAccelerator', 'value': 'x'}]},
+     'HostConfigError: '),
+    ({'systemControls': [{'namespace': 'kernel.hostname', 'value': 'x'}]},
+     "CannotStartContainerError: sysctl 'kernel.hostname' is not separately settable"),
+])
+def test_settings_that_cannot_be_met(place, settings, reason):
+    assert place.refused(sh('true', **settings)).startswith(reason)
 
 
 # ---- secrets ----

@@ -244,7 +244,6 @@ static void what_is_refused(void **state)
          "\"x\"}}",
          "", "invalid value for max-size"},
         {",\"dockerSecurityOptions\":[\"label:user:x\"]", "", "dockerSecurityOptions"},
-        {"", ",\"pidMode\":\"task\"", "pidMode task"},
         {"",
          ",\"volumes\":[{\"name\":\"v\",\"efsVolumeConfiguration\":{\"fileSystemId\":"
          "\"f\"}},{\"name\":\"w\",\"dockerVolumeConfiguration\":{\"driver\":"
