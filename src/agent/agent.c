@@ -13,6 +13,7 @@
 #include "engine.h"
 #include "fd.h"
 #include "host_work.h"
+#include "introspection.h"
 #include "log.h"
 #include "machine.h"
 #include "metadata.h"
@@ -31,6 +32,7 @@ struct agent {
     struct engine engine;
     struct session session;
     struct metadata metadata;
+    struct introspection introspection;
     struct server_calls *calls;
     int lock;
     bool has_stop, is_ending, closed;
@@ -127,6 +129,7 @@ static void close_all(struct agent *a)
         return;
     a->closed = true;
     metadata_close(&a->metadata);
+    introspection_close(&a->introspection);
     session_close(&a->session);
     server_calls_close(a->calls);
 }
@@ -178,6 +181,7 @@ static int begin(struct agent *a, struct error *err)
         return r;
     engine_init(&a->engine, &a->loop, &a->host, c);
     a->engine.calls = a->calls;
+    introspection_open(&a->introspection, &a->engine);
     a->engine.metadata = &a->metadata;
     metadata_open(&a->metadata, &a->engine); /* before anything is started */
     r = engine_load(&a->engine, err);
@@ -229,6 +233,7 @@ int agent_run(const struct agent_config *config, struct error *err)
     if (r >= 0)
         uv_run(&a->loop, UV_RUN_DEFAULT);
     metadata_close(&a->metadata);
+    introspection_close(&a->introspection);
     drain(a);
     engine_fini(&a->engine);
     session_fini(&a->session);

@@ -78,6 +78,7 @@ struct agent_config {
     int64_t image_gc_period_ms;        /* 0: 30 min */
     int64_t image_minimum_age_ms;      /* 0: 1 h */
     bool keep_images;                  /* none is removed but by purge */
+    int introspection_port;            /* 0: 51678 when it is free; < 0: none */
     unsigned workers;                  /* threads for blocking work; 0: 8 */
 
     int stop_fd; /* agent_run() returns once it is readable (eventfd, signalfd); -1: never */

@@ -113,6 +113,11 @@ const char *metadata_new_id(struct arena *a)
 
 /* ---- who asks ---- */
 
+const char *metadata_net_id(const struct container *c)
+{
+    return task_shares_network(c->task->host) ? c->task->id : c->id;
+}
+
 /* After a restart of the agent its address is read from the disk again. */
 static const char *address_of(struct container *c)
 {
@@ -122,8 +127,8 @@ static const char *address_of(struct container *c)
     bool bridged =
         c->task->host->task_definition->network_mode != ECS_NETWORK_MODE_HOST &&
         c->task->host->task_definition->network_mode != ECS_NETWORK_MODE_NONE;
-    if (!c->net.address[0] && up && bridged && h->net)
-        net_lookup(h->net, c->id, &c->net, &ignored);
+    if (!c->net.netns_path[0] && up && bridged && h->net)
+        net_lookup(h->net, metadata_net_id(c), &c->net, &ignored);
     return c->net.address;
 }
 

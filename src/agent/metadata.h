@@ -45,6 +45,8 @@ void metadata_close(struct metadata *m);
 
 /* "http://169.254.170.2": what a container's URIs begin with; NULL: not listening. */
 const char *metadata_base(const struct metadata *m, const struct container *c);
+/* Under which net.h knows the container's network: its own id, or the task's. */
+const char *metadata_net_id(const struct container *c);
 /* A new endpoint id. */
 const char *metadata_new_id(struct arena *a);
 

@@ -184,7 +184,8 @@ static void on_worker(uv_work_t *req)
         o->r = -E_NOTFOUND;
         if (o->running)
             o->r = container_stats_read(&h->cgroups, h->net, j->task->id, o->c->name,
-                                        o->c->id, &j->arena, &o->now, &ignored);
+                                        metadata_net_id(o->c), &j->arena, &o->now,
+                                        &ignored);
     }
 }
 

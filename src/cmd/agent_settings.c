@@ -42,6 +42,30 @@ static int fill_attributes(struct options *o, struct agent_config *ret, struct e
     return 0;
 }
 
+static int fill_introspection(const char *text, struct agent_config *ret,
+                              struct error *err)
+{
+    int64_t port = -1;
+    if (!text)
+        return 0;
+    if (!streq(text, "off") && !str_to_i64(text, 1, 65535, &port))
+        return fail(err, E_INVALID, "--introspection '%s': expected a port or off", text);
+    ret->introspection_port = (int)port;
+    return 0;
+}
+
+static int fill_cleanup(const char *text, struct agent_config *ret, struct error *err)
+{
+    if (!text)
+        return 0;
+    ret->keep_images = streq(text, "off");
+    if (!ret->keep_images && (!duration_parse(text, &ret->image_gc_period_ms) ||
+                              ret->image_gc_period_ms < 1000))
+        return fail(err, E_INVALID,
+                    "--image-cleanup '%s': expected off, or a time such as 10m", text);
+    return 0;
+}
+
 int agent_settings_fill(struct options *o, const struct layout *l,
                         struct agent_config *ret, struct error *err)
 {
@@ -63,8 +87,13 @@ int agent_settings_fill(struct options *o, const struct layout *l,
         .conmon_path = o->conmon,
         .init_path = o->init,
         .stopped_task_retention_ms = o->stopped_task_retention_ms,
+        .image_minimum_age_ms = o->image_minimum_age_ms,
         .stop_fd = -1,
     };
     int r = o->port_range ? fill_ports(o->port_range, ret, err) : 0;
+    if (r == 0)
+        r = fill_introspection(o->introspection, ret, err);
+    if (r == 0)
+        r = fill_cleanup(o->image_cleanup, ret, err);
     return r == 0 ? fill_attributes(o, ret, err) : r;
 }

@@ -49,6 +49,8 @@ struct options {
     int64_t stopped_task_retention_ms, disconnect_grace_ms; /* 0: AWS's */
 
     const char *server_url, *cluster;
+    const char *introspection, *image_cleanup;
+    int64_t image_minimum_age_ms;
     const char *instance_type, *subnet, *port_range, *ca_file, *runtime, *conmon, *init;
     int64_t reserved_memory_mib;
     int64_t pull; /* enum agent_pull */

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+import fake_ecs
 from fake_ecs import busybox
 from test_agent import (Agent, BUILD, agent, netns, pytestmark, scratch,  # noqa: F401
                         server)
@@ -67,7 +68,7 @@ class Inside:
     def ns(self):
         if self.mode == 'host':
             return self.agent.netns
-        run = self.agent.run_dir / 'net/ns'
+        run = self.agent.run_dir / 'net/ns'  # by container, or (awsvpc) by task
         return next(run / f for f in os.listdir(run) if f.startswith(self.task))
 
     def ask(self, url, *more, check=True):
@@ -80,7 +81,7 @@ class Inside:
         return self.ask(self.env['ECS_CONTAINER_METADATA_URI_V4'] + path)
 
 
-@pytest.mark.parametrize('mode', ['bridge', 'host'])
+@pytest.mark.parametrize('mode', ['bridge', 'host', 'awsvpc'])
 def test_first_process_is_answered(agent, server, mode):
     task = start(server, f'ask {V4}/task', networkMode=mode)
     got = lines(agent, task, 2)
@@ -199,7 +200,7 @@ def test_a_silent_server_delays_only_its_own_part(agent, server):
         server.tag_gate.set()
 
 
-@pytest.mark.parametrize('mode', ['bridge', 'host'])
+@pytest.mark.parametrize('mode', ['bridge', 'host', 'awsvpc'])
 def test_answers_again_after_kill(agent, server, mode):
     inside = Inside(agent, server, mode)
     before = inside.v4()[1]
@@ -210,6 +211,33 @@ def test_answers_again_after_kill(agent, server, mode):
     assert after['DockerId'] == before['DockerId']
     assert after['StartedAt'] == before['StartedAt']
     soon(lambda: inside.v4()[1]['Networks'] == before['Networks'])
+
+
+def get(netns, path):
+    return parse(subprocess.run(['nsenter', f'--net={netns}', ASK,
+                                 'http://127.0.0.1:51678' + path],
+                                capture_output=True, text=True, check=True).stdout)
+
+
+def test_introspection(agent, server, netns):
+    tasks = [start(server, 'true', networkMode='bridge') for _ in range(2)]
+    for t in tasks:
+        server.wait_status(t, 'RUNNING')
+    status, own = get(netns, '/v1/metadata')
+    assert status == 200 and own['Cluster'] == 'default'
+    assert own['ContainerInstanceArn'] == fake_ecs.INSTANCE and 'gantry' in own['Version']
+    every = get(netns, '/v1/tasks')[1]['Tasks']
+    assert {t['Arn'].split('/')[-1] for t in every} == set(tasks)
+    one = every[0]
+    assert one['KnownStatus'] == 'RUNNING' and one['Containers'][0]['Name'] == 'main'
+    assert get(netns, f'/v1/tasks?taskarn={one["Arn"].replace("/", "%2F")}') == (200, one)
+    docker_id = one['Containers'][0]['DockerId']
+    assert get(netns, f'/v1/tasks?dockerid={docker_id}') == (200, one)
+    assert get(netns, f'/v1/tasks?dockerid={docker_id[:12]}') == (200, one)
+    assert get(netns, '/v1/tasks?dockerid=nothing')[0] == 404
+    assert get(netns, '/license')[0] == 200
+    assert get(netns, '/')[1]['AvailableCommands'] == ['/v1/metadata', '/v1/tasks',
+                                                       '/license']
 
 
 def test_second_run_in_the_same_network(agent, server, scratch, netns):
