@@ -58,6 +58,8 @@ static bool is_member(const struct place_instance *i, const struct place_need *n
 static enum place_reason refusal(const struct place_instance *i,
                                  const struct place_need *need)
 {
+    if (need->pool && (!i->info.pool || strcmp(need->pool, i->info.pool) != 0))
+        return PLACE_INACTIVE; /* as good as not there */
     if (!i->usable)
         return i->info.active ? PLACE_AGENT : PLACE_INACTIVE;
     enum place_reason r = place_resources_fit(&i->total, &i->used, &need->resources);
@@ -118,6 +120,7 @@ static uint64_t signature(const struct place_need *need)
     h = mix(h, r->udp.n);
     for (size_t a = 0; a < need->attribute_count; a++)
         h = mix_text(mix_text(h, need->attributes[a].name), need->attributes[a].value);
+    h = mix_text(h, need->pool);
     h = mix(h, need->zones ? 1 : 0);
     for (size_t z = 0; need->zones && z < need->zone_count; z++)
         h = mix_text(h, need->zones[z]);

@@ -106,7 +106,8 @@ static void copy_info(struct place_instance *i, const struct place_instance_info
 {
     size_t count = info->attribute_count;
     size_t size = count * sizeof(struct place_attribute) +
-                  text_size(info->agent_version) + text_size(info->ec2_instance_id);
+                  text_size(info->agent_version) + text_size(info->ec2_instance_id) +
+                  text_size(info->pool);
     for (size_t a = 0; a < count; a++)
         size +=
             text_size(info->attributes[a].name) + text_size(info->attributes[a].value);
@@ -123,6 +124,7 @@ static void copy_info(struct place_instance *i, const struct place_instance_info
     copy.attributes = attributes;
     copy.agent_version = put_text(&at, info->agent_version);
     copy.ec2_instance_id = put_text(&at, info->ec2_instance_id);
+    copy.pool = put_text(&at, info->pool);
     copy.total = (struct place_resources){0};
     char *old = i->strings; /* freed last: the caller may hand us our own texts back */
     i->info = copy;

@@ -47,6 +47,7 @@ struct place_instance_info {
     struct place_resources total; /* its ports: reserved by the host */
     const struct place_attribute *attributes;
     size_t attribute_count;
+    const char *pool; /* where it comes from (a capacity provider); NULL: nowhere */
 };
 
 /* What a task needs. Nothing is copied; it only has to live during the call. */
@@ -59,6 +60,7 @@ struct place_need {
     const struct query *const *member_of; /* compiled constraints, all must hold */
     size_t member_of_count;
     bool distinct_instance;
+    const char *pool; /* only instances of it; NULL: any */
 };
 
 enum place_strategy_type { PLACE_RANDOM, PLACE_SPREAD, PLACE_BINPACK };

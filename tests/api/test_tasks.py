@@ -194,9 +194,11 @@ def test_unknown_tasks(ecs, cluster):
     assert "Tasks cannot be empty." in str(error.value)
 
 
-def test_what_is_not_offered_says_so(ecs, cluster, host, taskdef):
-    with pytest.raises(ecs.exceptions.UnsupportedFeatureException):
+def test_launch_types_that_do_not_fit(ecs, cluster, host, taskdef):
+    with pytest.raises(ecs.exceptions.InvalidParameterException, match="launch_type FARGATE"):
         ecs.run_task(cluster=cluster, taskDefinition=taskdef(), launchType="FARGATE")
+    with pytest.raises(ecs.exceptions.InvalidParameterException, match="strategy"):
+        ecs.run_task(cluster=cluster, taskDefinition=taskdef(), launchType="MANAGED_INSTANCES")
 
 
 def test_listing_filters(ecs, cluster, host, taskdef):

@@ -1,12 +1,20 @@
 #include <string.h>
 
+#include "account_settings.h"
+#include "capacity_provider.h"
 #include "cluster_images.h"
-#include "ecs_state.h"
+#include "cluster_view.h"
 #include "page.h"
+#include "provisioning.h"
 
 bool cluster_active(const struct cluster *cl)
 {
     return streq(cl->rec->cluster->status, "ACTIVE");
+}
+
+bool cluster_hidden(const struct cluster *cl)
+{
+    return cl->name[0] == '.';
 }
 
 /* Splits "/ecs/cluster/<account>/<region>/<name>". */
@@ -25,6 +33,7 @@ int cluster_loaded(struct core *core, struct object *o, struct error *err)
     list_init(&cl->services);
     list_init(&cl->tasks);
     list_init(&cl->waiting);
+    provisioning_init(cl);
     cl->place = place_cluster_new();
     cluster_images_init(cl);
     return 0;
@@ -34,6 +43,7 @@ void cluster_unlink(struct core *core, struct object *o)
 {
     struct cluster *cl = (struct cluster *)o;
     wake_cancel(core, &cl->images);
+    wake_cancel(core, &cl->provision);
     place_cluster_free(cl->place);
     arena_free(&cl->names);
 }
@@ -59,10 +69,6 @@ struct cluster *cluster_create(struct core *core, const char *account, const cha
 
 /* ---- what a reply shows ---- */
 
-struct cluster_include {
-    bool attachments, configurations, settings, statistics, tags;
-};
-
 static void add_statistic(struct arena *a, struct ecs_cluster *c, const char *name,
                           int32_t value)
 {
@@ -71,21 +77,46 @@ static void add_statistic(struct arena *a, struct ecs_cluster *c, const char *na
     p->value = arena_printf(a, "%d", value);
 }
 
-static void add_statistics(struct arena *a, const struct cluster *cl,
-                           struct ecs_cluster *c)
+struct service_counts {
+    int32_t active, draining, active_fargate, draining_fargate;
+};
+
+/* Only asked for with STATISTICS, so a look at the cluster's services will do. */
+static struct service_counts count_services(struct core *core, const struct cluster *cl)
 {
-    add_statistic(a, c, "runningEC2TasksCount", cl->running);
-    add_statistic(a, c, "runningFargateTasksCount", 0);
-    add_statistic(a, c, "pendingEC2TasksCount", cl->pending);
-    add_statistic(a, c, "pendingFargateTasksCount", 0);
-    add_statistic(a, c, "activeEC2ServiceCount", cl->active_services);
-    add_statistic(a, c, "activeFargateServiceCount", 0);
-    add_statistic(a, c, "drainingEC2ServiceCount", cl->draining_services);
-    add_statistic(a, c, "drainingFargateServiceCount", 0);
+    struct service_counts n = {0};
+    list_for_each (it, &cl->services) {
+        const struct ecs_service *s = list_entry(it, struct service, link)->rec->service;
+        const char *first = s->capacity_provider_strategy.n
+                                ? s->capacity_provider_strategy.v[0].capacity_provider
+                                : NULL;
+        bool fargate = s->launch_type == ECS_LAUNCH_TYPE_FARGATE ||
+                       (first && provider_is_fargate(provider_kind(core, cl, first)));
+        bool active = streq(s->status, "ACTIVE"), draining = streq(s->status, "DRAINING");
+        n.active += active && !fargate;
+        n.active_fargate += active && fargate;
+        n.draining += draining && !fargate;
+        n.draining_fargate += draining && fargate;
+    }
+    return n;
 }
 
-static void cluster_view(struct arena *a, const struct cluster *cl,
-                         const struct cluster_include *inc, struct ecs_cluster *ret)
+static void add_statistics(struct core *core, struct arena *a, const struct cluster *cl,
+                           struct ecs_cluster *c)
+{
+    struct service_counts services = count_services(core, cl);
+    add_statistic(a, c, "runningEC2TasksCount", cl->running - cl->running_fargate);
+    add_statistic(a, c, "runningFargateTasksCount", cl->running_fargate);
+    add_statistic(a, c, "pendingEC2TasksCount", cl->pending - cl->pending_fargate);
+    add_statistic(a, c, "pendingFargateTasksCount", cl->pending_fargate);
+    add_statistic(a, c, "activeEC2ServiceCount", services.active);
+    add_statistic(a, c, "activeFargateServiceCount", services.active_fargate);
+    add_statistic(a, c, "drainingEC2ServiceCount", services.draining);
+    add_statistic(a, c, "drainingFargateServiceCount", services.draining_fargate);
+}
+
+void cluster_view(struct core *core, struct arena *a, const struct cluster *cl,
+                  const struct cluster_include *inc, struct ecs_cluster *ret)
 {
     wire_copy_into(a, &ecs_cluster_shape, cl->rec->cluster, ret);
     ret->registered_container_instances_count = SET_INT(cl->instance_count);
@@ -96,7 +127,7 @@ static void cluster_view(struct arena *a, const struct cluster *cl,
     ret->capacity_providers.set = true;
     ret->default_capacity_provider_strategy.set = true;
     if (inc->statistics)
-        add_statistics(a, cl, ret);
+        add_statistics(core, a, cl, ret);
     if (!inc->tags)
         ret->tags.n = 0;
     ret->tags.set = true;
@@ -109,7 +140,8 @@ static void cluster_view(struct arena *a, const struct cluster *cl,
 
 /* ---- operations ---- */
 
-static int settings_check(struct call *c, const struct ecs_cluster_setting_list *settings)
+int cluster_settings_check(struct call *c,
+                           const struct ecs_cluster_setting_list *settings)
 {
     for (size_t i = 0; i < settings->n; i++) {
         const char *v = settings->v[i].value;
@@ -121,8 +153,8 @@ static int settings_check(struct call *c, const struct ecs_cluster_setting_list 
     return 0;
 }
 
-static int execute_configuration_check(struct call *c,
-                                       const struct ecs_cluster_configuration *conf)
+int cluster_configuration_check(struct call *c,
+                                const struct ecs_cluster_configuration *conf)
 {
     const struct ecs_execute_command_configuration *e =
         conf ? conf->execute_command_configuration : NULL;
@@ -145,13 +177,13 @@ int ecs_create_cluster(struct call *c, const struct ecs_create_cluster_request *
                           "Invalid identifier: Identifier is for %s. Your identifier is "
                           "%s",
                           "cluster", name);
-    if (tags_check(c, &in->tags) < 0 || settings_check(c, &in->settings) < 0 ||
-        execute_configuration_check(c, in->configuration) < 0)
+    if (tags_check(c, &in->tags) < 0 || cluster_settings_check(c, &in->settings) < 0 ||
+        cluster_configuration_check(c, in->configuration) < 0)
         return -1;
-    if (in->capacity_providers.n || in->default_capacity_provider_strategy.n)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "The specified capacity provider was not found. Specify a "
-                          "valid name or ARN and try again.");
+    struct cluster_providers providers = {in->capacity_providers,
+                                          in->default_capacity_provider_strategy};
+    if (cluster_providers_check(c, &providers) < 0)
+        return -1;
     struct cluster *cl = cluster_find(c, name);
     if (!cl || !cluster_active(cl)) {
         cl = cluster_create(c->core, c->who.account_id, c->region, name);
@@ -160,16 +192,19 @@ int ecs_create_cluster(struct call *c, const struct ecs_create_cluster_request *
         tags_merge(a, &rec->tags, &in->tags);
         struct ecs_cluster_setting *insights = LIST_PUSH(a, &rec->settings);
         insights->name = ECS_CLUSTER_SETTING_NAME_CONTAINER_INSIGHTS;
-        insights->value = "disabled";
+        insights->value =
+            arena_strdup(a, account_setting(c, ECS_SETTING_NAME_CONTAINER_INSIGHTS));
         if (in->settings.n && in->settings.v[0].value)
             insights->value = arena_strdup(a, in->settings.v[0].value);
         if (in->configuration)
             rec->configuration =
                 wire_copy(a, &ecs_cluster_configuration_shape, in->configuration);
+        cluster_providers_keep(cl, &providers);
+        object_save(c->core, &cl->o);
     }
     struct cluster_include all = {true, true, true, true, true};
     out->cluster = arena_new(&c->arena, struct ecs_cluster);
-    cluster_view(&c->arena, cl, &all, out->cluster);
+    cluster_view(c->core, &c->arena, cl, &all, out->cluster);
     out->cluster->statistics.n = 0;
     return 0;
 }
@@ -201,7 +236,8 @@ int ecs_describe_clusters(struct call *c, const struct ecs_describe_clusters_req
     for (size_t i = 0; i < names->n; i++) {
         struct cluster *cl = cluster_find(c, names->v[i]);
         if (cl) {
-            cluster_view(&c->arena, cl, &inc, LIST_PUSH(&c->arena, &out->clusters));
+            cluster_view(c->core, &c->arena, cl, &inc,
+                         LIST_PUSH(&c->arena, &out->clusters));
             continue;
         }
         struct ecs_failure *f = LIST_PUSH(&c->arena, &out->failures);
@@ -224,7 +260,7 @@ int ecs_list_clusters(struct call *c, const struct ecs_list_clusters_request *in
     out->cluster_arns.set = true;
     struct cluster *cl;
     while ((cl = table_next(table, prefix, at))) {
-        if (cluster_active(cl)) {
+        if (cluster_active(cl) && !cluster_hidden(cl)) {
             if (out->cluster_arns.n == limit) {
                 out->next_token = page_token(&c->arena, at);
                 break;
@@ -252,10 +288,14 @@ int ecs_delete_cluster(struct call *c, const struct ecs_delete_cluster_request *
     if (cl->running + cl->pending > 0)
         return call_fault(c, &ecs_cluster_contains_tasks_exception,
                           "The Cluster cannot be deleted while Tasks are active.");
+    if (cluster_has_managed_instances(c->core, cl))
+        return call_fault(c, &ecs_cluster_contains_capacity_provider_exception,
+                          "The Cluster cannot be deleted while capacity providers of "
+                          "managed instances are associated with it.");
     cl->rec->cluster->status = "INACTIVE";
     object_save(c->core, &cl->o);
     struct cluster_include all = {true, true, true, false, true};
     out->cluster = arena_new(&c->arena, struct ecs_cluster);
-    cluster_view(&c->arena, cl, &all, out->cluster);
+    cluster_view(c->core, &c->arena, cl, &all, out->cluster);
     return 0;
 }

@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 
-#include "ecs_state.h"
+#include "account_settings.h"
+#include "capacity_provider.h"
 
 static const char ecs_service_key;
 
@@ -77,6 +78,19 @@ static const struct table_type token_table = {
     .unlink = token_unlink,
 };
 
+static const struct table_type capacity_provider_table = {
+    .prefix = "/ecs/capacity-provider/",
+    .shape = &gantry_capacity_provider_record_shape,
+    .object_size = sizeof(struct capacity_provider),
+    .record_offset = offsetof(struct capacity_provider, rec),
+};
+static const struct table_type account_setting_table = {
+    .prefix = "/ecs/account-setting/",
+    .shape = &gantry_account_setting_record_shape,
+    .object_size = sizeof(struct account_setting),
+    .record_offset = offsetof(struct account_setting, rec),
+};
+
 static void ecs_detach(void *state)
 {
     struct ecs *ecs = state;
@@ -94,6 +108,10 @@ void ecs_attach(struct core *core, const struct ecs_settings *settings)
         ecs->settings.disconnect_grace_ms = 60 * 1000;
     ecs->settings.poll_endpoint = xstrdup(settings->poll_endpoint);
     core_set_service(core, &ecs_service_key, ecs, ecs_detach);
+    if (!ecs->settings.provisioning_timeout_ms)
+        ecs->settings.provisioning_timeout_ms = 30 * 60 * 1000;
+    ecs->account_settings = table_add(core, &account_setting_table);
+    ecs->capacity_providers = table_add(core, &capacity_provider_table);
     ecs->clusters = table_add(core, &cluster_table);
     ecs->families = table_add(core, &family_table);
     ecs->taskdefs = table_add(core, &taskdef_table);

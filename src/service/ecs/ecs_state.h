@@ -31,7 +31,7 @@
 struct ecs {
     struct ecs_settings settings;
     struct table *clusters, *families, *taskdefs, *daemon_families, *daemon_taskdefs,
-        *instances, *services, *tasks, *tokens;
+        *instances, *services, *tasks, *tokens, *capacity_providers, *account_settings;
     const struct ecs_host_ops *host_ops;
     void *host_ctx;
 };
@@ -45,6 +45,10 @@ struct cluster {
     struct list waiting;    /* service.waiting: tasks that no instance could take */
     int32_t instance_count; /* ACTIVE and DRAINING */
     int32_t running, pending, active_services, draining_services;
+    int32_t running_fargate, pending_fargate; /* of running and pending */
+    int32_t provisioning_count;               /* of pending: PROVISIONING */
+    struct list provisioning;                 /* task.provisioning_link; provisioning.h */
+    struct wake provision;
     struct place_cluster *place; /* instances as the scheduler sees them */
     struct wake images;          /* cluster_images.h */
     uint64_t images_number, images_hash;
@@ -105,6 +109,7 @@ struct task {
     struct service *service;   /* NULL for a standalone task, or after STOPPED */
     struct taskdef *taskdef;   /* NULL after STOPPED */
     struct list link, instance_link, service_link;
+    struct list provisioning_link; /* cluster.provisioning, until it is placed */
     enum task_status status;
     bool stopping; /* desiredStatus STOPPED */
     struct wake expiry;
@@ -183,6 +188,8 @@ void tags_set(struct arena *a, struct ecs_tag_list *into, const char *key,
 /* ---- clusters (cluster.c) ---- */
 
 bool cluster_active(const struct cluster *cl);
+/* No cluster that people know: Fargate's pool. */
+bool cluster_hidden(const struct cluster *cl);
 int cluster_loaded(struct core *core, struct object *o, struct error *err);
 void cluster_unlink(struct core *core, struct object *o);
 
@@ -208,9 +215,16 @@ int ecs_taskdef_fault(struct call *c, const struct ecs_taskdef_error *why);
 struct task_request {
     struct cluster *cluster;
     struct taskdef *taskdef;
-    struct instance *instance;
+    struct instance *instance;                 /* NULL: it waits in PROVISIONING */
     const struct ecs_task_override *overrides; /* NULL: none */
-    const char *group, *started_by, *launch_type;
+    const char *group, *started_by;
+    enum ecs_launch_type launch_type; /* EC2 when unset */
+    const char *capacity_provider;    /* NULL: by launch type */
+    const char *platform_version;     /* Fargate's */
+    int32_t disk_gib;                 /* Fargate's ephemeral storage */
+    /* of a task that waits: what it is placed by */
+    const struct ecs_placement_constraint_list *constraints;
+    const struct ecs_placement_strategy_list *strategies;
     struct service *service;   /* NULL: standalone */
     const char *deployment_id; /* of the service */
     const struct ecs_tag_list *tags;
@@ -218,6 +232,12 @@ struct task_request {
 };
 /* Makes the task, takes its resources and tells its host. */
 struct task *task_create(struct core *core, const struct task_request *request);
+/* A task in PROVISIONING got its instance. */
+void task_place(struct core *core, struct task *t, struct instance *i);
+/* The group that the scheduler counts a task of this cluster in: Fargate's pool holds tasks
+ * of many clusters. */
+const char *place_group(struct core *core, const struct cluster *home,
+                        const struct cluster *cl, const char *group);
 /* desiredStatus STOPPED with a code and a reason; nothing when it is stopping already. */
 void task_stop(struct core *core, struct task *t, enum ecs_task_stop_code code,
                const char *reason);

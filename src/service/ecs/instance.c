@@ -1,9 +1,13 @@
 /* Container instances: registered by their agents, indexed for the scheduler. */
 #include <string.h>
 
+#include "capacity_provider.h"
 #include "cluster_images.h"
-#include "ecs_state.h"
+#include "fargate.h"
+#include "gpu.h"
+#include "instance.h"
 #include "page.h"
+#include "provisioning.h"
 
 bool instance_active(const struct instance *i)
 {
@@ -62,7 +66,10 @@ void instance_reindex(struct core *core, struct instance *i)
                   .memory_mib = resource_amount(&ci->registered_resources, "MEMORY")},
         .attributes = attributes,
         .attribute_count = ci->attributes.n,
+        .pool = ci->capacity_provider_name,
     };
+    const struct string_list *gpus = gpus_of(i);
+    info.total.gpus = gpus ? (int32_t)gpus->n : 0;
     resource_ports(&ci->registered_resources, "PORTS", &info.total.tcp);
     resource_ports(&ci->registered_resources, "PORTS_UDP", &info.total.udp);
     i->place = place_instance_put(i->cluster->place, &info);
@@ -70,16 +77,40 @@ void instance_reindex(struct core *core, struct instance *i)
     place_resources_free(&info.total);
 }
 
-static void instance_changed(struct core *core, struct instance *i)
+void instance_changed(struct core *core, struct instance *i)
 {
     i->rec->instance->version = SET_LONG(i->rec->instance->version.v + 1);
     object_save(core, &i->o);
     instance_reindex(core, i);
 }
 
+void instance_room_in(struct core *core, struct cluster *cl)
+{
+    services_place_again(core, cl);
+    provisioning_look(core, cl);
+}
+
 void instance_room(struct core *core, struct instance *i)
 {
-    services_place_again(core, i->cluster);
+    instance_room_in(core, i->cluster);
+}
+
+void instance_set_provider(struct core *core, struct instance *i, const char *name)
+{
+    i->rec->instance->capacity_provider_name = arena_strdup(&i->o.arena, name);
+    instance_changed(core, i);
+    instance_room(core, i);
+}
+
+/* The pool too: its agents say where they belong by its name. */
+static struct cluster *cluster_of_hosts(struct call *c, const char *reference)
+{
+    if (!fargate_pool_named(reference))
+        return cluster_require(c, reference);
+    struct cluster *pool = fargate_pool(c->core, c->who.account_id, c->region);
+    if (!pool)
+        call_fault(c, &ecs_cluster_not_found_exception, "Cluster not found.");
+    return pool;
 }
 
 static void instance_link(struct instance *i, struct cluster *cl)
@@ -153,8 +184,8 @@ int ecs_host_connected(struct core *core, const char *instance_arn, bool connect
             i->rec->instance->agent_connected = SET_BOOL(true);
             instance_changed(core, i);
         }
-        services_place_again(core, i->cluster);
         cluster_images_tell(core, i);
+        instance_room(core, i);
     } else {
         wake_at(core, &i->wake,
                 core_now_ms(core) + ecs_of(core)->settings.disconnect_grace_ms);
@@ -195,6 +226,20 @@ static void add_ports(struct arena *a, struct ecs_resource_list *l, const char *
             *LIST_PUSH(a, &l->v[n].string_set_value) = arena_printf(a, "%u", used->v[p]);
 }
 
+static void keep_free_gpus(const struct instance *i, struct ecs_resource_list *l)
+{
+    for (size_t n = 0; n < l->n; n++) {
+        struct string_list *ids = &l->v[n].string_set_value;
+        size_t kept = 0;
+        if (!streq(l->v[n].name, "GPU"))
+            continue;
+        for (size_t k = 0; k < ids->n; k++)
+            if (gpu_free(i, ids->v[k]))
+                ids->v[kept++] = ids->v[k];
+        ids->n = kept;
+    }
+}
+
 static void instance_view(struct arena *a, const struct instance *i, bool tags,
                           struct ecs_container_instance *ret)
 {
@@ -216,6 +261,7 @@ static void instance_view(struct arena *a, const struct instance *i, bool tags,
                total->memory_mib - used->memory_mib);
     add_ports(a, &ret->remaining_resources, "PORTS", &used->tcp);
     add_ports(a, &ret->remaining_resources, "PORTS_UDP", &used->udp);
+    keep_free_gpus(i, &ret->remaining_resources);
 }
 
 /* ---- registration ---- */
@@ -228,12 +274,17 @@ static int resources_check(struct call *c, const struct ecs_resource_list *l)
     return 0;
 }
 
-static const char *type_of(const struct ecs_attribute_list *l)
+static const char *value_of(const struct ecs_attribute_list *l, const char *name)
 {
     for (size_t n = 0; n < l->n; n++)
-        if (streq(l->v[n].name, "ecs.instance-type"))
-            return l->v[n].value;
+        if (streq(l->v[n].name, name))
+            return l->v[n].value ? l->v[n].value : "";
     return NULL;
+}
+
+static bool has_attribute(const struct ecs_attribute_list *l, const char *name)
+{
+    return value_of(l, name) != NULL;
 }
 
 static struct instance *instance_create(struct call *c, struct cluster *cl)
@@ -256,6 +307,23 @@ static struct instance *instance_create(struct call *c, struct cluster *cl)
     return i;
 }
 
+/* GPUs come as devices; the API shows them as a resource. */
+static void add_gpus(struct arena *a, struct ecs_resource_list *l,
+                     const struct ecs_platform_device_list *devices)
+{
+    struct ecs_resource *gpu = NULL;
+    for (size_t n = 0; n < devices->n; n++) {
+        if (devices->v[n].type != ECS_PLATFORM_DEVICE_TYPE_GPU)
+            continue;
+        if (!gpu) {
+            gpu = LIST_PUSH(a, l);
+            *gpu = (struct ecs_resource){.name = "GPU", .type = "STRINGSET"};
+            gpu->string_set_value.set = true;
+        }
+        *LIST_PUSH(a, &gpu->string_set_value) = devices->v[n].id;
+    }
+}
+
 static void instance_fill(struct instance *i,
                           const struct ecs_register_container_instance_request *in)
 {
@@ -265,9 +333,30 @@ static void instance_fill(struct instance *i,
     struct ecs_container_instance *ci = i->rec->instance;
     ci->registered_resources = copy->total_resources;
     ci->version_info = copy->version_info;
+    /* What people said of it stays when its agent comes back. */
+    struct ecs_attribute_list had = ci->attributes;
     ci->attributes = copy->attributes;
+    for (size_t n = 0; n < had.n; n++)
+        if (!attribute_reserved(had.v[n].name) &&
+            !has_attribute(&ci->attributes, had.v[n].name))
+            *LIST_PUSH(a, &ci->attributes) = had.v[n];
+    const char *provider = value_of(&ci->attributes, PROVIDER_ATTRIBUTE);
+    if (provider)
+        ci->capacity_provider_name = arena_strdup(a, ecs_last_segment(provider));
     if (copy->tags.n)
         ci->tags = copy->tags;
+    add_gpus(a, &ci->registered_resources, &copy->platform_devices);
+}
+
+static int provider_check(struct call *c, const struct cluster *cl,
+                          const struct ecs_attribute_list *l)
+{
+    const char *provider = value_of(l, PROVIDER_ATTRIBUTE);
+    enum provider_kind kind =
+        provider ? provider_kind(c->core, cl, provider) : PROVIDER_NONE;
+    if (provider && (kind == PROVIDER_NONE || provider_is_fargate(kind)))
+        return call_fault(c, &ecs_invalid_parameter_exception, PROVIDER_NOT_FOUND);
+    return 0;
 }
 
 int ecs_register_container_instance(
@@ -277,27 +366,35 @@ int ecs_register_container_instance(
     if (resources_check(c, &in->total_resources) < 0 || tags_check(c, &in->tags) < 0)
         return -1;
     const char *name = in->cluster ? ecs_last_segment(in->cluster) : "default";
-    struct cluster *cl = cluster_find(c, in->cluster);
+    bool pool =
+        streq(value_of(&in->attributes, FARGATE_ATTRIBUTE), FARGATE_ATTRIBUTE_VALUE);
+    struct cluster *cl = pool ? fargate_pool_need(c->core, c->who.account_id, c->region)
+                              : cluster_find(c, in->cluster);
     /* As on AWS, the first instance makes the default cluster. */
     bool make = (!cl || !cluster_active(cl)) && streq(name, "default");
-    if (!make && !(cl = cluster_require(c, in->cluster)))
+    if (!make && !pool && !(cl = cluster_require(c, in->cluster)))
         return -1;
     struct instance *i = NULL;
     if (in->container_instance_arn && cl)
         i = instance_find(c->core, cl, in->container_instance_arn);
     if (i) {
-        const char *was = type_of(&i->rec->instance->attributes);
-        const char *is = type_of(&in->attributes);
+        const char *was = value_of(&i->rec->instance->attributes, "ecs.instance-type");
+        const char *is = value_of(&in->attributes, "ecs.instance-type");
         if (was && is && !streq(was, is))
             return call_fault(c, &ecs_client_exception,
                               "Container instance type changes are not supported.");
     }
+    struct cluster here = {.account = c->who.account_id, .region = c->region};
+    if (provider_check(c, &here, &in->attributes) < 0)
+        return -1;
     if (make)
         cl = cluster_create(c->core, c->who.account_id, c->region, name);
     if (!i)
         i = instance_create(c, cl);
     instance_fill(i, in);
     instance_changed(c->core, i);
+    if (i->connected)
+        instance_room(c->core, i);
     out->container_instance = arena_new(&c->arena, struct ecs_container_instance);
     instance_view(&c->arena, i, true, out->container_instance);
     return 0;
@@ -307,7 +404,7 @@ int ecs_deregister_container_instance(
     struct call *c, const struct ecs_deregister_container_instance_request *in,
     struct ecs_deregister_container_instance_response *out)
 {
-    struct cluster *cl = cluster_require(c, in->cluster);
+    struct cluster *cl = cluster_of_hosts(c, in->cluster);
     if (!cl)
         return -1;
     struct instance *i = instance_find(c->core, cl, in->container_instance);
@@ -342,7 +439,7 @@ int ecs_describe_container_instances(
     struct call *c, const struct ecs_describe_container_instances_request *in,
     struct ecs_describe_container_instances_response *out)
 {
-    struct cluster *cl = cluster_require(c, in->cluster);
+    struct cluster *cl = cluster_of_hosts(c, in->cluster);
     if (!cl)
         return -1;
     if (in->container_instances.n == 0)
@@ -377,7 +474,7 @@ int ecs_list_container_instances(struct call *c,
                                  const struct ecs_list_container_instances_request *in,
                                  struct ecs_list_container_instances_response *out)
 {
-    struct cluster *cl = cluster_require(c, in->cluster);
+    struct cluster *cl = cluster_of_hosts(c, in->cluster);
     size_t limit;
     const char *at;
     if (!cl)
@@ -439,7 +536,7 @@ int ecs_update_container_instances_state(
     struct call *c, const struct ecs_update_container_instances_state_request *in,
     struct ecs_update_container_instances_state_response *out)
 {
-    struct cluster *cl = cluster_require(c, in->cluster);
+    struct cluster *cl = cluster_of_hosts(c, in->cluster);
     if (!cl)
         return -1;
     const char *to =
@@ -462,7 +559,7 @@ int ecs_update_container_instances_state(
             i->rec->instance->status = arena_strdup(&i->o.arena, to);
             instance_changed(c->core, i);
             wake_services_on(c->core, i);
-            services_place_again(c->core, cl);
+            instance_room_in(c->core, cl);
         }
         instance_view(&c->arena, i, false,
                       LIST_PUSH(&c->arena, &out->container_instances));

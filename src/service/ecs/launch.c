@@ -1,53 +1,57 @@
 /* How a task finds its place, for RunTask and for services alike. */
 #include "launch.h"
 
+#include "capacity_provider.h"
+#include "fargate.h"
+
 /* ---- what may be launched ---- */
 
-/* This server attaches no network interfaces and speaks to no Fargate capacity. */
-int launch_check(struct call *c, const struct cluster *cl,
-                 const struct ecs_task_definition *def, struct launch_terms *terms)
+static int instance_check(struct call *c, const struct ecs_task_definition *def,
+                          const struct launch_terms *terms)
 {
-    int launch_type = terms->launch_type;
-    const struct ecs_network_configuration *net = terms->network;
-    if (launch_type && terms->strategy.n)
-        return call_fault(
-            c, &ecs_invalid_parameter_exception,
-            "Specifying both a launch type and capacity provider strategy is "
-            "not supported. Remove one and try again.");
-    if (terms->strategy.n)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "The specified capacity provider strategy cannot contain a "
-                          "capacity provider that is not associated with the cluster. "
-                          "Associate the capacity provider with the cluster and try "
-                          "again.");
+    bool awsvpc = def->network_mode == ECS_NETWORK_MODE_AWSVPC;
     if (terms->platform_version)
         return call_fault(
             c, &ecs_invalid_parameter_exception,
             "The platform version must be null when specifying an EC2 launch type.");
-    bool awsvpc = def->network_mode == ECS_NETWORK_MODE_AWSVPC;
-    if (awsvpc && !net)
+    if (awsvpc && !terms->network)
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "Network Configuration must be provided when networkMode "
                           "'awsvpc' is specified.");
-    if (!awsvpc && net)
+    if (!awsvpc && terms->network)
         return call_fault(
             c, &ecs_invalid_parameter_exception,
             "Network Configuration is not valid for the given networkMode of "
             "this task definition.");
-    if (launch_type == ECS_LAUNCH_TYPE_FARGATE)
-        return call_fault(c, &ecs_unsupported_feature_exception,
-                          "The FARGATE launch type is not offered by this gantry.");
-    if (launch_type == ECS_LAUNCH_TYPE_MANAGED_INSTANCES)
-        return call_fault(c, &ecs_unsupported_feature_exception,
-                          "The MANAGED_INSTANCES launch type is not offered by this "
-                          "gantry.");
     if (awsvpc)
         return call_fault(c, &ecs_unsupported_feature_exception,
                           "Network mode awsvpc is not offered by this gantry: it has no "
                           "VPC. Use bridge, host or none.");
-    if (!terms->launch_type)
-        terms->launch_type = ECS_LAUNCH_TYPE_EC2;
     return 0;
+}
+
+int launch_check(struct call *c, const struct cluster *cl,
+                 const struct ecs_task_definition *def, struct launch_terms *terms)
+{
+    if (terms->launch_type && terms->strategy.n)
+        return call_fault(
+            c, &ecs_invalid_parameter_exception,
+            "Specifying both a launch type and capacity provider strategy is "
+            "not supported. Remove one and try again.");
+    if (terms->launch_type == ECS_LAUNCH_TYPE_MANAGED_INSTANCES)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "The launch type MANAGED_INSTANCES can only be had by a "
+                          "capacity provider strategy.");
+    if (!terms->launch_type && terms->strategy.n == 0)
+        terms->strategy = cl->rec->cluster->default_capacity_provider_strategy;
+    if (terms->strategy.n && provider_strategy_check(c, cl, &terms->strategy) < 0)
+        return -1;
+    if (!terms->launch_type && terms->strategy.n == 0)
+        terms->launch_type = ECS_LAUNCH_TYPE_EC2;
+    const char *first = terms->strategy.n ? terms->strategy.v[0].capacity_provider : NULL;
+    bool fargate = first ? provider_is_fargate(provider_kind(c->core, cl, first))
+                         : terms->launch_type == ECS_LAUNCH_TYPE_FARGATE;
+    return fargate ? fargate_check(c, def, terms) : instance_check(c, def, terms);
 }
 
 void launch_terms_of(const struct ecs_service *s, struct launch_terms *ret)
@@ -158,17 +162,84 @@ int strategies_read(struct call *c, const struct ecs_placement_strategy_list *l,
 
 /* ---- launching ---- */
 
-int launch_prepare(struct call *c, struct core *core, struct launch *l)
+/* A service's tasks keep the strategy's proportions over its deployment. */
+static void count_placed(const struct launch *l, struct provider_share *share)
+{
+    if (!l->service)
+        return;
+    list_for_each (it, &l->service->tasks) {
+        const struct task *t = list_entry(it, struct task, service_link);
+        if (!t->stopping && streq(t->rec->deployment_id, l->deployment_id) &&
+            streq(t->rec->task->capacity_provider_name, share->name))
+            share->placed++;
+    }
+}
+
+static void prepare_shares(struct core *core, struct launch *l)
+{
+    const struct ecs_capacity_provider_strategy_item_list *s = &l->terms.strategy;
+    for (size_t i = 0; i < s->n && i < LAUNCH_MAX_PROVIDERS; i++) {
+        struct provider_share *share = &l->share[l->share_count++];
+        *share = (struct provider_share){
+            .name = s->v[i].capacity_provider,
+            .weight = s->v[i].weight.v,
+            .base = s->v[i].base.v,
+            .kind = (int)provider_kind(core, l->cluster, s->v[i].capacity_provider),
+        };
+        count_placed(l, share);
+    }
+    l->fargate = l->share_count
+                     ? provider_is_fargate((enum provider_kind)l->share[0].kind)
+                     : l->terms.launch_type == ECS_LAUNCH_TYPE_FARGATE;
+}
+
+/* EXTERNAL instances say so with an attribute. */
+static void need_external(struct arena *a, struct place_need *need)
+{
+    size_t n = need->attribute_count;
+    struct place_attribute *v = arena_new_array(a, struct place_attribute, n + 1);
+    for (size_t i = 0; i < n; i++)
+        v[i] = need->attributes[i];
+    v[n] = (struct place_attribute){"ecs.capability.external", NULL};
+    need->attributes = v;
+    need->attribute_count = n + 1;
+}
+
+static int prepare_need(struct call *c, struct core *core, struct launch *l)
 {
     static const struct ecs_placement_constraint_list no_constraints;
-    static const struct ecs_placement_strategy_list no_strategies;
     struct arena *a = c ? &c->arena : core_scratch(core);
     const struct ecs_task_definition *def = taskdef_of(l->taskdef);
     struct ecs_taskdef_error why;
     if (ecs_taskdef_need(a, def, l->overrides, &l->need, &why) < 0)
         return c ? ecs_taskdef_fault(c, &why) : -1;
-    if (constraints_compile(c, core, l->constraints ? l->constraints : &no_constraints,
-                            def, &l->need, &l->compiled) < 0)
+    if (l->fargate && c && fargate_override_check(c, def, l->overrides) < 0)
+        return -1;
+    if (l->fargate && l->constraints && l->constraints->n)
+        return c ? call_fault(c, &ecs_invalid_parameter_exception,
+                              "Placement constraints are not supported with the Fargate "
+                              "launch type.")
+                 : -1;
+    if (l->fargate)
+        fargate_need(a, def, &l->need);
+    if (l->terms.launch_type == ECS_LAUNCH_TYPE_EXTERNAL)
+        need_external(a, &l->need);
+    return constraints_compile(c, core, l->constraints ? l->constraints : &no_constraints,
+                               def, &l->need, &l->compiled);
+}
+
+int launch_prepare(struct call *c, struct core *core, struct launch *l)
+{
+    static const struct ecs_placement_strategy_list no_strategies;
+    prepare_shares(core, l);
+    l->home = l->fargate ? fargate_pool(core, l->cluster->account, l->cluster->region)
+                         : l->cluster;
+    if (l->fargate && l->strategies && l->strategies->n)
+        return c ? call_fault(c, &ecs_invalid_parameter_exception,
+                              "Placement strategies are not supported with the Fargate "
+                              "launch type.")
+                 : -1;
+    if (prepare_need(c, core, l) < 0)
         return -1;
     return strategies_read(c, l->strategies ? l->strategies : &no_strategies, l->strategy,
                            &l->strategy_count);
@@ -179,7 +250,38 @@ void launch_fini(struct launch *l)
     constraints_free(&l->compiled);
 }
 
-struct task *launch_on(struct core *core, const struct launch *l, struct instance *i)
+int launch_of_task(struct core *core, const struct task *t, struct launch *ret)
+{
+    const struct ecs_task *rec = t->rec->task;
+    *ret = (struct launch){
+        .cluster = t->cluster,
+        .taskdef = t->taskdef,
+        .overrides = rec->overrides,
+        .group = rec->group,
+        .terms = {.launch_type = (int)rec->launch_type},
+        .constraints = &t->rec->placement_constraints,
+        .strategies = &t->rec->placement_strategy,
+    };
+    if (launch_prepare(NULL, core, ret) < 0)
+        return -1;
+    if (rec->capacity_provider_name && !ret->fargate)
+        ret->need.pool = rec->capacity_provider_name;
+    return 0;
+}
+
+struct instance *launch_find(struct core *core, struct launch *l)
+{
+    struct place_random random = core_place_random(core);
+    struct place_instance *chosen;
+    if (!l->home || place_choose(l->home->place, &l->need,
+                                 place_group(core, l->home, l->cluster, l->group),
+                                 l->strategy, l->strategy_count, &random, &chosen) < 0)
+        return NULL;
+    return place_instance_owner(chosen);
+}
+
+static struct task *create(struct core *core, const struct launch *l,
+                           const struct provider_share *share, struct instance *i)
 {
     struct task_request q = {
         .cluster = l->cluster,
@@ -192,16 +294,41 @@ struct task *launch_on(struct core *core, const struct launch *l, struct instanc
         .deployment_id = l->deployment_id,
         .tags = &l->tags,
         .enable_execute_command = l->enable_execute_command,
+        .launch_type = share ? provider_launch_type((enum provider_kind)share->kind)
+                             : (enum ecs_launch_type)l->terms.launch_type,
+        .capacity_provider = share ? share->name : NULL,
+        .platform_version = fargate_platform_version(l->terms.platform_version),
+        .disk_gib = fargate_disk_gib(taskdef_of(l->taskdef), l->overrides),
+        .constraints = l->constraints,
+        .strategies = l->strategies,
     };
     return task_create(core, &q);
 }
 
+struct task *launch_on(struct core *core, const struct launch *l, struct instance *i)
+{
+    return create(core, l, NULL, i);
+}
+
 struct task *launch_one(struct core *core, struct launch *l)
 {
-    struct place_random random = core_place_random(core);
-    struct place_instance *chosen;
-    if (place_choose(l->cluster->place, &l->need, l->group, l->strategy,
-                     l->strategy_count, &random, &chosen) < 0)
+    struct provider_share *share = NULL;
+    if (l->share_count) {
+        share = provider_share_next(l->share, l->share_count);
+        if (!share)
+            return NULL;
+        if (!l->fargate)
+            l->need.pool = share->name;
+    }
+    struct instance *i = launch_find(core, l);
+    if (!i && !share && !l->fargate)
         return NULL;
-    return launch_on(core, l, place_instance_owner(chosen));
+    if (!i && l->cluster->provisioning_count >= PROVIDER_MAX_WAITING) {
+        l->full = true;
+        return NULL;
+    }
+    struct task *t = create(core, l, share, i);
+    if (share)
+        share->placed++;
+    return t;
 }

@@ -10,6 +10,9 @@
 #pragma once
 
 #include "ecs_state.h"
+#include "provider_share.h"
+
+#define LAUNCH_MAX_PROVIDERS 20
 
 struct compiled_constraints {
     struct query *query[PLACE_MAX_CONSTRAINTS];
@@ -43,12 +46,22 @@ struct launch {
     struct compiled_constraints compiled;
     struct place_strategy strategy[PLACE_MAX_STRATEGIES];
     size_t strategy_count;
+    struct cluster *home; /* whose instances may take it; NULL: Fargate without a pool */
+    bool fargate;
+    struct provider_share share[LAUNCH_MAX_PROVIDERS];
+    size_t share_count;
+    bool full; /* launch_one() gave up as too many tasks wait already */
 };
 
 int launch_prepare(struct call *c, struct core *core, struct launch *l);
 void launch_fini(struct launch *l);
-/* NULL when no instance takes it. */
+/* By launch type: NULL when no instance takes it. By capacity provider, and on Fargate: the
+ * task waits in PROVISIONING; NULL (and `full`) when too many do. */
 struct task *launch_one(struct core *core, struct launch *l);
+/* The launch that a task which waits is: prepared as launch_prepare() does. */
+int launch_of_task(struct core *core, const struct task *t, struct launch *ret);
+/* The instance for one more; NULL: none. */
+struct instance *launch_find(struct core *core, struct launch *l);
 /* On an instance that was chosen and checked already. */
 struct task *launch_on(struct core *core, const struct launch *l, struct instance *i);
 

@@ -51,7 +51,8 @@ struct cluster *cluster_find(struct call *c, const char *reference)
 {
     if (!reference)
         reference = "default";
-    if (foreign(c, reference))
+    /* Fargate's pool has a name that no cluster may have. */
+    if (foreign(c, reference) || ecs_last_segment(reference)[0] == '.')
         return NULL;
     const char *key = ecs_key(&c->arena, "cluster", c->who.account_id, c->region,
                               ecs_last_segment(reference));

@@ -3,6 +3,7 @@
 
 #include <openssl/evp.h>
 
+#include "capacity_provider.h"
 #include "launch.h"
 
 /* ---- clientToken: the same call twice makes its tasks once ---- */
@@ -163,18 +164,37 @@ static void explain(struct call *c, const struct launch *s, struct ecs_failure_l
     }
 }
 
-static void run_task_placed(struct call *c, int32_t count, struct launch *l,
-                            struct ecs_run_task_response *out)
+/* With capacity providers there is no instance to be blamed: too many tasks wait. */
+static int explain_full(struct call *c, const struct launch *l,
+                        struct ecs_run_task_response *out)
+{
+    if (out->tasks.n == 0)
+        return call_fault(c, &ecs_client_exception,
+                          "The cluster has reached its limit of %d tasks in the "
+                          "PROVISIONING state.",
+                          PROVIDER_MAX_WAITING);
+    struct ecs_failure *f = LIST_PUSH(&c->arena, &out->failures);
+    f->arn = l->cluster->rec->cluster->cluster_arn;
+    f->reason = "PROVISIONING";
+    f->detail = "Too many tasks of the cluster wait for capacity.";
+    return 0;
+}
+
+static int run_task_placed(struct call *c, int32_t count, struct launch *l,
+                           struct ecs_run_task_response *out)
 {
     out->tasks.set = out->failures.set = true;
     for (int32_t n = 0; n < count; n++) {
         struct task *t = launch_one(c->core, l);
+        if (!t && l->full)
+            return explain_full(c, l, out);
         if (!t) {
             explain(c, l, &out->failures);
             break;
         }
         task_view(&c->arena, t, true, LIST_PUSH(&c->arena, &out->tasks));
     }
+    return 0;
 }
 
 int ecs_run_task(struct call *c, const struct ecs_run_task_request *in,
@@ -214,12 +234,14 @@ int ecs_run_task(struct call *c, const struct ecs_run_task_request *in,
             return r < 0 ? r : 0;
         }
     }
-    if (s.cluster->instance_count == 0)
+    bool own_instances = s.terms.launch_type == ECS_LAUNCH_TYPE_EC2 ||
+                         s.terms.launch_type == ECS_LAUNCH_TYPE_EXTERNAL;
+    if (own_instances && s.cluster->instance_count == 0)
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "No Container Instances were found in your cluster.");
     int r = launch_prepare(c, c->core, &s);
     if (r == 0)
-        run_task_placed(c, in->count.set ? in->count.v : 1, &s, out);
+        r = run_task_placed(c, in->count.set ? in->count.v : 1, &s, out);
     launch_fini(&s);
     if (r == 0 && in->client_token && out->tasks.n)
         token_remember(c, s.cluster, in->client_token, hash, &out->tasks);

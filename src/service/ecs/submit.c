@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ecs_state.h"
+#include "fargate.h"
 
 #define REASON_MAX 1024
 
@@ -84,10 +85,21 @@ static void copy_time(struct opt_time *to, struct opt_time from)
         *to = from;
 }
 
+/* "arn:…:task/cluster/id" gives "cluster". */
+static const char *cluster_of_arn(struct arena *a, const char *arn)
+{
+    const char *first = strchr(arn, '/'), *last = strrchr(arn, '/');
+    return first && last > first ? arena_strndup(a, first + 1, (size_t)(last - first - 1))
+                                 : NULL;
+}
+
 /* NULL: nothing to do, and no fault. A cluster that is not there is a fault. */
 static int find_task(struct call *c, const char *cluster, const char *reference,
                      struct task **ret)
 {
+    /* The pool's hosts run tasks of all clusters; a task's ARN names its own. */
+    if (fargate_pool_named(cluster) && reference && arn_looks_like(reference))
+        cluster = cluster_of_arn(&c->arena, reference);
     struct cluster *cl = cluster_require(c, cluster);
     if (!cl)
         return -1;

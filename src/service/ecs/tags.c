@@ -2,8 +2,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "capacity_provider.h"
 #include "daemon.h"
-#include "ecs_state.h"
 #include "task_set.h"
 
 /* Letters and digits of any script, blanks and _.:/=+-@ . Beyond ASCII every character
@@ -122,6 +122,14 @@ static int tagged_find(struct call *c, const char *text, struct tagged *ret)
         if (!td)
             return missing(c, "daemon task definition");
         *ret = (struct tagged){&td->o, &td->rec->tags};
+        return 0;
+    }
+    if (str_starts(arn.resource, "capacity-provider/")) {
+        struct capacity_provider *p =
+            provider_find(c->core, c->who.account_id, c->region, text);
+        if (!p)
+            return missing(c, "capacity provider");
+        *ret = (struct tagged){&p->o, &p->rec->provider->tags};
         return 0;
     }
     struct cluster *cl = cluster_of_resource(c, arn.resource);

@@ -6,7 +6,11 @@
 #include <assert.h>
 #include <string.h>
 
+#include "account_settings.h"
 #include "ecs_state.h"
+#include "fargate.h"
+#include "gpu.h"
+#include "provisioning.h"
 #include "task_protection.h"
 #include "taskdef_rules.h"
 
@@ -34,7 +38,7 @@ bool task_status_parse(const char *name, enum task_status *ret)
     return false;
 }
 
-enum task_event { EV_RUNNING, EV_STOP, EV_STOPPED };
+enum task_event { EV_PLACED, EV_RUNNING, EV_STOP, EV_STOPPED };
 
 struct transition {
     enum task_status from;
@@ -43,7 +47,7 @@ struct transition {
 };
 
 static const struct transition transitions[] = {
-    {TASK_PROVISIONING, EV_RUNNING, TASK_RUNNING},
+    {TASK_PROVISIONING, EV_PLACED, TASK_PENDING},
     {TASK_PROVISIONING, EV_STOP, TASK_DEPROVISIONING},
     {TASK_PROVISIONING, EV_STOPPED, TASK_STOPPED},
     {TASK_PENDING, EV_RUNNING, TASK_RUNNING},
@@ -86,6 +90,11 @@ static void count(struct task *t, enum task_status s, int32_t by)
     int32_t running = counts_running(s) ? by : 0, pending = counts_pending(s) ? by : 0;
     t->cluster->running += running;
     t->cluster->pending += pending;
+    if (t->rec->task->launch_type == ECS_LAUNCH_TYPE_FARGATE) {
+        t->cluster->running_fargate += running;
+        t->cluster->pending_fargate += pending;
+    }
+    t->cluster->provisioning_count += s == TASK_PROVISIONING ? by : 0;
     if (t->instance) {
         t->instance->running += running;
         t->instance->pending += pending;
@@ -126,7 +135,13 @@ void task_host_view(struct core *core, const struct task *t, struct arena *a,
         .group = rec->group,
         .service_name = service_of_group(rec->group),
         .started_by = rec->started_by,
-        .launch_type = "EC2",
+        .launch_type = wire_enum_name(&ecs_launch_type_shape, (int)rec->launch_type),
+        .capacity_provider_name = rec->capacity_provider_name,
+        .ephemeral_storage_gib = rec->ephemeral_storage
+                                     ? rec->ephemeral_storage->size_in_gib
+                                     : (struct opt_int){0},
+        .log_driver_mode = account_default(core, t->cluster->account, t->cluster->region,
+                                           ECS_SETTING_NAME_DEFAULT_LOG_DRIVER_MODE),
         .account_id = t->cluster->account,
         .region = t->cluster->region,
         .availability_zone = rec->availability_zone,
@@ -138,6 +153,7 @@ void task_host_view(struct core *core, const struct task *t, struct arena *a,
         struct gantry_host_container *c = LIST_PUSH(a, &ret->containers);
         c->name = rec->containers.v[i].name;
         c->container_arn = rec->containers.v[i].container_arn;
+        c->gpu_ids = rec->containers.v[i].gpu_ids;
     }
 }
 
@@ -254,6 +270,7 @@ static void task_init(struct core *core, struct task *t)
     list_init(&t->link);
     list_init(&t->instance_link);
     list_init(&t->service_link);
+    list_init(&t->provisioning_link);
     wake_init(&t->expiry, task_expire);
     task_protection_init(core, t);
 }
@@ -267,11 +284,65 @@ static const char *instance_zone(const struct instance *i)
     return NULL;
 }
 
+const char *place_group(struct core *core, const struct cluster *home,
+                        const struct cluster *cl, const char *group)
+{
+    if (home == cl || !group)
+        return group;
+    return arena_printf(core_scratch(core), "%s/%s", cl->name, group);
+}
+
 static void take_resources(struct core *core, struct task *t)
 {
     struct place_need need;
-    if (t->instance && task_need(core, t, &need) == 0)
-        place_commit(t->cluster->place, t->instance->place, &need, t->rec->task->group);
+    if (!t->instance || task_need(core, t, &need) < 0)
+        return;
+    struct cluster *home = t->instance->cluster;
+    place_commit(home->place, t->instance->place, &need,
+                 place_group(core, home, t->cluster, t->rec->task->group));
+    if (need.resources.gpus > 0)
+        gpus_take(t);
+}
+
+/* Where it runs. People do not see the instances of Fargate's pool. */
+static void note_instance(struct task *t, const struct instance *i)
+{
+    struct arena *a = &t->o.arena;
+    struct ecs_task *rec = t->rec->task;
+    const char *arn = arena_strdup(a, i->rec->instance->container_instance_arn);
+    if (cluster_hidden(i->cluster))
+        t->rec->pool_instance_arn = arn;
+    else
+        rec->container_instance_arn = arn;
+    rec->availability_zone = arena_strdup(a, instance_zone(i));
+    struct ecs_attribute *arch = LIST_PUSH(a, &rec->attributes);
+    arch->name = "ecs.cpu-architecture";
+    arch->value =
+        arena_strdup(a, place_instance_attribute(i->place, "ecs.cpu-architecture"));
+}
+
+static void note_fargate(struct task *t, const struct task_request *q)
+{
+    struct arena *a = &t->o.arena;
+    struct ecs_task *rec = t->rec->task;
+    rec->platform_version = arena_strdup(a, q->platform_version);
+    rec->platform_family = "Linux";
+    rec->ephemeral_storage = arena_new(a, struct ecs_ephemeral_storage);
+    rec->ephemeral_storage->size_in_gib = SET_INT(q->disk_gib);
+    rec->fargate_ephemeral_storage = arena_new(a, struct ecs_task_ephemeral_storage);
+    rec->fargate_ephemeral_storage->size_in_gib = SET_INT(q->disk_gib);
+}
+
+/* What a task that waits is placed by. */
+static void note_wishes(struct task *t, const struct task_request *q)
+{
+    struct arena *a = &t->o.arena;
+    for (size_t i = 0; q->constraints && i < q->constraints->n; i++)
+        wire_copy_into(a, &ecs_placement_constraint_shape, &q->constraints->v[i],
+                       LIST_PUSH(a, &t->rec->placement_constraints));
+    for (size_t i = 0; q->strategies && i < q->strategies->n; i++)
+        wire_copy_into(a, &ecs_placement_strategy_shape, &q->strategies->v[i],
+                       LIST_PUSH(a, &t->rec->placement_strategy));
 }
 
 struct task *task_create(struct core *core, const struct task_request *q)
@@ -290,7 +361,7 @@ struct task *task_create(struct core *core, const struct task_request *q)
     t->taskdef->users++;
     t->instance = q->instance;
     t->service = q->service;
-    t->status = TASK_PENDING;
+    t->status = q->instance ? TASK_PENDING : TASK_PROVISIONING;
 
     struct arena *a = &t->o.arena;
     const struct ecs_task_definition *def = taskdef_of(q->taskdef);
@@ -300,24 +371,24 @@ struct task *task_create(struct core *core, const struct task_request *q)
     rec->task_arn = ecs_arn(a, cl->region, cl->account, "task/%s/%s", cl->name, id);
     rec->cluster_arn = arena_strdup(a, cl->rec->cluster->cluster_arn);
     rec->task_definition_arn = arena_strdup(a, def->task_definition_arn);
-    rec->container_instance_arn =
-        arena_strdup(a, q->instance->rec->instance->container_instance_arn);
-    rec->availability_zone = arena_strdup(a, instance_zone(q->instance));
     rec->overrides = full_overrides(a, def, q->overrides);
     rec->last_status = task_status_name(t->status);
     rec->desired_status = "RUNNING";
     rec->group = arena_strdup(a, q->group);
     rec->started_by = arena_strdup(a, q->started_by);
-    rec->launch_type = ECS_LAUNCH_TYPE_EC2;
+    rec->launch_type = q->launch_type ? q->launch_type : ECS_LAUNCH_TYPE_EC2;
+    rec->capacity_provider_name = arena_strdup(a, q->capacity_provider);
     rec->enable_execute_command = SET_BOOL(q->enable_execute_command);
     rec->created_at = SET_TIME(core_now_ms(core));
     rec->health_status = ECS_HEALTH_STATUS_UNKNOWN;
     rec->attachments.set = rec->attributes.set = true;
     rec->inference_accelerators.set = true;
-    struct ecs_attribute *arch = LIST_PUSH(a, &rec->attributes);
-    arch->name = "ecs.cpu-architecture";
-    arch->value = arena_strdup(
-        a, place_instance_attribute(q->instance->place, "ecs.cpu-architecture"));
+    if (q->instance)
+        note_instance(t, q->instance);
+    else
+        note_wishes(t, q);
+    if (rec->launch_type == ECS_LAUNCH_TYPE_FARGATE)
+        note_fargate(t, q);
     if (q->tags)
         tags_merge(a, &rec->tags, q->tags);
     for (size_t i = 0; i < def->container_definitions.n; i++)
@@ -329,7 +400,26 @@ struct task *task_create(struct core *core, const struct task_request *q)
     take_resources(core, t);
     task_changed(core, t);
     tell_host(core, t);
+    if (t->status == TASK_PROVISIONING)
+        provisioning_add(core, provisioning_home(core, t), t);
     return t;
+}
+
+void task_place(struct core *core, struct task *t, struct instance *i)
+{
+    enum task_status to;
+    if (!next_status(t->status, EV_PLACED, &to))
+        return;
+    set_status(t, to);
+    t->instance = i;
+    i->pending++;
+    list_remove(&t->provisioning_link);
+    list_append(&i->tasks, &t->instance_link);
+    note_instance(t, i);
+    t->rec->placement_constraints.n = t->rec->placement_strategy.n = 0;
+    take_resources(core, t);
+    task_changed(core, t);
+    tell_host(core, t);
 }
 
 /* ---- what happens to it ---- */
@@ -352,6 +442,8 @@ void task_stop(struct core *core, struct task *t, enum ecs_task_stop_code code,
     tell_host(core, t);
     if (t->service)
         service_task_changed(core, t->service, t, false);
+    if (!t->instance) /* it never had a host that could report its end */
+        task_report_stopped(core, t, NULL);
 }
 
 void task_report_running(struct core *core, struct task *t)
@@ -401,8 +493,9 @@ static void let_go(struct core *core, struct task *t)
     struct place_need need;
     if (t->instance) {
         if (task_need(core, t, &need) == 0)
-            place_release(t->cluster->place, t->instance->place, &need,
-                          t->rec->task->group);
+            place_release(
+                t->instance->cluster->place, t->instance->place, &need,
+                place_group(core, t->instance->cluster, t->cluster, t->rec->task->group));
         struct ecs *ecs = ecs_of(core);
         if (ecs->host_ops)
             ecs->host_ops->task_forgotten(
@@ -412,6 +505,7 @@ static void let_go(struct core *core, struct task *t)
     wake_cancel(core, &t->unprotect);
     list_remove(&t->instance_link);
     list_remove(&t->service_link);
+    list_remove(&t->provisioning_link);
     t->instance = NULL;
     taskdef_release(core, t->taskdef);
     t->taskdef = NULL;
@@ -499,13 +593,17 @@ int task_loaded(struct core *core, struct object *o, struct error *err)
         return fail(err, E_CORRUPT, "task definition '%s' is missing",
                     rec->task_definition_arn);
     t->taskdef->users++;
-    t->instance = instance_by_arn(core, rec->container_instance_arn);
+    t->instance =
+        instance_by_arn(core, t->rec->pool_instance_arn ? t->rec->pool_instance_arn
+                                                        : rec->container_instance_arn);
     const char *name = service_of_group(rec->group);
     if (name && t->rec->deployment_id)
         t->service = service_find(core, t->cluster, name);
     link_task(t);
     count(t, t->status, +1);
     take_resources(core, t);
+    if (t->status == TASK_PROVISIONING)
+        provisioning_add(core, provisioning_home(core, t), t);
     return 0;
 }
 
@@ -517,4 +615,5 @@ void task_unlink(struct core *core, struct object *o)
     list_remove(&t->link);
     list_remove(&t->instance_link);
     list_remove(&t->service_link);
+    list_remove(&t->provisioning_link);
 }

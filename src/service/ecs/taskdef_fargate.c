@@ -20,9 +20,9 @@ static bool is_windows(const taskdef_request *def)
            def->runtime_platform->operating_system_family != ECS_OS_FAMILY_LINUX;
 }
 
-static bool has_size(const taskdef_request *def, int64_t cpu, int64_t memory)
+bool ecs_fargate_size(int64_t cpu, int64_t memory, bool windows)
 {
-    if (is_windows(def) && cpu < 1024)
+    if (windows && cpu < 1024)
         return false;
     for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++)
         if (cpu == sizes[k].cpu && memory >= sizes[k].from && memory <= sizes[k].to &&
@@ -41,7 +41,7 @@ static int check_size(const taskdef_request *def, struct ecs_taskdef_error *err)
         return taskdef_bad(
             err, "Fargate requires that 'memory' be defined at the task level.");
     if (!ecs_parse_cpu(def->cpu, &cpu) || !ecs_parse_memory(def->memory, &memory) ||
-        !has_size(def, cpu, memory))
+        !ecs_fargate_size(cpu, memory, is_windows(def)))
         return taskdef_bad(err, "No Fargate configuration exists for given values.");
     return 0;
 }

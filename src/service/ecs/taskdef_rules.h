@@ -56,5 +56,7 @@ int ecs_taskdef_need(struct arena *a, const struct ecs_task_definition *def,
 
 /* "256", "1 vCPU", ".25vcpu": CPU units; false when it is neither. */
 bool ecs_parse_cpu(const char *text, int64_t *ret_units);
+/* Is it a row of Fargate's table (units, MiB)? */
+bool ecs_fargate_size(int64_t cpu, int64_t memory, bool windows);
 /* "512", "0.5 GB", "1gb": MiB. */
 bool ecs_parse_memory(const char *text, int64_t *ret_mib);

@@ -1,0 +1,16 @@
+/* instance.h: what changes of container instances mean to the rest of ECS.
+ *
+ * Owns: nothing. Threads: state thread. Fails: never. */
+#pragma once
+
+#include "ecs_state.h"
+
+/* Version, stored, indexed anew. */
+void instance_changed(struct core *core, struct instance *i);
+/* Instances of the cluster may take more than before: services that could not place, and
+ * tasks that wait, try again. */
+void instance_room_in(struct core *core, struct cluster *cl);
+/* The provider that it came from; NULL: none. For what launches instances. */
+void instance_set_provider(struct core *core, struct instance *i, const char *name);
+/* Reserved: said by agents and ECS, never by PutAttributes. */
+bool attribute_reserved(const char *name);
