@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "clock.h"
+#include "container_session.h"
 #include "engine.h"
 #include "fd.h"
 #include "host_work.h"
@@ -182,6 +183,7 @@ static int begin(struct agent *a, struct error *err)
     engine_init(&a->engine, &a->loop, &a->host, c);
     a->engine.calls = a->calls;
     introspection_open(&a->introspection, &a->engine);
+    a->engine.sessions = container_sessions_new(&a->config, a->host.runtime);
     a->engine.metadata = &a->metadata;
     metadata_open(&a->metadata, &a->engine); /* before anything is started */
     r = engine_load(&a->engine, err);
@@ -237,6 +239,7 @@ int agent_run(const struct agent_config *config, struct error *err)
     drain(a);
     engine_fini(&a->engine);
     session_fini(&a->session);
+    container_sessions_free(a->engine.sessions);
     server_calls_free(a->calls);
     host_close(&a->host);
     fd_close(&a->lock);

@@ -25,6 +25,7 @@
 #include "wanted_images.h"
 
 struct metadata;
+struct container_sessions;
 struct server_calls;
 
 struct registry_token {
@@ -43,6 +44,7 @@ struct engine {
     struct metadata *metadata; /* NULL: containers are told of none */
     struct list tasks; /* in order of acceptance */
     struct host_room room;
+    struct container_sessions *sessions;
     int64_t next_sequence;
     struct exit_watch *exits;
     uv_poll_t exit_poll;

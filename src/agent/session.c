@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "container_session.h"
 #include "fd.h"
 #include "log.h"
 #include "machine.h"
@@ -113,6 +114,17 @@ static void load_instance(struct session *s)
 
 /* ---- the stream ---- */
 
+static void start_session(struct engine *e, const struct gantry_host_session *wanted)
+{
+    const struct task *t = wanted->task_id ? engine_find(e, wanted->task_id) : NULL;
+    const char *id = NULL;
+    for (size_t i = 0; t && i < t->container_count; i++)
+        if (streq(t->containers[i].name, wanted->container_name) &&
+            t->containers[i].step == CSTEP_RUNNING)
+            id = t->containers[i].id;
+    container_session_start(e->sessions, wanted, id);
+}
+
 static void on_message(struct session *s, const struct gantry_host_message *m)
 {
     struct engine *e = s->engine;
@@ -130,6 +142,10 @@ static void on_message(struct session *s, const struct gantry_host_message *m)
         break;
     case GANTRY_HOST_MESSAGE_KIND_IMAGES:
         wanted_images_set(e, &m->images);
+        break;
+    case GANTRY_HOST_MESSAGE_KIND_EXEC:
+        if (m->session && m->session->session_id)
+            start_session(e, m->session);
         break;
     default: /* PING, and what a newer server may say */
         break;

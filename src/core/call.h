@@ -33,6 +33,8 @@ struct call {
     struct arena arena;
     const struct operation *operation;
     const char *region;
+    const char *host; /* Host, as the caller reaches us: NULL when it said none */
+    bool host_tls;    /* … through a proxy that speaks TLS */
     const void *in;
     /* The shell's own check of the signature; fills `who`. 0, or <0 after call_fault(). */
     int (*authenticate)(struct call *);

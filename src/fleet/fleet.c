@@ -167,6 +167,24 @@ static void images(void *ctx, struct core *core, const char *instance_arn,
         send_message(core, conn, MESSAGE_LINE, &m);
 }
 
+static int session_open(void *ctx, struct core *core, const char *instance_arn,
+                        const struct gantry_host_session *session, const char *token,
+                        struct error *err)
+{
+    struct fleet *f = ctx;
+    struct connection *conn = find(f, instance_arn);
+    struct gantry_host_message m = {
+        .kind = GANTRY_HOST_MESSAGE_KIND_EXEC,
+        .session = (struct gantry_host_session *)(uintptr_t)session,
+    };
+    if (!conn || !f->config.session)
+        return fail(err, E_NETWORK, "the instance's agent is not connected");
+    int r = f->config.session(f->config.ctx, session, token, err);
+    if (r == 0)
+        send_message(core, conn, MESSAGE_LINE, &m);
+    return r;
+}
+
 static void instance_gone(void *ctx, struct core *core, const char *instance_arn)
 {
     struct connection *conn = find(ctx, instance_arn);
@@ -178,6 +196,7 @@ static const struct ecs_host_ops host_ops = {
     .task_changed = task_changed,
     .task_forgotten = task_forgotten,
     .images = images,
+    .session_open = session_open,
     .instance_gone = instance_gone,
 };
 

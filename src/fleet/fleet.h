@@ -25,6 +25,9 @@ struct fleet_config {
     void (*submit)(void *ctx, struct core_task *task);
     void *ctx;
     int64_t ping_ms; /* 0: 10 s */
+    /* A session will be asked for; E_FULL. NULL: sessions are not offered. */
+    int (*session)(void *ctx, const struct gantry_host_session *session, const char *token,
+                   struct error *err);
 };
 
 /* Registers itself with ecs: after ecs_attach(). */

@@ -176,8 +176,14 @@ int crun_exec(struct runtime *rt, const char *id, const struct exec_request *req
     if (r < 0)
         return r;
     str_addf(&pid_file, "%s.pid", process.data);
-    const char *argv[] = {c->program,   "--root",     c->state_root, "exec", "--process",
-                          process.data, "--pid-file", pid_file.data, id,     NULL};
+    const char *argv[12] = {c->program,   "--root",     c->state_root, "exec",
+                            "--process", process.data, "--pid-file",  pid_file.data};
+    size_t n = 8;
+    if (req->console_socket) {
+        argv[n++] = "--console-socket";
+        argv[n++] = req->console_socket;
+    }
+    argv[n] = id;
     struct spawn s = {.path = c->program,
                       .argv = argv,
                       .fds = {req->fds[0], req->fds[1], req->fds[2]},

@@ -83,7 +83,10 @@ struct exec_request {
     const char *const *env;  /* NULL or added to the container's own */
     const char *cwd, *user;  /* NULL: the container's */
     bool terminal;           /* the fds are the caller's terminal: interactive */
-    int fds[3];              /* become stdin, stdout, stderr; -1: /dev/null */
+    /* NULL, or with `terminal`: a listening unix socket to which the runtime sends the
+     * other end of the program's terminal; fds are then the runtime's own. */
+    const char *console_socket;
+    int fds[3]; /* become stdin, stdout, stderr; -1: /dev/null */
 };
 
 struct exec_process {

@@ -1,4 +1,5 @@
-/* An agent asks for its stream: signed like any call to ecs, then handed to the fleet. */
+/* An agent asks for its stream, or for its end of a session: signed like any call to ecs,
+ * then handed to the fleet or the relay. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@ struct stream_call {
     struct http_request *req;
     struct credentials credentials;
     const char *instance_arn;
+    bool session; /* else the stream */
     int status; /* of a refusal */
     const char *text;
 };
@@ -45,6 +47,12 @@ static void run(struct core *core, struct core_task *task)
     if (authenticate(&sc->server->auth, &sc->arena, &sc->credentials, core_now_ms(core),
                      &who, &denial, &text) < 0) {
         refuse_later(core, sc, 403, text ? text : "The signature was not accepted.");
+        return;
+    }
+    if (sc->session) {
+        relay_agent(sc->server->relay, sc->req);
+        arena_free(&sc->arena);
+        free(sc);
         return;
     }
     if (!sc->instance_arn || !arn_parse(&sc->arena, sc->instance_arn, &arn) ||
@@ -89,15 +97,26 @@ static const char *parameter(struct arena *a, const char *query, const char *nam
     return NULL;
 }
 
-void agent_stream_open(struct server *s, struct http_request *req)
+static void check_then_run(struct server *s, struct http_request *req, bool session)
 {
     struct stream_call *sc = xcalloc(1, sizeof(*sc));
     struct wire_http_request wreq;
     sc->server = s;
     sc->req = req;
+    sc->session = session;
     api_wire_request(req, &wreq);
     api_read_credentials(&sc->arena, &wreq, &sc->credentials);
     sc->instance_arn = parameter(&sc->arena, req->query, "containerInstanceArn");
     sc->task.run = run;
     shell_submit(s->shell, &sc->task);
+}
+
+void agent_stream_open(struct server *s, struct http_request *req)
+{
+    check_then_run(s, req, false);
+}
+
+void agent_session_open(struct server *s, struct http_request *req)
+{
+    check_then_run(s, req, true);
 }

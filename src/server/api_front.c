@@ -172,6 +172,17 @@ static void region_of(struct api_call *ac)
     ac->call.region = str_empty(region) ? ac->front->region : region;
 }
 
+/* Host goes into addresses that we hand out, so it must be one. */
+static void host_of(struct api_call *ac)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789.-_:[]";
+    const char *host = http_header(ac->req, "Host");
+    if (!str_empty(host) && strlen(host) <= 300 && host[strspn(host, allowed)] == '\0')
+        ac->call.host = arena_strdup(&ac->call.arena, host);
+    ac->call.host_tls = streq(http_header(ac->req, "X-Forwarded-Proto"), "https");
+}
+
 void api_front_complete(const struct api_front *front, struct http_request *req)
 {
     struct api_call *ac = xcalloc(1, sizeof(*ac));
@@ -182,6 +193,7 @@ void api_front_complete(const struct api_front *front, struct http_request *req)
     api_wire_request(req, &wreq);
     api_read_credentials(&ac->call.arena, &wreq, &ac->credentials);
     region_of(ac);
+    host_of(ac);
     decode(ac, &wreq);
     if (!ac->undecodable)
         ac->call.operation = operation_of(front, &ac->target);

@@ -57,6 +57,12 @@ static bool is_agent_telemetry(const struct http_request *req)
     return streq(req->path, "/gantry/v1/agent/telemetry");
 }
 
+static bool is_session(const struct http_request *req)
+{
+    return str_starts(req->path, RELAY_AGENT_PATH) ||
+           str_starts(req->path, RELAY_CLIENT_PATH);
+}
+
 static void begin(struct http_request *req)
 {
     struct server *s = req->server_ctx;
@@ -66,7 +72,7 @@ static void begin(struct http_request *req)
         page_health(s, req);
     else if (streq(req->path, "/metrics"))
         page_metrics(s, req);
-    else if (is_agent_stream(req))
+    else if (is_agent_stream(req) || is_session(req))
         http_accept_body(req, 0);
     else if (is_agent_telemetry(req))
         agent_telemetry_begin(req);
@@ -81,6 +87,10 @@ static void complete(struct http_request *req)
         registry_complete(req);
     else if (is_agent_stream(req))
         agent_stream_open(s, req);
+    else if (str_starts(req->path, RELAY_AGENT_PATH))
+        agent_session_open(s, req);
+    else if (str_starts(req->path, RELAY_CLIENT_PATH))
+        relay_client(s->relay, req);
     else if (is_agent_telemetry(req))
         agent_telemetry_complete(s, req);
     else
@@ -139,6 +149,13 @@ static void submit(void *ctx, struct core_task *task)
     shell_submit(s->shell, task);
 }
 
+static int expect_session(void *ctx, const struct gantry_host_session *session,
+                          const char *token, struct error *err)
+{
+    struct server *s = ctx;
+    return relay_expect(s->relay, session->session_id, token, session->command, err);
+}
+
 static int registry_start(struct server *s, const struct server_config *config,
                           struct error *err)
 {
@@ -180,7 +197,8 @@ static int core_start(struct server *s, const struct server_config *config,
         .blob_unused = registry_blob_unused,
         .ctx = s->registry,
     };
-    struct fleet_config fc = {.submit = submit, .ctx = s};
+    struct fleet_config fc = {.submit = submit, .ctx = s, .session = expect_session};
+    s->relay = relay_new();
     s->core = core_new(&cc, &outside);
     ecs_attach(s->core, &es);
     ecr_attach(s->core, &rs);
@@ -213,11 +231,13 @@ static void services_fill(struct server *s)
 
 static void stop(struct server *s)
 {
+    relay_stop(s->relay);
     http_server_stop(s->http, 2000);
     shell_stop(s->shell);
     workers_stop(s->workers);
     shell_free(s->shell);
     fleet_free(s->fleet);
+    relay_free(s->relay);
     if (s->core)
         wake_cancel(s->core, &s->housekeeping);
     core_free(s->core);

@@ -8,6 +8,7 @@
 #include "fleet.h"
 #include "http.h"
 #include "registry.h"
+#include "relay.h"
 #include "server.h"
 #include "shell.h"
 
@@ -18,6 +19,7 @@ struct server {
     struct shell *shell;
     struct workers *workers;
     struct fleet *fleet;
+    struct relay *relay;
     struct blob_store *blobs;
     struct registry *registry;
     struct wake housekeeping;
@@ -30,6 +32,8 @@ struct server {
 
 /* GET /gantry/v1/agent?containerInstanceArn=…: the stream of one agent. */
 void agent_stream_open(struct server *s, struct http_request *req);
+/* GET RELAY_AGENT_PATH…: the agent's end of a session. */
+void agent_session_open(struct server *s, struct http_request *req);
 /* POST /gantry/v1/agent/telemetry: what an agent measured; at most so many bytes. */
 #define AGENT_TELEMETRY_MAX (1024 * 1024)
 void agent_telemetry_begin(struct http_request *req);

@@ -35,6 +35,11 @@ struct ecs_host_ops {
     /* The images that services of the cluster need, all of them. */
     void (*images)(void *ctx, struct core *core, const char *instance_arn,
                    const struct gantry_host_image_list *images);
+    /* A session in a container of a task on it begins: the token's holder may use it.
+     * E_NETWORK: the instance has no stream now; E_FULL: too many. */
+    int (*session_open)(void *ctx, struct core *core, const char *instance_arn,
+                        const struct gantry_host_session *session, const char *token,
+                        struct error *err);
     /* The instance was deregistered: its stream is to be closed. */
     void (*instance_gone)(void *ctx, struct core *core, const char *instance_arn);
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ecs_state.h"
+#include "execute_command.h"
 #include "fargate.h"
 
 #define REASON_MAX 1024
@@ -50,7 +51,7 @@ static const char *only_address(const struct ecs_network_binding_list *l)
     return bare ? b->bind_ip : NULL;
 }
 
-static void container_update(struct task *t, struct ecs_container *c,
+static void container_update(struct core *core, struct task *t, struct ecs_container *c,
                              const struct container_news *n)
 {
     struct arena *a = &t->o.arena;
@@ -58,6 +59,7 @@ static void container_update(struct task *t, struct ecs_container *c,
     /* STOPPED is final. */
     if (status && !streq(c->last_status, "STOPPED"))
         c->last_status = status;
+    exec_agent_follow(core, c);
     if (n->reason && !c->reason)
         c->reason = cut(a, n->reason, REASON_MAX);
     if (n->digest && !streq(n->digest, c->image_digest))
@@ -126,7 +128,7 @@ int ecs_submit_task_state_change(struct call *c,
         struct container_news news = {s->status,     s->reason,    s->image_digest,
                                       s->runtime_id, s->exit_code, &s->network_bindings};
         if (ct)
-            container_update(t, ct, &news);
+            container_update(c->core, t, ct, &news);
     }
     copy_time(&t->rec->task->pull_started_at, in->pull_started_at);
     copy_time(&t->rec->task->pull_stopped_at, in->pull_stopped_at);
@@ -159,7 +161,7 @@ int ecs_submit_container_state_change(
         return 0;
     struct container_news news = {in->status,     in->reason,    NULL,
                                   in->runtime_id, in->exit_code, &in->network_bindings};
-    container_update(t, ct, &news);
+    container_update(c->core, t, ct, &news);
     task_changed(c->core, t);
     return 0;
 }

@@ -8,6 +8,7 @@
 
 #include "account_settings.h"
 #include "ecs_state.h"
+#include "execute_command.h"
 #include "fargate.h"
 #include "gpu.h"
 #include "provisioning.h"
@@ -393,6 +394,7 @@ struct task *task_create(struct core *core, const struct task_request *q)
         tags_merge(a, &rec->tags, q->tags);
     for (size_t i = 0; i < def->container_definitions.n; i++)
         add_container(core, a, cl, id, &def->container_definitions.v[i], rec);
+    exec_agents_add(t);
     add_sizes(core, a, t);
 
     link_task(t);
@@ -538,8 +540,10 @@ void task_report_stopped(struct core *core, struct task *t, const char *reason)
     if (rec->started_at.set && rec->execution_stopped_at.v < rec->started_at.v)
         rec->execution_stopped_at = rec->started_at;
     rec->tags.n = 0;
-    for (size_t i = 0; i < rec->containers.n; i++)
+    for (size_t i = 0; i < rec->containers.n; i++) {
         rec->containers.v[i].last_status = "STOPPED";
+        exec_agent_follow(core, &rec->containers.v[i]);
+    }
     set_status(t, to);
     task_changed(core, t);
     struct service *s = t->service;
