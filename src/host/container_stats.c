@@ -108,13 +108,15 @@ void stats_parse_io_v2(const char *text, struct arena *a, struct container_stats
 
 int64_t stats_parse_machine_cpu(const char *text, int64_t ticks_a_second)
 {
-    int64_t ticks = 0;
+    int64_t ticks = 0, tick_ns, ns;
     if (!str_starts(text, "cpu ") || ticks_a_second <= 0)
         return 0;
     char *p = (char *)(uintptr_t)text + 4;
     for (int i = 0; i < 7; i++) /* user … softirq; guest time is in user already */
-        ticks += strtoll(p, &p, 10);
-    return ticks * (SECOND_NS / ticks_a_second);
+        if (__builtin_add_overflow(ticks, strtoll(p, &p, 10), &ticks))
+            return 0; /* no kernel says so */
+    tick_ns = SECOND_NS / ticks_a_second;
+    return __builtin_mul_overflow(ticks, tick_ns, &ns) ? 0 : ns;
 }
 
 /* ---- files ---- */

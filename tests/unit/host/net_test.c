@@ -348,6 +348,69 @@ static void test_reopened(void **state)
     CHECK(net_detach(net, "new", &check));
 }
 
+/* ---- 169.254.170.2 ---- */
+
+static int listen_at_gateway(uint16_t port)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port),
+                             .sin_addr.s_addr = ip(net_gateway(net))};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    return fd;
+}
+
+/* Does a call of that address, from where this thread is, arrive at the listener? */
+static bool call_arrives(int listener)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(80),
+                             .sin_addr.s_addr = ip(NET_LOCAL_ADDRESS)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int r = connect(fd, (struct sockaddr *)&in, sizeof(in));
+    int got = r == 0 ? accept4(listener, NULL, NULL, SOCK_CLOEXEC) : -1;
+    close(fd);
+    if (got >= 0)
+        close(got);
+    return got >= 0;
+}
+
+static void test_local_address(void **state)
+{
+    NEED_ROOT();
+    struct net_config other_config = {.run_dir = world.dir, .run = "other-run"};
+    char dir[300];
+    snprintf(dir, sizeof(dir), "%s/other", world.dir);
+    other_config.run_dir = dir;
+    assert_true(net_local_claim(net));
+    int one = listen_at_gateway(NET_LOCAL_PORT), two = listen_at_gateway(5555);
+    CHECK(net_local_http(net, NET_LOCAL_PORT, &check));
+    assert_true(call_arrives(one));
+    CHECK(net_local_http(net, NET_LOCAL_PORT, &check)); /* again: nothing changes */
+    assert_true(call_arrives(one));
+    CHECK(net_local_http(net, 5555, &check));
+    assert_true(call_arrives(two));
+    /* rules that somebody flushed come back */
+    AUTO_STR table = STR_INIT;
+    str_addf(&table, "gantry_%s", world.run);
+    for (char *p = table.data; *p; p++)
+        if (*p == '-')
+            *p = '_';
+    CHECK(nft_delete_table(NFT_IP, table.data, &check));
+    CHECK(net_mend(net, &check));
+    assert_true(call_arrives(two));
+    /* a second run does not get it while the first is there */
+    struct net *other;
+    CHECK(net_open(&other_config, &other, &check));
+    assert_false(net_local_claim(other));
+    CHECK(net_local_http(other, NET_LOCAL_PORT, &check));
+    assert_true(call_arrives(two));
+    assert_true(net_local_claim(net)); /* asked again: still ours */
+    net_free(other);
+    CHECK(net_purge(&other_config, &check));
+    close(one);
+    close(two);
+}
+
 int main(int argc, char **argv)
 {
     inmate_program = argc > 1 ? argv[1] : "./inmate";
@@ -358,6 +421,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_attach_again_and_conflicts),
         cmocka_unit_test(test_no_network),
         cmocka_unit_test(test_reopened),
+        cmocka_unit_test(test_local_address),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
