@@ -29,7 +29,7 @@ int work_task(struct host *h, const struct task *t, struct error *err)
 static int find_local(struct host *h, const struct container *c, struct image **ret,
                       struct error *err)
 {
-    int r = image_find(h->images, c->def->image, ret, err);
+    int r = image_find(h->images, c->reference, ret, err);
     if (r < 0)
         return r;
     r = image_pin(h->images, (*ret)->manifest_digest, c->id, err);
@@ -54,7 +54,7 @@ static bool is_local_first(struct host *h, const char *text)
 static int pull(struct host *h, const struct container *c,
                 const struct registry_auth *auth, struct image **ret, struct error *err)
 {
-    struct image_pull p = {.reference = c->def->image,
+    struct image_pull p = {.reference = c->reference,
                            .auth = auth,
                            .pin_owner = c->id,
                            .cancel = c->task->cancel};
@@ -64,7 +64,7 @@ static int pull(struct host *h, const struct container *c,
     if (find_local(h, c, ret, NULL) < 0)
         return r;
     log_line(LOG_WARN, "image can't be pulled; the one that is here is used", "image",
-             c->def->image, "task", c->task->arn, "error", err->text, NULL);
+             c->reference, "task", c->task->arn, "error", err->text, NULL);
     return 0;
 }
 
@@ -100,7 +100,7 @@ int work_image(struct host *h, const struct container *c,
     int r = -E_NOTFOUND;
     *ret_step = REASON_PULL;
     ret->image = NULL;
-    if (is_local_first(h, c->def->image))
+    if (is_local_first(h, c->reference))
         r = find_local(h, c, &ret->image, err);
     if (r == -E_NOTFOUND)
         r = pull(h, c, auth, &ret->image, err);

@@ -31,9 +31,8 @@ static void put(struct arena *a, struct string_map *m, const char *key, const ch
 
 enum known { KNOWN_NONE, KNOWN_PULLED, KNOWN_CREATED, KNOWN_RUNNING, KNOWN_STOPPED };
 static const char *const known_names[] = {
-    [KNOWN_NONE] = "NONE",       [KNOWN_PULLED] = "PULLED",
-    [KNOWN_CREATED] = "CREATED", [KNOWN_RUNNING] = "RUNNING",
-    [KNOWN_STOPPED] = "STOPPED",
+    [KNOWN_NONE] = "NONE",       [KNOWN_PULLED] = "PULLED",   [KNOWN_CREATED] = "CREATED",
+    [KNOWN_RUNNING] = "RUNNING", [KNOWN_STOPPED] = "STOPPED",
 };
 
 static enum known container_known(const struct container *c)
@@ -177,15 +176,6 @@ static void put_log(const struct container *c, struct gantry_metadata_container 
         ret->log_options = l->options;
 }
 
-static const char *container_arn(const struct container *c)
-{
-    const struct gantry_host_container_list *l = &c->task->host->containers;
-    for (size_t i = 0; i < l->n; i++)
-        if (streq(l->v[i].name, c->name))
-            return l->v[i].container_arn;
-    return NULL;
-}
-
 static void fill(struct arena *a, const struct container *c,
                  struct gantry_metadata_container *ret)
 {
@@ -202,7 +192,7 @@ static void fill(struct arena *a, const struct container *c,
     ret->started_at = time_text(a, c->started_at_ms);
     ret->finished_at = time_text(a, c->finished_at_ms);
     ret->type = "NORMAL";
-    ret->container_arn = container_arn(c);
+    ret->container_arn = c->arn;
     if (streq(c->task->host->launch_type, "FARGATE"))
         ret->snapshotter = "overlayfs";
     put_ports(a, c, &ret->ports);
@@ -216,8 +206,7 @@ static void fill(struct arena *a, const struct container *c,
 struct gantry_metadata_container *metadata_container(struct arena *a,
                                                      const struct container *c)
 {
-    struct gantry_metadata_container *m =
-        arena_new(a, struct gantry_metadata_container);
+    struct gantry_metadata_container *m = arena_new(a, struct gantry_metadata_container);
     fill(a, c, m);
     return m;
 }

@@ -71,6 +71,19 @@ static void init_ports(struct task *t, struct container *c)
     c->ports_known = mode == ECS_NETWORK_MODE_HOST;
 }
 
+static void init_host_words(struct task *t, struct container *c)
+{
+    const struct gantry_host_container_list *l = &t->host->containers;
+    c->reference = c->def->image;
+    for (size_t i = 0; i < l->n; i++) {
+        if (!streq(l->v[i].name, c->name))
+            continue;
+        c->arn = l->v[i].container_arn;
+        if (l->v[i].image_digest && !strchr(c->reference, '@'))
+            c->reference = arena_printf(&t->arena, "%s@%s", c->reference, l->v[i].image_digest);
+    }
+}
+
 static void init_container(struct task *t, size_t i)
 {
     struct container *c = &t->containers[i];
@@ -78,6 +91,7 @@ static void init_container(struct task *t, size_t i)
     c->index = i;
     c->def = &t->host->task_definition->container_definitions.v[i];
     c->name = c->def->name;
+    init_host_words(t, c);
     c->id = container_id_make(&t->arena, t->id, c->name);
     c->essential = !c->def->essential.set || c->def->essential.v;
     c->supervisor_fd = -1;

@@ -51,6 +51,9 @@ struct container {
     size_t index;
     const struct ecs_container_definition *def;
     const char *name, *id;
+    const char *arn; /* NULL: the server said none */
+    const char
+        *reference; /* what to pull: def->image, by digest where the server pins it */
     const char *log_path; /* NULL: driver none */
     struct log_settings log;
     bool essential;

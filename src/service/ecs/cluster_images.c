@@ -83,11 +83,11 @@ static void prepare(struct core *core, struct wants *w)
 {
     for (size_t i = 0; i < w->n; i++) {
         struct want *v = &w->v[i];
-        v->launch = (struct launch){
-            .cluster = v->service->cluster,
-            .taskdef = v->taskdef,
-            .group = "",
-            .constraints = &v->service->rec->service->placement_constraints};
+        v->launch = (struct launch){.cluster = v->service->cluster,
+                                    .taskdef = v->taskdef,
+                                    .group = "",
+                                    .constraints =
+                                        &v->service->rec->service->placement_constraints};
         v->anywhere = launch_prepare(NULL, core, &v->launch) < 0;
         /* what is taken now says nothing about later */
         v->launch.need.resources = (struct place_resources){0};
@@ -114,8 +114,8 @@ static void add_images(struct arena *a, const struct want *v, bool prefetch,
     const struct ecs_container_definition_list *l =
         &taskdef_of(v->taskdef)->container_definitions;
     for (size_t i = 0; i < l->n && ret->n < IMAGES_MAX; i++)
-        *LIST_PUSH(a, ret) = (struct gantry_host_image){
-            .image = l->v[i].image, .prefetch = SET_BOOL(prefetch)};
+        *LIST_PUSH(a, ret) = (struct gantry_host_image){.image = l->v[i].image,
+                                                        .prefetch = SET_BOOL(prefetch)};
 }
 
 /* By name, and of one name those with prefetch first. */

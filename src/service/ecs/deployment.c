@@ -271,7 +271,26 @@ static void rule_breaker(struct planner *p)
              "(service %s) (deployment %s) deployment failed: tasks failed to start.",
              p->s->name, d->id));
     if (p->s->breaker_rollback)
-        act(p, DEPLOYMENT_ROLLBACK, p->primary);
+        act(p, DEPLOYMENT_ROLLBACK, p->primary)->text =
+            "ECS deployment circuit breaker: tasks failed to start.";
+}
+
+/* An alarm says that the new revision does harm, whatever its tasks say. */
+static void rule_alarm(struct planner *p)
+{
+    const struct deployment *d = &p->s->deployments[p->primary];
+    if (!p->s->alarmed || p->failed || p->s->draining ||
+        d->rollout != ROLLOUT_IN_PROGRESS)
+        return;
+    p->failed = true;
+    act(p, DEPLOYMENT_FAIL, p->primary)->text = "ECS deployment alarms: alarm detected.";
+    tell(p, SERVICE_EVENT_DEPLOYMENT_FAILED,
+         arena_printf(p->a,
+                      "(service %s) (deployment %s) deployment failed: alarm detected.",
+                      p->s->name, d->id));
+    if (p->s->alarm_rollback)
+        act(p, DEPLOYMENT_ROLLBACK, p->primary)->text =
+            "ECS deployment alarms: alarm detected.";
 }
 
 /* Tasks that have not started yet and would have to go anyway serve nobody. */
@@ -472,6 +491,19 @@ static bool is_steady(const struct planner *p)
            p->leaving == 0 && p->unready == 0 && p->stopped == 0 && p->started == 0;
 }
 
+static bool baked(struct planner *p, const struct deployment *d)
+{
+    if (p->s->bake_ms == 0)
+        return true;
+    if (d->bakes_until_ms == 0)
+        act(p, DEPLOYMENT_BAKE, p->primary);
+    else if (d->bakes_until_ms <= p->now)
+        return true;
+    else
+        wake_at(p, d->bakes_until_ms);
+    return false;
+}
+
 static void rule_steady(struct planner *p)
 {
     if (!is_steady(p)) {
@@ -479,7 +511,7 @@ static void rule_steady(struct planner *p)
         return;
     }
     const struct deployment *d = &p->s->deployments[p->primary];
-    if (d->rollout == ROLLOUT_IN_PROGRESS) {
+    if (d->rollout == ROLLOUT_IN_PROGRESS && baked(p, d)) {
         act(p, DEPLOYMENT_COMPLETE, p->primary)->text =
             arena_printf(p->a, "ECS deployment %s completed.", d->id);
         tell(p, SERVICE_EVENT_DEPLOYMENT_DONE,
@@ -509,6 +541,7 @@ void deployment_plan(const struct deployment_service *s, int64_t now_ms,
     p.failed = !s->draining && s->deployments[p.primary].rollout == ROLLOUT_FAILED;
     count(&p);
     rule_breaker(&p);
+    rule_alarm(&p);
     rule_start(&p);
     if (!p.failed) {
         rule_stop_starting(&p);

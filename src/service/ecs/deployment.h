@@ -81,6 +81,7 @@ struct deployment {
     uint32_t failed_tasks;     /* failedTasks: consecutive; deployment_note() counts */
     uint32_t breaker_failures; /* circuit breaker's own count */
     bool reached_running;      /* a task of it has been RUNNING */
+    int64_t bakes_until_ms;    /* 0: was never steady */
 };
 
 /* What the scheduler remembers of a service between two plans; store it with the service.
@@ -102,7 +103,10 @@ struct deployment_service {
     bool load_balanced;      /* healthy means: its targets are healthy */
     int64_t health_grace_ms; /* healthCheckGracePeriodSeconds */
     bool breaker, breaker_rollback;
-    bool draining; /* the service was deleted: desired counts as 0 */
+    bool draining;   /* the service was deleted: desired counts as 0 */
+    int64_t bake_ms; /* steady for so long before it is COMPLETED */
+    bool alarmed;    /* a deployment alarm is in ALARM */
+    bool alarm_rollback;
     const struct deployment *deployments;
     size_t deployment_count;
     const struct deployment_task *tasks;
@@ -112,9 +116,11 @@ struct deployment_service {
 enum deployment_action_kind {
     DEPLOYMENT_START,    /* `count` tasks of `deployment` */
     DEPLOYMENT_STOP,     /* task `task`; `text` is its stoppedReason */
+    DEPLOYMENT_BAKE,     /* `deployment` is steady: bake_ms begins */
     DEPLOYMENT_COMPLETE, /* rollout of `deployment` COMPLETED; `text` is the reason */
     DEPLOYMENT_FAIL,     /* … FAILED */
-    DEPLOYMENT_ROLLBACK, /* from `deployment`: make a new one of the last completed */
+    DEPLOYMENT_ROLLBACK, /* from `deployment`: make a new one of the last completed;
+                            `text` is why */
     DEPLOYMENT_REMOVE,   /* `deployment` has no task any more */
     DEPLOYMENT_EVENT,    /* `text` for the service's events; `event` for EventBridge */
 };

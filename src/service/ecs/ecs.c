@@ -4,6 +4,8 @@
 
 #include "account_settings.h"
 #include "capacity_provider.h"
+#include "ecs_state.h"
+#include "service_history.h"
 
 static const char ecs_service_key;
 
@@ -119,6 +121,8 @@ void ecs_attach(struct core *core, const struct ecs_settings *settings)
     ecs->daemon_taskdefs = table_add(core, &daemon_taskdef_table);
     ecs->instances = table_add(core, &instance_table);
     ecs->services = table_add(core, &service_table);
+    ecs->service_revisions = table_add(core, &service_revision_table);
+    ecs->service_deployments = table_add(core, &service_deployment_table);
     ecs->tasks = table_add(core, &task_table);
     ecs->tokens = table_add(core, &token_table);
 }
@@ -127,4 +131,10 @@ void ecs_set_host_ops(struct core *core, const struct ecs_host_ops *ops, void *c
 {
     ecs_of(core)->host_ops = ops;
     ecs_of(core)->host_ctx = ctx;
+}
+
+void ecs_set_alarm_ops(struct core *core, const struct ecs_alarm_ops *ops, void *ctx)
+{
+    ecs_of(core)->alarm_ops = ops;
+    ecs_of(core)->alarm_ctx = ctx;
 }

@@ -60,5 +60,18 @@ bool ecs_host_known(struct core *core, const char *instance_arn);
 void ecs_host_health(struct core *core, const char *instance_arn, const char *task_arn,
                      const char *container_name, enum ecs_health_status status);
 
+/* ---- alarms: what deployments watch ---- */
+
+struct ecs_alarm_ops {
+    /* Is the alarm in ALARM? An alarm that does not exist is not. */
+    bool (*in_alarm)(void *ctx, struct core *core, const char *account,
+                     const char *region, const char *name);
+    /* How long a deployment that watches it has to be steady until it is done, in ms. */
+    int64_t (*bake_ms)(void *ctx, struct core *core, const char *account,
+                       const char *region, const char *name);
+};
+/* None attached: alarms are never in ALARM. */
+void ecs_set_alarm_ops(struct core *core, const struct ecs_alarm_ops *ops, void *ctx);
+
 /* Generated: one row an offered operation. */
 extern const struct operation ecs_operations[];

@@ -31,7 +31,10 @@
 struct ecs {
     struct ecs_settings settings;
     struct table *clusters, *families, *taskdefs, *daemon_families, *daemon_taskdefs,
-        *instances, *services, *tasks, *tokens, *capacity_providers, *account_settings;
+        *instances, *services, *tasks, *tokens, *capacity_providers, *account_settings,
+        *service_revisions, *service_deployments;
+    const struct ecs_alarm_ops *alarm_ops;
+    void *alarm_ctx;
     const struct ecs_host_ops *host_ops;
     void *host_ctx;
 };
@@ -72,9 +75,9 @@ struct instance {
     struct list link;  /* cluster->instances */
     struct list tasks; /* task.instance_link */
     int32_t running, pending;
-    bool connected;   /* a stream is open now */
+    bool connected;       /* a stream is open now */
     uint64_t images_told; /* cluster.images_number; 0: it knows no list */
-    struct wake wake; /* disconnect grace */
+    struct wake wake;     /* disconnect grace */
     struct place_instance *place;
 };
 
@@ -195,6 +198,9 @@ void cluster_unlink(struct core *core, struct object *o);
 
 /* ---- task definitions (taskdef.c) ---- */
 
+/* NULL: it has no container of that name. */
+const struct ecs_container_definition *
+container_definition_of(const struct ecs_task_definition *def, const char *name);
 /* The next revision of its family; the definition was checked. */
 struct taskdef *taskdef_register(struct call *c, enum taskdef_kind kind,
                                  const struct ecs_register_task_definition_request *def);
@@ -285,8 +291,6 @@ void service_event(struct core *core, struct service *s, const char *text);
 /* A task of the service changed status. `launch_failed`: it stopped before RUNNING. */
 void service_task_changed(struct core *core, struct service *s, const struct task *t,
                           bool launch_failed);
-/* A new PRIMARY deployment of the service's present settings. */
-void service_deploy(struct core *core, struct service *s, const char *taskdef_arn);
 /* The service was updated: failures are forgotten, the controller looks again. */
 void service_updated(struct core *core, struct service *s);
 int service_loaded(struct core *core, struct object *o, struct error *err);

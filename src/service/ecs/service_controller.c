@@ -10,11 +10,15 @@
 #include "deployment.h"
 #include "ecs_state.h"
 #include "launch.h"
+#include "service_alarms.h"
 #include "service_control.h"
+#include "service_rollout.h"
+#include "task_health.h"
 #include "task_protection.h"
 #include "task_set.h"
 
-#define MAX_EVENTS 100
+#define MAX_EVENTS    100
+#define ALARM_POLL_MS (30 * 1000)
 
 /* ---- what the scheduler remembers, as it is stored ---- */
 
@@ -72,102 +76,6 @@ void service_memory_write(struct core *core, struct service *s,
         .impaired_at = time_if_set(m->impaired_at_ms),
         .blocked_at = time_if_set(m->blocked_at_ms),
     };
-    object_save(core, &s->o);
-}
-
-/* ---- deployments: the API's view and our counts lie side by side, same index ---- */
-
-static void deployment_read(const struct service *s, size_t index, struct deployment *ret)
-{
-    const struct ecs_deployment *d = &s->rec->service->deployments.v[index];
-    const struct gantry_deployment_record *r = &s->rec->deployments.v[index];
-    *ret = (struct deployment){
-        .id = d->id,
-        .task_definition = d->task_definition,
-        .created_at_ms = d->created_at.v,
-        .primary = streq(d->status, "PRIMARY"),
-        .rollout = d->rollout_state == ECS_DEPLOYMENT_ROLLOUT_STATE_COMPLETED
-                       ? ROLLOUT_COMPLETED
-                   : d->rollout_state == ECS_DEPLOYMENT_ROLLOUT_STATE_FAILED
-                       ? ROLLOUT_FAILED
-                       : ROLLOUT_IN_PROGRESS,
-        .failed_tasks = (uint32_t)d->failed_tasks.v,
-        .breaker_failures = (uint32_t)r->breaker_failures.v,
-        .reached_running = r->reached_running.v,
-    };
-}
-
-static void deployment_write(struct core *core, struct service *s, size_t index,
-                             const struct deployment *d)
-{
-    s->rec->service->deployments.v[index].failed_tasks =
-        SET_INT((int32_t)d->failed_tasks);
-    struct gantry_deployment_record *r = &s->rec->deployments.v[index];
-    r->breaker_failures = SET_INT((int32_t)d->breaker_failures);
-    r->reached_running = SET_BOOL(d->reached_running);
-    object_save(core, &s->o);
-}
-
-static ptrdiff_t deployment_index(const struct service *s, const char *id)
-{
-    for (size_t i = 0; i < s->rec->deployments.n; i++)
-        if (streq(s->rec->deployments.v[i].id, id))
-            return (ptrdiff_t)i;
-    return -1;
-}
-
-static void deployment_drop(struct core *core, struct service *s, size_t index)
-{
-    struct ecs_deployment_list *d = &s->rec->service->deployments;
-    struct gantry_deployment_record_list *r = &s->rec->deployments;
-    struct taskdef *td = taskdef_by_arn(core, d->v[index].task_definition);
-    memmove(&d->v[index], &d->v[index + 1], (d->n - index - 1) * sizeof(*d->v));
-    memmove(&r->v[index], &r->v[index + 1], (r->n - index - 1) * sizeof(*r->v));
-    d->n--;
-    r->n--;
-    if (td)
-        taskdef_release(core, td);
-    object_save(core, &s->o);
-}
-
-void service_deploy(struct core *core, struct service *s, const char *taskdef_arn)
-{
-    struct arena *a = &s->o.arena;
-    struct ecs_service *rec = s->rec->service;
-    char digits[20];
-    core_random_digits(core, digits, 19);
-    for (size_t i = 0; i < rec->deployments.n; i++)
-        rec->deployments.v[i].status = "ACTIVE";
-    LIST_PUSH(a, &s->rec->deployments);
-    LIST_PUSH(a, &rec->deployments);
-    /* Newest first. */
-    memmove(&rec->deployments.v[1], &rec->deployments.v[0],
-            (rec->deployments.n - 1) * sizeof(rec->deployments.v[0]));
-    memmove(&s->rec->deployments.v[1], &s->rec->deployments.v[0],
-            (s->rec->deployments.n - 1) * sizeof(s->rec->deployments.v[0]));
-    struct ecs_deployment *d = &rec->deployments.v[0];
-    struct opt_time now = SET_TIME(core_now_ms(core));
-    AUTO_STR reason = STR_INIT;
-    const char *id = arena_printf(a, "ecs-svc/%s", digits);
-    rollout_reason_in_progress(&reason, id);
-    *d = (struct ecs_deployment){
-        .id = id,
-        .status = "PRIMARY",
-        .task_definition = arena_strdup(a, taskdef_arn),
-        .created_at = now,
-        .updated_at = now,
-        .launch_type = rec->launch_type,
-        .capacity_provider_strategy = rec->capacity_provider_strategy,
-        .platform_version = rec->platform_version,
-        .network_configuration = rec->network_configuration,
-        .rollout_state = ECS_DEPLOYMENT_ROLLOUT_STATE_IN_PROGRESS,
-        .rollout_state_reason = arena_strdup(a, str_text(&reason)),
-    };
-    s->rec->deployments.v[0] = (struct gantry_deployment_record){.id = id};
-    rec->task_definition = d->task_definition;
-    struct taskdef *td = taskdef_by_arn(core, taskdef_arn);
-    if (td)
-        td->users++;
     object_save(core, &s->o);
 }
 
@@ -349,6 +257,20 @@ static void picture_ranks(struct core *core, struct service *s, struct service_p
         ((struct deployment_task *)v[i].owner)->rank = (uint32_t)i;
 }
 
+/* A task without a check of an essential container is judged by its age alone. */
+static uint8_t check_of(const struct task *t)
+{
+    switch (t->rec->task->health_status) {
+    case ECS_HEALTH_STATUS_HEALTHY:
+        return CHECK_HEALTHY;
+    case ECS_HEALTH_STATUS_UNHEALTHY:
+        return CHECK_UNHEALTHY;
+    default:
+        return t->taskdef && task_has_check(taskdef_of(t->taskdef)) ? CHECK_UNKNOWN
+                                                                    : CHECK_NONE;
+    }
+}
+
 static ptrdiff_t picture_index(const struct service_picture *p, const char *id)
 {
     for (size_t i = 0; i < p->service.deployment_count; i++)
@@ -374,7 +296,7 @@ void service_picture_tasks(struct core *core, struct service *s,
             .owner = t,
             .deployment = (uint32_t)index,
             .phase = phase_of(t),
-            .health = CHECK_NONE,
+            .health = check_of(t),
             .target = CHECK_NONE,
             .stop_wanted = t->stopping,
             .is_protected = task_protected(core, t),
@@ -396,7 +318,8 @@ static void picture_make(struct core *core, struct service *s, struct service_pi
     size_t n = rec->deployments.n;
     p->deployments = arena_new_array(core_scratch(core), struct deployment, n);
     for (size_t i = 0; i < n; i++)
-        deployment_read(s, i, &p->deployments[i]);
+        rollout_read(s, i, &p->deployments[i]);
+    bool way_back = n > 0 && rollout_can_roll_back(core, s, 0);
     p->service = (struct deployment_service){
         .name = rec->service_name,
         .desired = (uint32_t)rec->desired_count.v,
@@ -404,44 +327,18 @@ static void picture_make(struct core *core, struct service *s, struct service_pi
         .maximum_percent = (uint32_t)conf->maximum_percent.v,
         .health_grace_ms = rec->health_check_grace_period_seconds.v * 1000LL,
         .breaker = breaker && breaker->enable.v,
-        .breaker_rollback = breaker && breaker->rollback.v,
+        .breaker_rollback = breaker && breaker->rollback.v && way_back,
         .draining = !streq(rec->status, "ACTIVE"),
         .deployments = p->deployments,
         .deployment_count = n,
+        .bake_ms = service_bake_ms(core, s),
+        .alarmed = service_alarmed(core, s),
+        .alarm_rollback = conf->alarms && conf->alarms->rollback.v && way_back,
     };
     service_picture_tasks(core, s, p);
 }
 
 /* ---- carrying out ---- */
-
-static void rollout_over(struct core *core, struct service *s, size_t index,
-                         enum ecs_deployment_rollout_state state, const char *reason)
-{
-    struct ecs_deployment *d = &s->rec->service->deployments.v[index];
-    d->rollout_state = state;
-    d->rollout_state_reason = arena_strdup(&s->o.arena, reason);
-    d->updated_at = SET_TIME(core_now_ms(core));
-    object_save(core, &s->o);
-}
-
-/* Back to the newest deployment that completed; it gets a new id, as on ECS. */
-static void roll_back(struct core *core, struct service *s, size_t failed)
-{
-    struct ecs_service *rec = s->rec->service;
-    for (size_t i = failed + 1; i < rec->deployments.n; i++) {
-        if (rec->deployments.v[i].rollout_state != ECS_DEPLOYMENT_ROLLOUT_STATE_COMPLETED)
-            continue;
-        service_deploy(core, s, rec->deployments.v[i].task_definition);
-        AUTO_STR text = STR_INIT;
-        service_event_rolling_back(&text, rec->service_name, rec->deployments.v[0].id);
-        service_event(core, s, str_text(&text));
-        str_clear(&text);
-        rollout_reason_rolling_back(&text, rec->deployments.v[0].id);
-        rollout_over(core, s, failed + 1, ECS_DEPLOYMENT_ROLLOUT_STATE_FAILED,
-                     str_text(&text));
-        return;
-    }
-}
 
 static void start_deployment(struct core *core, struct service *s, size_t index,
                              uint32_t count, struct deployment_memory *memory)
@@ -453,13 +350,22 @@ static void start_deployment(struct core *core, struct service *s, size_t index,
     service_start_tasks(core, s, &what, count, memory);
 }
 
+static bool has_action(const struct deployment_plan *plan,
+                       enum deployment_action_kind kind)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->actions[i].kind == kind)
+            return true;
+    return false;
+}
+
 /* Deployment ids stay the same while indexes move, so act on starts and ends first and
  * drop deployments last. */
 static void carry_out(struct core *core, struct service *s, struct service_picture *p,
                       const struct deployment_plan *plan,
                       struct deployment_memory *memory)
 {
-    ptrdiff_t back = -1;
+    const struct deployment_action *back = NULL;
     for (size_t i = 0; i < plan->count; i++) {
         const struct deployment_action *act = &plan->actions[i];
         switch (act->kind) {
@@ -471,18 +377,21 @@ static void carry_out(struct core *core, struct service *s, struct service_pictu
                       ECS_TASK_STOP_CODE_SERVICE_SCHEDULER_INITIATED, act->text);
             break;
         case DEPLOYMENT_COMPLETE:
-            rollout_over(core, s, act->deployment, ECS_DEPLOYMENT_ROLLOUT_STATE_COMPLETED,
-                         act->text);
+            rollout_complete(core, s, act->deployment, act->text);
             break;
         case DEPLOYMENT_FAIL:
-            rollout_over(core, s, act->deployment, ECS_DEPLOYMENT_ROLLOUT_STATE_FAILED,
-                         act->text);
+            if (!has_action(plan, DEPLOYMENT_ROLLBACK))
+                rollout_fail(core, s, act->deployment, act->text);
             break;
         case DEPLOYMENT_EVENT:
             service_event(core, s, act->text);
             break;
+        case DEPLOYMENT_BAKE:
+            rollout_bake(core, s, act->deployment, p->service.bake_ms);
+            wake_now(core, &s->wake);
+            break;
         case DEPLOYMENT_ROLLBACK:
-            back = (ptrdiff_t)act->deployment;
+            back = act;
             break;
         case DEPLOYMENT_REMOVE:
             break;
@@ -490,9 +399,10 @@ static void carry_out(struct core *core, struct service *s, struct service_pictu
     }
     for (size_t i = plan->count; i-- > 0;)
         if (plan->actions[i].kind == DEPLOYMENT_REMOVE)
-            deployment_drop(core, s, plan->actions[i].deployment);
-    if (back >= 0)
-        roll_back(core, s, (size_t)back);
+            rollout_drop(core, s, plan->actions[i].deployment);
+    /* Removed ones are older, so the failed one is still where it was. */
+    if (back)
+        rollout_roll_back(core, s, back->deployment, back->text);
 }
 
 /* A deleted service is INACTIVE when nothing of it is left that has not been told to
@@ -506,7 +416,7 @@ static bool finish_draining(struct core *core, struct service *s)
             return false;
     }
     while (s->rec->service->deployments.n > 0)
-        deployment_drop(core, s, s->rec->service->deployments.n - 1);
+        rollout_drop(core, s, s->rec->service->deployments.n - 1);
     task_sets_drop(core, s);
     s->rec->service->status = "INACTIVE";
     s->cluster->draining_services--;
@@ -538,6 +448,8 @@ void service_controller(struct core *core, struct wake *w)
     service_memory_write(core, s, &s->rec->memory, &was, &memory);
     if (plan.wake_at_ms)
         wake_at(core, &s->wake, plan.wake_at_ms);
+    if (service_watches_alarms(s))
+        wake_at(core, &s->wake, core_now_ms(core) + ALARM_POLL_MS);
     finish_draining(core, s);
 }
 
@@ -551,10 +463,10 @@ static void note(struct core *core, struct service *s, ptrdiff_t index,
     service_memory_read(s->rec->memory, &was);
     memory = was;
     if (index >= 0)
-        deployment_read(s, (size_t)index, &d);
+        rollout_read(s, (size_t)index, &d);
     deployment_note(&memory, index >= 0 ? &d : NULL, news, core_now_ms(core));
     if (index >= 0)
-        deployment_write(core, s, (size_t)index, &d);
+        rollout_write(core, s, (size_t)index, &d);
     service_memory_write(core, s, &s->rec->memory, &was, &memory);
 }
 
@@ -565,7 +477,7 @@ static void task_note(struct core *core, struct service *s, const struct task *t
     if (set >= 0)
         task_set_note(core, s, (size_t)set, news);
     else
-        note(core, s, deployment_index(s, t->rec->deployment_id), news);
+        note(core, s, rollout_index(s, t->rec->deployment_id), news);
 }
 
 /* News that concern whatever of the service there is. */

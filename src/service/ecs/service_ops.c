@@ -4,6 +4,8 @@
 #include "ecs_state.h"
 #include "launch.h"
 #include "page.h"
+#include "service_history.h"
+#include "service_rollout.h"
 #include "task_set.h"
 
 #define MAX_DESIRED 5000
@@ -31,6 +33,32 @@ static void count_task(const struct task *t, struct ecs_service *v)
     }
 }
 
+/* Deployments of one revision (a rollback's and its goal's) are one line. */
+static void view_revisions(struct arena *a, const struct service *s,
+                           struct ecs_service *ret)
+{
+    for (size_t i = 0; i < ret->deployments.n; i++) {
+        const struct ecs_deployment *d = &ret->deployments.v[i];
+        const char *arn = s->rec->deployments.v[i].service_revision_arn;
+        ptrdiff_t first = arn ? service_deployment_of_revision(s, arn) : -1;
+        if (first < 0)
+            continue;
+        if (first == (ptrdiff_t)i)
+            LIST_PUSH(a, &ret->current_service_revisions)->arn = arena_strdup(a, arn);
+        struct ecs_service_current_revision_summary *r = NULL;
+        for (size_t j = 0; j < ret->current_service_revisions.n && !r; j++)
+            if (streq(ret->current_service_revisions.v[j].arn, arn))
+                r = &ret->current_service_revisions.v[j];
+        r->requested_task_count = SET_INT(r->requested_task_count.v + d->desired_count.v);
+        r->running_task_count = SET_INT(r->running_task_count.v + d->running_count.v);
+        r->pending_task_count = SET_INT(r->pending_task_count.v + d->pending_count.v);
+    }
+    if (ret->deployments.n > 0 &&
+        ret->deployments.v[0].rollout_state == ECS_DEPLOYMENT_ROLLOUT_STATE_IN_PROGRESS)
+        ret->current_service_deployment =
+            arena_strdup(a, s->rec->deployments.v[0].service_deployment_arn);
+}
+
 static void service_view(struct arena *a, const struct service *s, bool tags,
                          struct ecs_service *ret)
 {
@@ -50,6 +78,7 @@ static void service_view(struct arena *a, const struct service *s, bool tags,
                                   : SET_INT(d->running_count.v + d->pending_count.v);
     }
     ret->task_sets.set = service_external(s);
+    view_revisions(a, s, ret);
     ret->load_balancers.set = ret->service_registries.set = true;
     ret->deployments.set = ret->events.set = true;
     ret->placement_constraints.set = ret->placement_strategy.set = true;
@@ -315,8 +344,10 @@ int ecs_create_service(struct call *c, const struct ecs_create_service_request *
     if (r < 0)
         return r;
     if (r == 0) {
-        if (s)
-            object_delete(c->core, &s->o); /* INACTIVE: its name is free again */
+        if (s) { /* INACTIVE: its name is free again */
+            service_history_drop(c->core, s);
+            object_delete(c->core, &s->o);
+        }
         const char *rest = call_printf(c, "%s/%s", cl->name, in->service_name);
         s = object_new(c->core, ecs_of(c->core)->services,
                        ecs_key(&c->arena, "service", cl->account, cl->region, rest));

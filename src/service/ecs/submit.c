@@ -7,6 +7,7 @@
 #include "ecs_state.h"
 #include "execute_command.h"
 #include "fargate.h"
+#include "service_history.h"
 
 #define REASON_MAX 1024
 
@@ -130,6 +131,7 @@ int ecs_submit_task_state_change(struct call *c,
         if (ct)
             container_update(c->core, t, ct, &news);
     }
+    service_revision_images(c->core, t);
     copy_time(&t->rec->task->pull_started_at, in->pull_started_at);
     copy_time(&t->rec->task->pull_stopped_at, in->pull_stopped_at);
     copy_time(&t->rec->task->execution_stopped_at, in->execution_stopped_at);

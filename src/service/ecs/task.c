@@ -12,6 +12,7 @@
 #include "fargate.h"
 #include "gpu.h"
 #include "provisioning.h"
+#include "service_history.h"
 #include "task_protection.h"
 #include "taskdef_rules.h"
 
@@ -155,6 +156,7 @@ void task_host_view(struct core *core, const struct task *t, struct arena *a,
         c->name = rec->containers.v[i].name;
         c->container_arn = rec->containers.v[i].container_arn;
         c->gpu_ids = rec->containers.v[i].gpu_ids;
+        c->image_digest = service_revision_digest(core, t, c->name);
     }
 }
 

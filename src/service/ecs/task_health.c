@@ -2,13 +2,17 @@
 #include "task_health.h"
 #include "ecs_state.h"
 
-static const struct ecs_container_definition *
-definition_of(const struct ecs_task_definition *def, const char *name)
+static bool counts(const struct ecs_container_definition *d)
 {
-    for (size_t i = 0; def && i < def->container_definitions.n; i++)
-        if (streq(def->container_definitions.v[i].name, name))
-            return &def->container_definitions.v[i];
-    return NULL;
+    return d && d->health_check && !(d->essential.set && !d->essential.v);
+}
+
+bool task_has_check(const struct ecs_task_definition *def)
+{
+    for (size_t i = 0; i < def->container_definitions.n; i++)
+        if (counts(&def->container_definitions.v[i]))
+            return true;
+    return false;
 }
 
 enum ecs_health_status task_health_of(const struct ecs_task_definition *def,
@@ -17,8 +21,7 @@ enum ecs_health_status task_health_of(const struct ecs_task_definition *def,
     bool any = false, unknown = false;
     for (size_t i = 0; i < containers->n; i++) {
         const struct ecs_container *c = &containers->v[i];
-        const struct ecs_container_definition *d = definition_of(def, c->name);
-        if (!d || !d->health_check || (d->essential.set && !d->essential.v))
+        if (!counts(def ? container_definition_of(def, c->name) : NULL))
             continue;
         if (c->health_status == ECS_HEALTH_STATUS_UNHEALTHY)
             return ECS_HEALTH_STATUS_UNHEALTHY;
@@ -55,7 +58,7 @@ void ecs_host_health(struct core *core, const char *instance_arn, const char *ta
     if (!t || !status)
         return;
     const struct ecs_container_definition *d =
-        definition_of(taskdef_of(t->taskdef), container_name);
+        container_definition_of(taskdef_of(t->taskdef), container_name);
     if (!d || !d->health_check)
         return;
     struct ecs_task *rec = t->rec->task;

@@ -8,7 +8,11 @@
  * Owns: nothing. Threads: state thread; task_health_of() any. Fails: never. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "ecs_api.h"
 
+/* Has an essential container a check? */
+bool task_has_check(const struct ecs_task_definition *def);
 enum ecs_health_status task_health_of(const struct ecs_task_definition *def,
                                       const struct ecs_container_list *containers);

@@ -13,6 +13,15 @@ void taskdef_release(struct core *core, struct taskdef *td)
         object_delete(core, &td->o);
 }
 
+const struct ecs_container_definition *
+container_definition_of(const struct ecs_task_definition *def, const char *name)
+{
+    for (size_t i = 0; i < def->container_definitions.n; i++)
+        if (streq(def->container_definitions.v[i].name, name))
+            return &def->container_definitions.v[i];
+    return NULL;
+}
+
 int ecs_taskdef_fault(struct call *c, const struct ecs_taskdef_error *e)
 {
     return call_fault(c,

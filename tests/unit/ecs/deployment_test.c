@@ -116,7 +116,7 @@ static void set_up(struct fixture *f, const struct scene *x)
     };
 }
 
-/* "+2 -t0 -t1 !t" …: started, stopped, completed C, failed F, rollback B, removed ~index. */
+/* "+2 -t0 -t1 !t" …: started, stopped, completed C, bakes K, failed F, rollback B, removed ~index. */
 static void describe(const struct fixture *f, struct str *out)
 {
     for (size_t k = 0; k < f->plan.count; k++) {
@@ -128,6 +128,9 @@ static void describe(const struct fixture *f, struct str *out)
             break;
         case DEPLOYMENT_STOP:
             str_addf(out, "%s-%s", blank, f->tasks[a->task].id);
+            break;
+        case DEPLOYMENT_BAKE:
+            str_addf(out, "%sK", blank);
             break;
         case DEPLOYMENT_COMPLETE:
             str_addf(out, "%sC", blank);
