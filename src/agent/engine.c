@@ -6,13 +6,16 @@
 
 #include "clock.h"
 #include "fd.h"
+#include "health_probe.h"
 #include "http_client.h"
 #include "jobs.h"
 #include "log.h"
 #include "registry_token.h"
+#include "restart_rule.h"
 #include "str.h"
 #include "task_file.h"
 #include "task_report.h"
+#include "telemetry.h"
 
 #define STOP_TIMEOUT_MS 30000
 #define KILL_RETRY_MS   5000
@@ -103,7 +106,7 @@ void engine_container_failed(struct container *c, enum reason_step step,
     log_line(LOG_WARN, "container failed to start", "task", c->task->arn, "container",
              c->name, "reason", reason.data, NULL);
     container_set_reason(c, reason.data);
-    c->failed = true;
+    c->failed = !container_was_up(c); /* else a restart failed */
     c->step = CSTEP_STOPPED;
     c->finished_at_ms = clock_wall_ms();
     if (c->essential)
@@ -128,7 +131,9 @@ static void on_poll_closed(uv_handle_t *h)
     if (c->supervisor_fd >= 0)
         close(c->supervisor_fd);
     c->supervisor_fd = -1;
-    engine_release(c->task->engine, c->task);
+    if (!engine_release(c->task->engine, c->task))
+        engine_advance(c->task->engine,
+                       c->task); /* one that restarts may be watched anew */
 }
 
 static void unwatch(struct container *c)
@@ -167,10 +172,40 @@ static void watch_supervisor(struct container *c, int fd)
 
 static void container_up(struct container *c, const struct container_state *s)
 {
+    if (c->life_started_ms == 0 || s->started_ms > c->life_started_ms)
+        c->life_started_ms = s->started_ms ? s->started_ms : clock_wall_ms();
     if (c->started_at_ms == 0)
-        c->started_at_ms = s->started_ms ? s->started_ms : clock_wall_ms();
+        c->started_at_ms = c->life_started_ms;
     if (c->created_at_ms == 0)
         c->created_at_ms = s->created_ms ? s->created_ms : c->started_at_ms;
+}
+
+static int exit_code_of(const struct container_exit *x)
+{
+    return x->oom_killed && x->code == 0 ? 137 : x->code;
+}
+
+/* Begins its next life, if its policy says so. What is saved here is all that the next
+ * agent needs: the old life's start tells it from the new one. */
+static bool container_restarts(struct container *c, const struct container_exit *exit)
+{
+    struct task *t = c->task;
+    int64_t now = clock_wall_ms();
+    if (!exit || t->stop_wanted ||
+        (t->step != STEP_STARTING && t->step != STEP_RUNNING) ||
+        !restart_wanted(c->def->restart_policy, exit_code_of(exit), c->life_started_ms,
+                        exit->finished_ms ? exit->finished_ms : now))
+        return false;
+    c->step = CSTEP_RESTARTING;
+    c->restart_count++;
+    c->exit_code = exit_code_of(exit);
+    log_line(LOG_INFO, "a container is started again", "task", t->arn, "container",
+             c->name, NULL);
+    if (c->health.status && health_begin(&c->health, now))
+        telemetry_health(c);
+    note_steady(t);
+    engine_changed(t->engine, t, false);
+    return true;
 }
 
 /* exit NULL: nobody knows how it ended. */
@@ -179,15 +214,18 @@ static void container_ended(struct container *c, const struct container_exit *ex
     static const struct container_exit unknown;
     const struct container_exit *x = exit ? exit : &unknown;
     struct task *t = c->task;
+    probe_end(c);
+    unwatch(c);
+    if (container_restarts(c, exit))
+        return;
     c->step = CSTEP_STOPPED;
     c->has_exit_code = exit != NULL;
-    c->exit_code = x->oom_killed && x->code == 0 ? 137 : x->code;
+    c->exit_code = exit_code_of(x);
     c->finished_at_ms = x->finished_ms ? x->finished_ms : clock_wall_ms();
     if (x->oom_killed)
         container_set_reason(c, REASON_OOM);
     else if (x->abandoned)
         container_set_reason(c, REASON_ABANDONED);
-    unwatch(c);
     note_steady(t);
     if (c->essential && !t->execution_stopped_at_ms)
         t->execution_stopped_at_ms = c->finished_at_ms;
@@ -199,7 +237,7 @@ static void container_ended(struct container *c, const struct container_exit *ex
 static void container_vanished(struct container *c)
 {
     if (c->step == CSTEP_CREATED) { /* its first instruction never ran: make it again */
-        c->step = CSTEP_NONE;
+        c->step = c->restart_count ? CSTEP_RESTARTING : CSTEP_NONE;
         return;
     }
     if (c->step != CSTEP_RUNNING)
@@ -226,14 +264,17 @@ void engine_container_state(struct container *c, const struct container_state *s
         break;
     case CONTAINER_RUNNING:
         container_up(c, s);
+        probe_begin(c);
         if (c->step == CSTEP_RUNNING)
             break;
         c->step = CSTEP_RUNNING;
         note_steady(t);
-        if (t->step != STEP_RUNNING || t->container_count > 1)
-            engine_changed(t->engine, t, t->ever_running);
+        if (t->step != STEP_RUNNING || t->container_count > 1 || c->restart_count)
+            engine_changed(t->engine, t, t->ever_running && !c->restart_count);
         break;
     case CONTAINER_STOPPED:
+        if (c->step == CSTEP_RESTARTING && s->started_ms <= c->life_started_ms)
+            break; /* the life before: the restart takes it away */
         container_up(c, s);
         container_ended(c, &s->exit);
         break;
@@ -248,14 +289,21 @@ static void save_before_create(struct container *c)
     job_create(c);
 }
 
-static void refuse_dependency(struct container *c, size_t on)
+static void refuse_dependency(struct container *c, size_t on, enum order_answer answer)
 {
     struct task *t = c->task;
+    const struct container *other = &t->containers[on];
     AUTO_STR reason = STR_INIT;
-    str_addf(&reason, "TaskDependencyError: container '%s' can't start: '%s' %s", c->name,
-             t->containers[on].name,
-             t->containers[on].failed ? "failed to start"
-                                      : "ended otherwise than awaited");
+    str_addf(&reason, "TaskDependencyError: container '%s' can't start: '%s' ", c->name,
+             other->name);
+    if (answer == ORDER_LATE)
+        str_addf(&reason,
+                 "did not reach the awaited condition within its startTimeout of "
+                 "%d s",
+                 other->def->start_timeout.v);
+    else
+        str_add(&reason,
+                other->failed ? "failed to start" : "ended otherwise than awaited");
     container_set_reason(c, reason.data);
     c->failed = true;
     c->step = CSTEP_STOPPED;
@@ -284,8 +332,8 @@ static void bring_up(struct container *c, const struct order_view *views)
     if (c->image_part == PART_TODO && may_pull(t->engine, c))
         job_image(c);
     enum order_answer answer = task_order_may_start(&t->order, c->index, views, &on);
-    if (answer == ORDER_NEVER)
-        refuse_dependency(c, on);
+    if (answer == ORDER_NEVER || answer == ORDER_LATE)
+        refuse_dependency(c, on, answer);
     else if (answer == ORDER_GO && t->prepared == PART_DONE &&
              c->image_part == PART_DONE && c->net_part == PART_DONE)
         save_before_create(c);
@@ -305,6 +353,47 @@ static void look_up(struct container *c, const struct order_view *views)
     else if (c->step == CSTEP_CREATED &&
              task_order_may_start(&c->task->order, c->index, views, &on) == ORDER_GO)
         job_start(c);
+    else if (c->step == CSTEP_RESTARTING && !c->poll_open &&
+             c->task->prepared == PART_DONE)
+        job_restart(c);
+}
+
+/* ---- the end of waiting for a dependency ---- */
+
+static void on_look(uv_timer_t *timer)
+{
+    struct task *t = timer->data;
+    engine_advance(t->engine, t);
+}
+
+static void on_look_closed(uv_handle_t *h)
+{
+    struct task *t = h->data;
+    t->look_open = false;
+    t->handles--;
+    engine_release(t->engine, t);
+}
+
+static void look_again_in_time(struct task *t)
+{
+    int64_t soonest = -1;
+    for (size_t i = 0; i < t->order.edge_count; i++) {
+        const struct order_edge *e = &t->order.edges[i];
+        int64_t left = container_start_left_ms(&t->containers[e->on]);
+        if (t->containers[e->who].step == CSTEP_NONE && left > 0 &&
+            (soonest < 0 || left < soonest))
+            soonest = left;
+    }
+    if (soonest < 0)
+        return;
+    if (!t->look_open) {
+        uv_timer_init(t->engine->loop, &t->look_timer);
+        t->look_timer.data = t;
+        t->look_open = true;
+        t->handles++;
+    }
+    if (!uv_is_closing((uv_handle_t *)&t->look_timer))
+        uv_timer_start(&t->look_timer, on_look, (uint64_t)soonest + 1, 0);
 }
 
 static void advance_up(struct task *t)
@@ -316,8 +405,10 @@ static void advance_up(struct task *t)
         job_prepare(t);
     for (size_t i = 0; i < t->container_count && t->step == step; i++)
         look_up(&t->containers[i], views);
-    if (t->step == step)
+    if (t->step == step) {
         note_steady(t);
+        look_again_in_time(t);
+    }
 }
 
 /* ---- downwards ---- */
@@ -348,6 +439,7 @@ static void bring_down(struct container *c, const struct order_view *views)
         job_kill(c);
     } else if (!c->stop_sent && task_order_may_stop(&c->task->order, c->index, views)) {
         c->stop_sent = true;
+        probe_end(c);
         arm_stop_timer(c, stop_timeout_ms(c));
         job_signal(c, stop_signal_number(c->stop_signal));
     }
@@ -362,8 +454,20 @@ static void look_down(struct container *c, const struct order_view *views)
     else if (c->step == CSTEP_RUNNING)
         bring_down(c, views);
     else if (c->step != CSTEP_STOPPED && c->image_part != PART_BUSY &&
-             c->net_part != PART_BUSY)
-        c->step = CSTEP_STOPPED; /* it never ran; cleaning removes what there is */
+             c->net_part != PART_BUSY) {
+        c->has_exit_code = c->step == CSTEP_RESTARTING; /* of its last life */
+        c->step = CSTEP_STOPPED; /* or it never ran; cleaning removes what there is */
+    }
+}
+
+static void close_handles(struct task *t)
+{
+    for (size_t i = 0; i < t->container_count; i++) {
+        unwatch(&t->containers[i]);
+        probe_close(&t->containers[i]);
+    }
+    if (t->look_open && !uv_is_closing((uv_handle_t *)&t->look_timer))
+        uv_close((uv_handle_t *)&t->look_timer, on_look_closed);
 }
 
 static void clean_when_down(struct task *t)
@@ -376,8 +480,8 @@ static void clean_when_down(struct task *t)
     for (size_t i = 0; i < t->container_count; i++) {
         image_free(t->containers[i].image);
         t->containers[i].image = NULL;
-        unwatch(&t->containers[i]);
     }
+    close_handles(t);
     move(t, TASK_DOWN);
     t->prepared = PART_TODO;
     engine_changed(t->engine, t, false);
@@ -502,8 +606,7 @@ void engine_drop(struct engine *e, struct task *t)
     if (t->dropped || t->step != STEP_STOPPED)
         return;
     t->dropped = true;
-    for (size_t i = 0; i < t->container_count; i++)
-        unwatch(&t->containers[i]);
+    close_handles(t);
     list_remove(&t->link);
     if (e->config->stopped_task_retention_ms < 0) {
         struct error err = ERROR_INIT;

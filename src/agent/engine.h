@@ -48,10 +48,10 @@ struct engine {
     int64_t next_sequence;
     struct exit_watch *exits;
     uv_poll_t exit_poll;
-    unsigned jobs;  /* under way, of all tasks */
+    unsigned jobs;       /* under way, of all tasks */
     unsigned image_jobs; /* of these, pulls */
     bool image_waits;    /* a container waits until one of them ends */
-    bool stopping;  /* nothing new is begun */
+    bool stopping;       /* nothing new is begun */
     struct wanted_images wanted;
     struct registry_token token;
 
@@ -61,6 +61,18 @@ struct engine {
     const char *instance_arn;
     uv_timer_t report_timer, retry_timer;
     unsigned sending;
+
+    /* telemetry.h */
+    bool connected;           /* the stream is there */
+    struct {
+        uv_timer_t timer; /* sends again */
+        struct backoff backoff;
+        bool busy;
+    } telemetry;
+
+    /* health_probe.h */
+    struct list probes_waiting;
+    unsigned probes; /* that run now */
 
     /* upkeep.h */
     uv_timer_t log_timer, clean_timer, image_timer;

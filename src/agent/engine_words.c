@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "engine.h"
 #include "fd.h"
+#include "health_probe.h"
 #include "http_client.h"
 #include "jobs.h"
 #include "log.h"
@@ -13,6 +14,7 @@
 #include "task_file.h"
 #include "task_report.h"
 #include "task_secrets.h"
+#include "telemetry.h"
 #include "upkeep.h"
 
 struct task *engine_find(struct engine *e, const char *id)
@@ -274,6 +276,7 @@ void engine_init(struct engine *e, uv_loop_t *loop, struct host *host,
     e->host = host;
     e->config = config;
     list_init(&e->tasks);
+    list_init(&e->probes_waiting);
     e->room.cpu_units = config->cpu_units;
     e->room.memory_mib = config->memory_mib - config->reserved_memory_mib;
     uv_timer_init(loop, &e->report_timer);
@@ -282,6 +285,7 @@ void engine_init(struct engine *e, uv_loop_t *loop, struct host *host,
     registry_token_init(e);
     upkeep_init(e);
     wanted_images_init(e);
+    telemetry_init(e);
 }
 
 static int load_one(void *ctx, const char *id, struct error *err)
@@ -368,6 +372,7 @@ bool engine_stop(struct engine *e)
 {
     e->stopping = true;
     wanted_images_stop(e);
+    probes_stop(e);
     list_for_each (it, &e->tasks) {
         http_cancel_now(list_entry(it, struct task, link)->cancel);
     }
@@ -382,6 +387,8 @@ void engine_fini(struct engine *e)
         struct task *t = list_entry(it, struct task, link);
         for (size_t i = 0; i < t->container_count; i++)
             fd_close(&t->containers[i].supervisor_fd);
+        for (size_t i = 0; i < t->container_count; i++)
+            free(t->containers[i].probe);
         task_free(t);
     }
     wanted_images_fini(e);

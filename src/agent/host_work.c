@@ -1,5 +1,6 @@
 #include "host_work.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "clock.h"
@@ -15,6 +16,8 @@
 #include "volumes.h"
 
 _Static_assert(CONTAINER_ROOT_SIZE <= OVERLAY_PATH_SIZE, "a root's path");
+
+#define CONFIG_MAX_BYTES (4 << 20) /* of an OCI config: the environment is most of it */
 
 int work_task(struct host *h, const struct task *t, struct error *err)
 {
@@ -290,10 +293,9 @@ static int build_config(struct arena *a, struct host *h, const struct create_req
     return r;
 }
 
-static int make(struct host *h, const struct create_request *q, const struct str *config,
+static int make(struct host *h, const struct container *c, const struct str *config,
                 struct error *err)
 {
-    const struct container *c = q->c;
     AUTO_ARENA a = ARENA_INIT;
     struct container_create cc = {
         .id = c->id,
@@ -311,6 +313,41 @@ static int make(struct host *h, const struct create_request *q, const struct str
     if (r == -E_EXISTS)
         return 0; /* it runs, or ran: the settling that follows says which */
     return r;
+}
+
+static bool may_restart(const struct container *c)
+{
+    return c->def->restart_policy && c->def->restart_policy->enabled.v;
+}
+
+static void config_path(const struct container *c, struct str *ret)
+{
+    str_addf(ret, "%s/files/%s/config.json", c->task->dir, c->name);
+}
+
+/* For later lives: images and words may have changed by then, and links lead elsewhere. */
+static int keep_config(const struct container *c, const struct str *config,
+                       struct error *err)
+{
+    AUTO_STR path = STR_INIT;
+    config_path(c, &path);
+    return file_replace(path.data, config->data, config->len, 0600, 0, err);
+}
+
+int work_restart(struct host *h, const struct container *c, enum reason_step *ret_step,
+                 struct error *err)
+{
+    AUTO_STR path = STR_INIT, config = STR_INIT;
+    config_path(c, &path);
+    *ret_step = REASON_START;
+    int r = file_read(AT_FDCWD, path.data, CONFIG_MAX_BYTES, &config, err);
+    if (r >= 0)
+        r = runtime_remove(h->runtime, c->id, err);
+    if (r >= 0)
+        r = make(h, c, &config, err);
+    if (r == -E_TIMEOUT)
+        *ret_step = REASON_CREATE;
+    return r < 0 ? r : runtime_start(h->runtime, c->id, err);
 }
 
 static int64_t lap(int64_t *since_ns)
@@ -331,8 +368,14 @@ int work_create(struct host *h, const struct create_request *q,
     times->config_ns = lap(&since_ns);
     if (r < 0)
         return r;
+    if (may_restart(c))
+        r = keep_config(c, &config, err);
+    if (r < 0)
+        return r;
     *ret_step = REASON_START;
-    r = make(h, q, &config, err);
+    r = make(h, c, &config, err);
+    if (r == -E_TIMEOUT)
+        *ret_step = REASON_CREATE;
     times->create_ns = lap(&since_ns);
     if (r >= 0 && q->start)
         r = runtime_start(h->runtime, c->id, err);

@@ -39,8 +39,9 @@ struct image_result {
     char rootfs[CONTAINER_ROOT_SIZE];
 };
 /* The image is local, pinned for the container and mounted. auth may be NULL. */
-int work_image(struct host *h, const struct container *c, const struct registry_auth *auth,
-               struct image_result *ret, enum reason_step *ret_step, struct error *err);
+int work_image(struct host *h, const struct container *c,
+               const struct registry_auth *auth, struct image_result *ret,
+               enum reason_step *ret_step, struct error *err);
 
 /* Fills the host ports in. */
 int work_network(struct host *h, const struct container *c, struct net_port *ports,
@@ -58,8 +59,14 @@ struct create_request {
 struct create_times { /* how long each part took, for the log */
     int64_t config_ns, create_ns, start_ns;
 };
-int work_create(struct host *h, const struct create_request *q, struct create_times *times,
-                enum reason_step *ret_step, struct error *err);
+int work_create(struct host *h, const struct create_request *q,
+                struct create_times *times, enum reason_step *ret_step,
+                struct error *err);
+
+/* A container that ended begins again: same configuration, root, network and log. What the
+ * runtime still has of its last life is removed. */
+int work_restart(struct host *h, const struct container *c, enum reason_step *ret_step,
+                 struct error *err);
 
 /* Nothing of the task is left on the host but its folder with logs and state. */
 int work_clean(struct host *h, const struct task *t, struct error *err);

@@ -169,7 +169,8 @@ static void image_done(struct job *j)
 {
     struct container *c = j->container;
     c->image_part = PART_DONE;
-    c->task->pull_stopped_at_ms = clock_wall_ms();
+    if (c->started_at_ms == 0)
+        c->task->pull_stopped_at_ms = clock_wall_ms();
     if (j->r >= 0)
         note_image(c, &j->image);
     else if (j->r == -E_CANCELLED && c->task->step == STEP_STOPPING)
@@ -276,6 +277,19 @@ void job_create(struct container *c)
 {
     c->busy = true;
     job_run(job_new("create", c->task, c, create_work, start_done));
+}
+
+static void restart_work(struct job *j)
+{
+    j->r = work_restart(j->engine->host, j->container, &j->step, &j->err);
+    if (j->r >= 0)
+        adopt(j);
+}
+
+void job_restart(struct container *c)
+{
+    c->busy = true;
+    job_run(job_new("restart", c->task, c, restart_work, start_done));
 }
 
 static void start_work(struct job *j)

@@ -8,12 +8,13 @@
 
 #include "engine.h"
 
-void job_prepare(struct task *t);       /* the task's group */
-void job_image(struct container *c);    /* pull, pin, mount */
-void job_network(struct container *c);  /* namespace, address, ports */
-void job_create(struct container *c);   /* create and start */
-void job_start(struct container *c);    /* start what an earlier agent created */
+void job_prepare(struct task *t);      /* the task's group */
+void job_image(struct container *c);   /* pull, pin, mount */
+void job_network(struct container *c); /* namespace, address, ports */
+void job_create(struct container *c);  /* create and start */
+void job_start(struct container *c);   /* start what an earlier agent created */
+void job_restart(struct container *c); /* its next life, in the same place */
 void job_signal(struct container *c, int signo);
 void job_kill(struct container *c);
-void job_settle(struct container *c);   /* what became of it? */
+void job_settle(struct container *c); /* what became of it? */
 void job_clean(struct task *t);

@@ -48,9 +48,26 @@ static const char *lead(enum reason_step step, enum error_code code)
     return "";
 }
 
+/* A step that took too long: the ECS agent's limits (Docker's create and start). */
+static bool write_timeout(enum reason_step step, struct str *ret)
+{
+    switch (step) {
+    case REASON_CREATE:
+        reason_timeout("created", REASON_CREATE_LIMIT_MS, ret);
+        return true;
+    case REASON_START:
+        reason_timeout("started", REASON_START_LIMIT_MS, ret);
+        return true;
+    default:
+        return false;
+    }
+}
+
 void reason_write(enum reason_step step, const struct error *failure, struct str *ret)
 {
     size_t from = ret->len;
+    if (failure->code == E_TIMEOUT && write_timeout(step, ret))
+        return;
     str_addf(ret, "%s: ", name_of(step, failure->code));
     if (step == REASON_PULL && failure->code == E_UNSUPPORTED &&
         strstr(failure->text, "linux/")) {
@@ -72,7 +89,9 @@ void reason_timeout(const char *state, int64_t waited_ms, struct str *ret)
              "DockerTimeoutError: Could not transition to %s; timed out after waiting ",
              state);
     int64_t s = waited_ms / 1000;
+    if (s >= 3600)
+        str_addf(ret, "%dh", (int)(s / 3600));
     if (s >= 60)
-        str_addf(ret, "%dm", (int)(s / 60));
+        str_addf(ret, "%dm", (int)(s / 60 % 60));
     str_addf(ret, "%ds", (int)(s % 60));
 }

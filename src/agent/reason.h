@@ -10,6 +10,10 @@
 
 #define REASON_MAX 1024
 
+/* How long a step may take: the ECS agent's limits. */
+#define REASON_CREATE_LIMIT_MS (4 * 60 * 1000LL)
+#define REASON_START_LIMIT_MS  (3 * 60 * 1000LL)
+
 enum reason_step {
     REASON_PULL,
     REASON_VOLUME,

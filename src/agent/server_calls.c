@@ -399,7 +399,9 @@ static void write_request(struct server_calls *s, struct exchange *x, const char
                                     .path = x->url.path,
                                     .query = query,
                                     .headers = headers,
-                                    .header_count = target ? 3 : 1,
+                                    .header_count = target ? 3
+                                                    : body ? 2
+                                                           : 1,
                                     .body = body,
                                     .body_len = len};
     const struct wire_header *sig =
@@ -411,7 +413,7 @@ static void write_request(struct server_calls *s, struct exchange *x, const char
     for (; sig->name; sig++)
         str_addf(&x->request, "%s: %s\r\n", sig->name, sig->value);
     str_addf(&x->request, "User-Agent: gantry-agent/" GANTRY_VERSION "\r\n");
-    if (target)
+    if (body)
         str_addf(&x->request, "Content-Length: %zu\r\n", len);
     str_add(&x->request, "\r\n");
     str_addn(&x->request, body, len);
@@ -433,6 +435,20 @@ void server_call(struct server_calls *s, const char *service, const char *target
     x->ctx = ctx;
     x->idle_ms = CALL_TIMEOUT_MS;
     write_request(s, x, "POST", NULL, service, target, body, len);
+    enqueue(s, x);
+}
+
+void server_post(struct server_calls *s, const char *path, const char *service,
+                 const char *body, size_t len, server_done *done, void *ctx)
+{
+    struct exchange *x = xcalloc(1, sizeof(*x));
+    list_init(&x->link);
+    x->url = s->url;
+    x->done = done;
+    x->ctx = ctx;
+    x->idle_ms = CALL_TIMEOUT_MS;
+    snprintf(x->url.path, sizeof(x->url.path), "%s", path);
+    write_request(s, x, "POST", NULL, service, NULL, body, len);
     enqueue(s, x);
 }
 

@@ -51,6 +51,9 @@ void server_call(struct server_calls *s, const char *service, const char *target
 /* GET of a path ("/bucket/key", encoded), signed for `service`. */
 void server_get(struct server_calls *s, const char *service, const char *path,
                 server_done *done, void *ctx);
+/* A signed POST of JSON to another path of the server. */
+void server_post(struct server_calls *s, const char *path, const char *service,
+                 const char *body, size_t len, server_done *done, void *ctx);
 /* Will the same call never succeed? (400 with a client's error, but no throttling and
  * nothing about credentials.) */
 bool server_answer_is_final(const struct server_answer *answer);

@@ -9,6 +9,7 @@
 #include "machine.h"
 #include "server_calls.h"
 #include "str.h"
+#include "telemetry.h"
 
 #define ECS "AmazonEC2ContainerServiceV20141113."
 
@@ -130,7 +131,9 @@ static void on_message(struct session *s, const struct gantry_host_message *m)
     struct engine *e = s->engine;
     switch (m->kind) {
     case GANTRY_HOST_MESSAGE_KIND_DESIRED:
+        e->connected = true;
         engine_desired(e, m->tasks.v, m->tasks.n);
+        telemetry_all(e);
         break;
     case GANTRY_HOST_MESSAGE_KIND_TASK:
         if (m->task)
@@ -177,6 +180,7 @@ static void on_stream_end(void *ctx, const struct server_answer *answer)
     struct session *s = ctx;
     s->busy--;
     s->announced = false;
+    s->engine->connected = false;
     if (s->closing)
         return;
     log_line(LOG_WARN, "the stream from the server ended", "error",

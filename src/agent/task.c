@@ -14,6 +14,7 @@ static const struct {
     [CSTEP_NONE] = {"NONE", "PENDING"},
     [CSTEP_CREATED] = {"CREATED", "PENDING"},
     [CSTEP_RUNNING] = {"RUNNING", "RUNNING"},
+    [CSTEP_RESTARTING] = {"RESTARTING", "RUNNING"},
     [CSTEP_STOPPED] = {"STOPPED", "STOPPED"},
 };
 _Static_assert(sizeof(csteps) / sizeof(csteps[0]) == CSTEP_COUNT,
@@ -95,6 +96,8 @@ static void init_container(struct task *t, size_t i)
     c->id = container_id_make(&t->arena, t->id, c->name);
     c->essential = !c->def->essential.set || c->def->essential.v;
     c->supervisor_fd = -1;
+    if (c->def->health_check)
+        health_begin(&c->health, clock_wall_ms());
     c->log_path = arena_printf(&t->arena, "%s/logs/%s.log", t->dir, c->name);
     c->endpoint_id = metadata_new_id(&t->arena);
     init_ports(t, c);
@@ -147,6 +150,8 @@ void task_free(struct task *t)
     list_remove(&t->link);
     for (size_t i = 0; i < t->container_count; i++)
         image_free(t->containers[i].image);
+    for (size_t i = 0; i < t->container_count; i++)
+        free(t->containers[i].health.output);
     http_cancel_free(t->cancel);
     arena_free(&t->arena);
     free(t);
@@ -213,16 +218,28 @@ void container_take_bindings(struct container *c,
     c->ports_known = true;
 }
 
+int64_t container_start_left_ms(const struct container *c)
+{
+    if (!container_was_up(c) || !c->def->start_timeout.set ||
+        c->def->start_timeout.v <= 0)
+        return -1;
+    int64_t left = c->started_at_ms + c->def->start_timeout.v * 1000LL - clock_wall_ms();
+    return left > 0 ? left : 0;
+}
+
 struct order_view *task_views(const struct task *t, struct arena *a)
 {
     struct order_view *v = arena_new_array(a, struct order_view, t->container_count);
     for (size_t i = 0; i < t->container_count; i++) {
         const struct container *c = &t->containers[i];
-        v[i] = (struct order_view){.up = container_was_up(c),
-                                   .done = container_is_done(c),
-                                   .failed_to_start = c->failed,
-                                   .has_exit_code = c->has_exit_code,
-                                   .exit_code = c->exit_code};
+        v[i] =
+            (struct order_view){.up = container_was_up(c),
+                                .done = container_is_done(c),
+                                .failed_to_start = c->failed,
+                                .healthy = c->health.status == ECS_HEALTH_STATUS_HEALTHY,
+                                .late = container_start_left_ms(c) == 0,
+                                .has_exit_code = c->has_exit_code,
+                                .exit_code = c->exit_code};
     }
     return v;
 }

@@ -16,6 +16,7 @@
 #include "ecs_api.h"
 #include "error.h"
 #include "gantry_api.h"
+#include "health_rule.h"
 #include "host_room.h"
 #include "image_store.h"
 #include "list.h"
@@ -30,12 +31,14 @@
 
 struct container_stats;
 struct engine;
+struct probe;
 struct task;
 
 enum container_step {
     CSTEP_NONE, /* nothing but perhaps files, an address, a root */
     CSTEP_CREATED,
     CSTEP_RUNNING,
+    CSTEP_RESTARTING, /* ended; its restart policy wants it again */
     CSTEP_STOPPED,
     CSTEP_COUNT,
 };
@@ -70,6 +73,9 @@ struct container {
     bool ports_known;                                     /* host ports are filled in */
     const char *endpoint_id;                              /* a secret: see metadata.h */
     int64_t created_at_ms, started_at_ms, finished_at_ms; /* 0: not yet */
+    int64_t life_started_ms; /* of the last start; started_at_ms is of the first */
+    int restart_count;
+    struct health health;
 
     /* from stores (task_secrets.h), in memory only */
     struct env_list file_env, secret_env, log_secrets;
@@ -83,6 +89,8 @@ struct container {
     bool busy;   /* a job that must be alone: create, start, signal, kill, settle */
     bool settle; /* ask the runtime what became of it, when not busy */
     bool failed; /* never ran: one of its steps failed */
+    struct probe *probe;             /* health_probe.h; NULL: none */
+    bool health_due, health_sending; /* telemetry.h */
     bool stop_sent, kill_due;
     uv_timer_t stop_timer; /* valid while timer_open */
     uv_poll_t supervisor;  /* valid while poll_open */
@@ -117,6 +125,8 @@ struct task {
     /* under way */
     enum part prepared;
     int64_t accepted_ns;
+    uv_timer_t look_timer; /* a dependency's startTimeout; valid while look_open */
+    bool look_open;
     unsigned jobs, handles; /* the task can be freed when both are 0 */
     unsigned clean_tries;
     int64_t clean_after_ns;
@@ -147,6 +157,8 @@ void container_bindings(struct arena *a, const struct container *c,
 /* Takes host ports or the address back from what container_bindings() wrote. */
 void container_take_bindings(struct container *c,
                              const struct ecs_network_binding_list *l);
+/* Until others may wait for it no longer (startTimeout); -1: for ever, or not started. */
+int64_t container_start_left_ms(const struct container *c);
 /* Views for task_order.h, in `a`. */
 struct order_view *task_views(const struct task *t, struct arena *a);
 bool container_is_done(const struct container *c);

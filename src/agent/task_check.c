@@ -17,26 +17,12 @@ static bool is_true(struct opt_bool b)
 
 static const char *bad_feature(const struct ecs_container_definition *c)
 {
-    if (c->start_timeout.set)
-        return "startTimeout";
-    if (c->health_check)
-        return "healthCheck";
     if (c->firelens_configuration)
         return "firelensConfiguration";
     if (c->resource_requirements.n)
         return "resourceRequirements";
     if (c->credential_specs.n)
         return "credentialSpecs";
-    if (c->restart_policy && is_true(c->restart_policy->enabled))
-        return "restartPolicy";
-    return NULL;
-}
-
-static const char *bad_dependency(const struct ecs_container_definition *c)
-{
-    for (size_t i = 0; i < c->depends_on.n; i++)
-        if (c->depends_on.v[i].condition == ECS_CONTAINER_CONDITION_HEALTHY)
-            return "dependsOn with condition HEALTHY";
     return NULL;
 }
 
@@ -97,7 +83,7 @@ static int refuse(struct error *err, const char *what)
 int task_check_supported(const struct gantry_host_task *task, size_t *ret_index,
                          struct error *err)
 {
-    static container_rule *const rules[] = {bad_feature, bad_dependency, bad_security};
+    static container_rule *const rules[] = {bad_feature, bad_security};
     const struct ecs_task_definition *def = task->task_definition;
     const char *bad = bad_task(def);
     *ret_index = SIZE_MAX;

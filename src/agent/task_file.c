@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 
 #include "fd.h"
 #include "str.h"
@@ -28,6 +29,22 @@ static struct opt_time at(int64_t ms)
     return ms ? SET_TIME(ms) : (struct opt_time){0};
 }
 
+static void put_health(struct arena *a, const struct health *h,
+                       struct gantry_agent_container_record *ret)
+{
+    if (!h->status)
+        return;
+    struct gantry_agent_health_record *rec =
+        arena_new(a, struct gantry_agent_health_record);
+    rec->status = h->status;
+    rec->status_since = at(h->since_ms);
+    rec->failures = SET_INT(h->failures);
+    if (h->has_exit_code)
+        rec->exit_code = SET_INT(h->exit_code);
+    rec->output = h->output;
+    ret->health = rec;
+}
+
 static void put_container(struct arena *a, const struct container *c,
                           struct gantry_agent_container_record *ret)
 {
@@ -44,6 +61,10 @@ static void put_container(struct arena *a, const struct container *c,
     ret->started_at = at(c->started_at_ms);
     ret->finished_at = at(c->finished_at_ms);
     ret->endpoint_id = c->endpoint_id;
+    ret->last_started_at = at(c->life_started_ms);
+    if (c->restart_count)
+        ret->restart_count = SET_INT(c->restart_count);
+    put_health(a, &c->health, ret);
     container_bindings(a, c, &ret->network_bindings);
 }
 
@@ -81,6 +102,19 @@ int task_file_save(const struct task *t, struct error *err)
 
 /* ---- back ---- */
 
+static void take_health(struct health *h, const struct gantry_agent_health_record *rec)
+{
+    if (!rec || !rec->status || !h->status)
+        return;
+    h->status = rec->status;
+    h->since_ms = rec->status_since.v;
+    h->failures = rec->failures.v;
+    h->has_exit_code = rec->exit_code.set;
+    h->exit_code = rec->exit_code.v;
+    free(h->output);
+    h->output = rec->output ? xstrdup(rec->output) : NULL;
+}
+
 static void take_container(struct container *c,
                            const struct gantry_agent_container_record *rec)
 {
@@ -97,6 +131,10 @@ static void take_container(struct container *c,
     c->finished_at_ms = rec->finished_at.v;
     if (rec->endpoint_id)
         c->endpoint_id = arena_strdup(a, rec->endpoint_id);
+    c->life_started_ms =
+        rec->last_started_at.set ? rec->last_started_at.v : c->started_at_ms;
+    c->restart_count = rec->restart_count.v;
+    take_health(&c->health, rec->health);
     c->failed = c->step == CSTEP_STOPPED && c->started_at_ms == 0;
     container_take_bindings(c, &rec->network_bindings);
 }

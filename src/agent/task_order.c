@@ -124,6 +124,13 @@ static enum order_answer ask(const struct order_edge *e, const struct order_view
     }
 }
 
+static bool time_is_over(const struct order_edge *e, const struct order_view *on)
+{
+    return on->late && (e->condition == ECS_CONTAINER_CONDITION_COMPLETE ||
+                        e->condition == ECS_CONTAINER_CONDITION_SUCCESS ||
+                        e->condition == ECS_CONTAINER_CONDITION_HEALTHY);
+}
+
 enum order_answer task_order_may_start(const struct task_order *o, size_t i,
                                        const struct order_view *views, size_t *ret_on)
 {
@@ -132,7 +139,9 @@ enum order_answer task_order_may_start(const struct task_order *o, size_t i,
         if (o->edges[e].who != i)
             continue;
         enum order_answer one = ask(&o->edges[e], &views[o->edges[e].on]);
-        if (one == ORDER_NEVER) {
+        if (one == ORDER_WAIT && time_is_over(&o->edges[e], &views[o->edges[e].on]))
+            one = ORDER_LATE;
+        if (one == ORDER_NEVER || one == ORDER_LATE) {
             *ret_on = o->edges[e].on;
             return one;
         }

@@ -127,6 +127,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get('Content-Length', 0)))
         target = self.headers.get('X-Amz-Target', '').split('.')[-1]
         assert self.headers['Authorization'].startswith('AWS4-HMAC-SHA256 Credential=')
+        if self.path == '/gantry/v1/agent/telemetry':
+            self.answer(*self.server.fake.take_telemetry(json.loads(body)))
+            return
         self.server.fake.calls.append(target)
         status, out = self.server.fake.call(target, json.loads(body))
         self.answer(status, out)
@@ -215,6 +218,7 @@ class FakeEcs:
         self.fail_secrets = 0
         self.logins = [f'AWS:{PASSWORD}']
         self.fail_submits = 0
+        self.telemetry, self.fail_telemetry = [], 0
         self.fail_tokens = 0
         self.registry_broken = False
         self.blob_gate = threading.Event()  # blobs are sent while it is set
@@ -308,6 +312,26 @@ class FakeEcs:
                 task['over'] = True
             self.news.notify_all()
         return 200, {'acknowledgment': 'ok'}
+
+    def take_telemetry(self, body):
+        with self.news:
+            if self.fail_telemetry:
+                self.fail_telemetry -= 1
+                return 500, {}
+            assert body['containerInstanceArn'] == INSTANCE
+            self.telemetry.append(body)
+            self.news.notify_all()
+        return 200, {}
+
+    def health(self, task_id, name='main'):
+        """Every health status that was told of a container, oldest first."""
+        with self.lock:
+            return [c['healthStatus'] for m in self.telemetry for t in m['tasks']
+                    if t['taskArn'].endswith(task_id)
+                    for c in t['containers'] if c['name'] == name]
+
+    def wait_health(self, task_id, status, name='main', timeout=20):
+        self.wait(lambda: self.health(task_id, name)[-1:] == [status], timeout)
 
     # -- the stream --
 

@@ -68,6 +68,14 @@ static void steps_have_names_and_statuses(void **state)
     {                                                                                    \
         .up = true, .done = true, .has_exit_code = true, .exit_code = (c)                \
     }
+#define WELL                                                                             \
+    {                                                                                    \
+        .up = true, .healthy = true                                                      \
+    }
+#define LATE(h)                                                                          \
+    {                                                                                    \
+        .up = true, .late = true, .healthy = (h)                                         \
+    }
 #define FAILED                                                                           \
     {                                                                                    \
         .done = true, .failed_to_start = true                                            \
@@ -80,12 +88,16 @@ static void conditions_of_dependencies(void **state)
         struct order_view on;
         enum order_answer answer;
     } rows[] = {
-        {"START", {0}, ORDER_WAIT},        {"START", UP, ORDER_GO},
-        {"START", ENDED(1), ORDER_GO},     {"START", FAILED, ORDER_NEVER},
-        {"COMPLETE", UP, ORDER_WAIT},      {"COMPLETE", ENDED(3), ORDER_GO},
-        {"COMPLETE", FAILED, ORDER_NEVER}, {"SUCCESS", UP, ORDER_WAIT},
-        {"SUCCESS", ENDED(0), ORDER_GO},   {"SUCCESS", ENDED(1), ORDER_NEVER},
-        {"HEALTHY", UP, ORDER_WAIT},       {"HEALTHY", ENDED(0), ORDER_NEVER},
+        {"START", {0}, ORDER_WAIT},           {"START", UP, ORDER_GO},
+        {"START", ENDED(1), ORDER_GO},        {"START", FAILED, ORDER_NEVER},
+        {"COMPLETE", UP, ORDER_WAIT},         {"COMPLETE", ENDED(3), ORDER_GO},
+        {"COMPLETE", FAILED, ORDER_NEVER},    {"SUCCESS", UP, ORDER_WAIT},
+        {"SUCCESS", ENDED(0), ORDER_GO},      {"SUCCESS", ENDED(1), ORDER_NEVER},
+        {"HEALTHY", UP, ORDER_WAIT},          {"HEALTHY", ENDED(0), ORDER_NEVER},
+        {"HEALTHY", WELL, ORDER_GO},          {"HEALTHY", FAILED, ORDER_NEVER},
+        {"START", LATE(false), ORDER_GO},     {"COMPLETE", LATE(false), ORDER_LATE},
+        {"SUCCESS", LATE(false), ORDER_LATE}, {"HEALTHY", LATE(false), ORDER_LATE},
+        {"HEALTHY", LATE(true), ORDER_GO},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         AUTO_ARENA a = ARENA_INIT;
@@ -103,7 +115,7 @@ static void conditions_of_dependencies(void **state)
         struct order_view views[2] = {{0}, rows[i].on};
         assert_int_equal(task_order_may_start(&o, 0, views, &on), rows[i].answer);
         assert_int_equal(task_order_may_start(&o, 1, views, &on), ORDER_GO);
-        if (rows[i].answer == ORDER_NEVER)
+        if (rows[i].answer == ORDER_NEVER || rows[i].answer == ORDER_LATE)
             assert_int_equal(on, 1);
         assert_true(task_order_may_stop(&o, 0, views));
         assert_false(task_order_may_stop(&o, 1, views)); /* w depends on it */

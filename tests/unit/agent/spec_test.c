@@ -233,8 +233,6 @@ static void what_is_refused(void **state)
         const char *container, *definition, *says; /* NULL: accepted */
     } rows[] = {
         {"", "", NULL},
-        {",\"healthCheck\":{\"command\":[\"CMD\",\"x\"]}", "", "healthCheck"},
-        {",\"restartPolicy\":{\"enabled\":true}", "", "restartPolicy"},
         {",\"restartPolicy\":{\"enabled\":false}", "", NULL},
         {",\"logConfiguration\":{\"logDriver\":\"awslogs\"}", "", "log driver 'awslogs'"},
         {",\"logConfiguration\":{\"logDriver\":\"json-file\",\"options\":{\"tag\":\"x\"}"
