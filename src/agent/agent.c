@@ -37,6 +37,7 @@ struct agent {
     struct server_calls *calls;
     int lock;
     bool has_stop, is_ending, closed;
+    bool renew; /* end with 1 */
 };
 
 void shared_dirs(const struct agent_config *config, const char *ret[static 3])
@@ -144,14 +145,29 @@ static void on_ending(uv_timer_t *t)
     uv_stop(&a->loop);
 }
 
-static void on_stop(uv_poll_t *p, int status, int events)
+static void end(struct agent *a)
 {
-    struct agent *a = p->data;
-    uv_poll_stop(p);
+    if (a->is_ending)
+        return;
     log_line(LOG_INFO, "the agent ends; containers go on", NULL);
     a->is_ending = true;
     engine_stop(&a->engine);
     uv_timer_start(&a->ending, on_ending, 0, 5);
+}
+
+static void on_stop(uv_poll_t *p, int status, int events)
+{
+    struct agent *a = p->data;
+    uv_poll_stop(p);
+    a->renew = false;
+    end(a);
+}
+
+static void renew(struct engine *e)
+{
+    struct agent *a = list_entry(e, struct agent, engine);
+    a->renew = !a->is_ending;
+    end(a);
 }
 
 static int open_loop(struct agent *a, struct error *err)
@@ -183,6 +199,7 @@ static int begin(struct agent *a, struct error *err)
     engine_init(&a->engine, &a->loop, &a->host, c);
     a->engine.calls = a->calls;
     introspection_open(&a->introspection, &a->engine);
+    a->engine.renew = renew;
     a->engine.sessions = container_sessions_new(&a->config, a->host.runtime);
     a->engine.metadata = &a->metadata;
     metadata_open(&a->metadata, &a->engine); /* before anything is started */
@@ -243,6 +260,7 @@ int agent_run(const struct agent_config *config, struct error *err)
     server_calls_free(a->calls);
     host_close(&a->host);
     fd_close(&a->lock);
+    int result = r < 0 ? r : a->renew;
     free(a);
-    return r < 0 ? r : 0;
+    return result;
 }

@@ -92,7 +92,8 @@ struct agent_config {
  * `gantry exec` and `gantry down --purge` do it alike. */
 int agent_prepare(const struct agent_config *config, struct error *err);
 
-/* Blocks until stop_fd is readable. Containers go on. E_INVALID settings; E_DENIED not
+/* Blocks until stop_fd is readable: 0; or until the server wants the newer program that is
+ * on the disk (renew.h): 1. Containers go on. E_INVALID settings; E_DENIED not
  * root; E_CONFLICT another agent has this data_dir; E_UNSUPPORTED the machine lacks
  * something (the text says what and how to mend it). */
 int agent_run(const struct agent_config *config, struct error *err);

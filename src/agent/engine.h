@@ -45,6 +45,7 @@ struct engine {
     struct list tasks; /* in order of acceptance */
     struct host_room room;
     struct container_sessions *sessions;
+    void (*renew)(struct engine *e); /* ends the agent, which begins anew: renew.h */
     int64_t next_sequence;
     struct exit_watch *exits;
     uv_poll_t exit_poll;

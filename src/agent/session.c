@@ -7,6 +7,7 @@
 #include "fd.h"
 #include "log.h"
 #include "machine.h"
+#include "renew.h"
 #include "server_calls.h"
 #include "str.h"
 #include "telemetry.h"
@@ -14,6 +15,7 @@
 #define ECS "AmazonEC2ContainerServiceV20141113."
 
 static void do_register(struct session *s);
+static void send_registration(struct session *s, server_done *done);
 static void do_discover(struct session *s);
 
 const char *cluster_arn_of(struct arena *a, const char *instance_arn)
@@ -115,6 +117,27 @@ static void load_instance(struct session *s)
 
 /* ---- the stream ---- */
 
+static void on_registered_again(void *ctx, const struct server_answer *answer)
+{
+    struct session *s = ctx;
+    s->busy--;
+}
+
+/* The answer to UPDATE: a newer agent registers, or this one again, so that the server
+ * knows that there is none. */
+static void renew(struct session *s)
+{
+    AUTO_STR path = STR_INIT;
+    struct error err = ERROR_INIT;
+    if (renew_find(&path, &err) == 0) {
+        log_line(LOG_INFO, "the agent begins anew", "program", path.data, NULL);
+        s->engine->renew(s->engine);
+        return;
+    }
+    log_line(LOG_WARN, "the agent can't be renewed", "error", err.text, NULL);
+    send_registration(s, on_registered_again);
+}
+
 static void start_session(struct engine *e, const struct gantry_host_session *wanted)
 {
     const struct task *t = wanted->task_id ? engine_find(e, wanted->task_id) : NULL;
@@ -145,6 +168,9 @@ static void on_message(struct session *s, const struct gantry_host_message *m)
         break;
     case GANTRY_HOST_MESSAGE_KIND_IMAGES:
         wanted_images_set(e, &m->images);
+        break;
+    case GANTRY_HOST_MESSAGE_KIND_UPDATE:
+        renew(s);
         break;
     case GANTRY_HOST_MESSAGE_KIND_EXEC:
         if (m->session && m->session->session_id)
@@ -281,7 +307,7 @@ static void on_registered(void *ctx, const struct server_answer *answer)
     later(s, &s->register_backoff, do_register);
 }
 
-static void do_register(struct session *s)
+static void send_registration(struct session *s, server_done *done)
 {
     AUTO_ARENA a = ARENA_INIT;
     AUTO_STR body = STR_INIT;
@@ -291,7 +317,12 @@ static void do_register(struct session *s)
     wire_json_encode(&body, &ecs_register_container_instance_request_shape, &req);
     s->busy++;
     server_call(s->engine->calls, "ecs", ECS "RegisterContainerInstance", body.data,
-                body.len, on_registered, s);
+                body.len, done, s);
+}
+
+static void do_register(struct session *s)
+{
+    send_registration(s, on_registered);
 }
 
 /* ---- life ---- */

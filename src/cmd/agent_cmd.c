@@ -11,6 +11,7 @@
 #include "agent_settings.h"
 #include "command.h"
 #include "ready.h"
+#include "renew.h"
 #include "run_record.h"
 #include "str.h"
 
@@ -109,6 +110,8 @@ int agent_command(struct options *o, struct error *err)
     if (r == 0) {
         config.stop_fd = stop_fd;
         r = agent_run(&config, err);
+        if (r > 0)
+            r = renew_exec(err);
     }
     return r < 0 ? ready_failed(o->ready_fd, r, err) : 0;
 }

@@ -185,6 +185,14 @@ static int session_open(void *ctx, struct core *core, const char *instance_arn,
     return r;
 }
 
+static void agent_update(void *ctx, struct core *core, const char *instance_arn)
+{
+    struct connection *conn = find(ctx, instance_arn);
+    struct gantry_host_message m = {.kind = GANTRY_HOST_MESSAGE_KIND_UPDATE};
+    if (conn)
+        send_message(core, conn, MESSAGE_LINE, &m);
+}
+
 static void instance_gone(void *ctx, struct core *core, const char *instance_arn)
 {
     struct connection *conn = find(ctx, instance_arn);
@@ -197,6 +205,7 @@ static const struct ecs_host_ops host_ops = {
     .task_forgotten = task_forgotten,
     .images = images,
     .session_open = session_open,
+    .agent_update = agent_update,
     .instance_gone = instance_gone,
 };
 

@@ -40,6 +40,8 @@ struct ecs_host_ops {
     int (*session_open)(void *ctx, struct core *core, const char *instance_arn,
                         const struct gantry_host_session *session, const char *token,
                         struct error *err);
+    /* The instance's agent is to become the newest program on its disk. */
+    void (*agent_update)(void *ctx, struct core *core, const char *instance_arn);
     /* The instance was deregistered: its stream is to be closed. */
     void (*instance_gone)(void *ctx, struct core *core, const char *instance_arn);
 };

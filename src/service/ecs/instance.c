@@ -1,6 +1,7 @@
 /* Container instances: registered by their agents, indexed for the scheduler. */
 #include <string.h>
 
+#include "agent_update.h"
 #include "capacity_provider.h"
 #include "cluster_images.h"
 #include "fargate.h"
@@ -165,6 +166,7 @@ void instance_unlink(struct core *core, struct object *o)
 void instance_wake(struct core *core, struct wake *w)
 {
     struct instance *i = list_entry(w, struct instance, wake);
+    agent_update_tell(core, i);
     if (i->connected || !i->rec->instance->agent_connected.v)
         return;
     i->rec->instance->agent_connected = SET_BOOL(false);
@@ -186,6 +188,7 @@ int ecs_host_connected(struct core *core, const char *instance_arn, bool connect
         }
         cluster_images_tell(core, i);
         instance_room(core, i);
+        wake_now(core, &i->wake); /* agent_update_tell(), once the stream is there */
     } else {
         wake_at(core, &i->wake,
                 core_now_ms(core) + ecs_of(core)->settings.disconnect_grace_ms);
@@ -240,7 +243,7 @@ static void keep_free_gpus(const struct instance *i, struct ecs_resource_list *l
     }
 }
 
-static void instance_view(struct arena *a, const struct instance *i, bool tags,
+void instance_view(struct arena *a, const struct instance *i, bool tags,
                           struct ecs_container_instance *ret)
 {
     wire_copy_into(a, &ecs_container_instance_shape, i->rec->instance, ret);
@@ -392,6 +395,7 @@ int ecs_register_container_instance(
     if (!i)
         i = instance_create(c, cl);
     instance_fill(i, in);
+    agent_update_registered(i);
     instance_changed(c->core, i);
     if (i->connected)
         instance_room(c->core, i);

@@ -14,3 +14,7 @@ void instance_room_in(struct core *core, struct cluster *cl);
 void instance_set_provider(struct core *core, struct instance *i, const char *name);
 /* Reserved: said by agents and ECS, never by PutAttributes. */
 bool attribute_reserved(const char *name);
+
+/* As a reply shows it. */
+void instance_view(struct arena *a, const struct instance *i, bool tags,
+                   struct ecs_container_instance *ret);
