@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "firelens.h"
 #include "host_work.h"
 #include "log.h"
 #include "overlay.h"
@@ -79,6 +80,7 @@ int host_open(struct host *h, const struct agent_config *config, struct error *e
 
 void host_close(struct host *h)
 {
+    firelens_stop_all();
     image_store_close(h->images);
     registry_client_free(h->registry);
     if (h->net)

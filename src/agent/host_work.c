@@ -6,6 +6,8 @@
 #include "clock.h"
 #include "container_files.h"
 #include "fd.h"
+#include "firelens.h"
+#include "firelens_config.h"
 #include "init_program.h"
 #include "log.h"
 #include "overlay.h"
@@ -209,15 +211,88 @@ static int write_files(struct arena *a, struct host *h, const struct create_requ
     return r;
 }
 
+/* ---- the log router ---- */
+
+#define ROUTER_MOUNTS 3
+
+static int put_file(struct arena *a, const char *dir, const char *name, const char *text,
+                    const char *inside, struct spec_mount *ret, struct error *err)
+{
+    const char *path = arena_printf(a, "%s/%s", dir, name);
+    *ret = (struct spec_mount){.source = path, .destination = inside, .read_only = true};
+    return file_replace(path, text, strlen(text), 0644, 0, err);
+}
+
+static int router_mounts(struct arena *a, struct host *h, const struct container *c,
+                         struct spec_mount ret[ROUTER_MOUNTS], size_t *ret_count,
+                         struct error *err)
+{
+    AUTO_STR config = STR_INIT, socket = STR_INIT;
+    const char *dir = arena_printf(a, "%s/files/%s", c->task->dir, c->name);
+    size_t n = 0;
+    *ret_count = 0;
+    if (!c->def->firelens_configuration)
+        return 0;
+    firelens_socket_dir(h, c->task->id, &socket);
+    int r = firelens_config_write(a, c->task->host, &config, err);
+    if (r >= 0)
+        r = put_file(a, dir, "firelens.conf", str_text(&config),
+                     firelens_config_path(c->def), &ret[n++], err);
+    if (r >= 0 && c->firelens_external)
+        r = put_file(a, dir, "external.conf", c->firelens_external,
+                     firelens_external_path(c->def), &ret[n++], err);
+    ret[n++] = (struct spec_mount){.source = arena_strdup(a, socket.data),
+                                   .destination = "/var/run"};
+    *ret_count = r < 0 ? 0 : n;
+    return r;
+}
+
+static void inject(struct arena *a, struct env_list *l, const char *name,
+                   const char *value)
+{
+    struct spec_pair *v = arena_new_array(a, struct spec_pair, l->n + 1);
+    for (size_t i = 0; i < l->n; i++)
+        v[i] = l->v[i];
+    v[l->n++] = (struct spec_pair){name, value};
+    l->v = v;
+}
+
+/* The router's address for those who speak its protocol, secret options for the router. */
+static void inject_router(struct arena *a, struct host *h, const struct container *c,
+                          struct env_list *ret)
+{
+    const struct task *t = c->task;
+    const struct ecs_container_definition *router =
+        firelens_router(t->host->task_definition);
+    struct net_attachment at = {0};
+    if (router == c->def)
+        for (size_t i = 0; i < t->container_count; i++)
+            for (size_t k = 0; k < t->containers[i].log_secrets.n; k++)
+                inject(a, ret,
+                       firelens_secret_name(a, t->containers[i].log_secrets.v[k].name, i),
+                       t->containers[i].log_secrets.v[k].value);
+    if (!router || !firelens_sends(c->def))
+        return;
+    const struct container *r = find_container(t, router->name);
+    enum ecs_network_mode mode = t->host->task_definition->network_mode;
+    bool apart = mode != ECS_NETWORK_MODE_HOST && mode != ECS_NETWORK_MODE_AWSVPC;
+    if (apart && (!h->net || net_lookup(h->net, r->id, &at, NULL) < 0 || !at.address[0]))
+        return;
+    inject(a, ret, "FLUENT_HOST", apart ? arena_strdup(a, at.address) : "127.0.0.1");
+    inject(a, ret, "FLUENT_PORT", FIRELENS_PORT);
+}
+
 static int gather_mounts(struct arena *a, struct host *h, const struct create_request *q,
                          struct str keep[3], struct spec_source *s,
                          enum reason_step *ret_step, struct error *err)
 {
     const struct container *c = q->c;
-    struct spec_mount files[3], *volumes = NULL;
-    size_t n = 0;
+    struct spec_mount files[3], router[ROUTER_MOUNTS], *volumes = NULL;
+    size_t n = 0, routed = 0;
     *ret_step = REASON_CREATE;
     int r = write_files(a, h, q, keep, files, err);
+    if (r >= 0)
+        r = router_mounts(a, h, c, router, &routed, err);
     if (r < 0)
         return r;
     struct volume_source v = {.task = c->task->host,
@@ -231,12 +306,14 @@ static int gather_mounts(struct arena *a, struct host *h, const struct create_re
     r = volumes_prepare(a, &v, &volumes, &n, err);
     if (r < 0)
         return r;
-    struct spec_mount *all = arena_new_array(a, struct spec_mount, n + 3);
+    struct spec_mount *all = arena_new_array(a, struct spec_mount, n + 3 + routed);
     memcpy(all, files, sizeof(files));
     for (size_t i = 0; i < n; i++)
         all[3 + i] = volumes[i];
+    for (size_t i = 0; i < routed; i++)
+        all[3 + n + i] = router[i];
     s->mounts = all;
-    s->mount_count = n + 3;
+    s->mount_count = n + 3 + routed;
     return 0;
 }
 
@@ -273,6 +350,9 @@ static int build_config(struct arena *a, struct host *h, const struct create_req
                             .metadata_base = q->metadata_base,
                             .endpoint_id = c->endpoint_id};
     struct container_spec spec;
+    struct env_list injected = {0};
+    inject_router(a, h, c, &injected);
+    s.env.injected = &injected;
     int r = gather_mounts(a, h, q, keep, &s, ret_step, err);
     if (r >= 0) {
         *ret_step = REASON_CREATE;

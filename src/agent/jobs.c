@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "firelens.h"
 #include "log.h"
 #include "metadata.h"
 #include "registry_token.h"
@@ -11,6 +12,7 @@
 #include "task_secrets.h"
 
 #define KILL_DEADLINE_MS 10000
+#define DRAIN_MS         2000
 
 struct job {
     uv_work_t req;
@@ -243,6 +245,9 @@ static void adopt(struct job *j)
                           &j->supervisor_fd, j->r < 0 ? &e : &j->err);
     if (j->r >= 0)
         j->r = r;
+    if (r >= 0 && j->state.status == CONTAINER_RUNNING &&
+        j->container->def->firelens_configuration)
+        firelens_start(j->engine->host, j->task);
 }
 
 static void create_work(struct job *j)
@@ -308,8 +313,11 @@ void job_start(struct container *c)
 
 /* ---- stop ---- */
 
+/* A log router is the last to stop: first it gets what is left. */
 static void signal_work(struct job *j)
 {
+    if (j->container->def->firelens_configuration)
+        firelens_drain(j->task->id, DRAIN_MS);
     j->r = runtime_signal(j->engine->host->runtime, j->container->id, j->signo, &j->err);
 }
 

@@ -79,6 +79,7 @@ struct container {
 
     /* from stores (task_secrets.h), in memory only */
     struct env_list file_env, secret_env, log_secrets;
+    const char *firelens_external; /* the router's file from S3; NULL: none */
     const char *registry_user, *registry_password; /* NULL: no repositoryCredentials */
 
     /* under way */

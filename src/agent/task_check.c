@@ -4,6 +4,7 @@
  * Also what of logConfiguration is done. */
 #include <stdlib.h>
 
+#include "firelens_config.h"
 #include "host_room.h"
 #include "str.h"
 #include "task_spec.h"
@@ -17,8 +18,6 @@ static bool is_true(struct opt_bool b)
 
 static const char *bad_feature(const struct ecs_container_definition *c)
 {
-    if (c->firelens_configuration)
-        return "firelensConfiguration";
     if (c->resource_requirements.n)
         return "resourceRequirements";
     if (c->credential_specs.n)
@@ -92,6 +91,10 @@ int task_check_supported(const struct gantry_host_task *task, size_t *ret_index,
     for (size_t i = 0; i < def->container_definitions.n; i++) {
         const struct ecs_container_definition *c = &def->container_definitions.v[i];
         struct log_settings log;
+        if (firelens_sends(c) && !firelens_router(def))
+            return fail(err, E_INVALID,
+                        "log driver awsfirelens without a container that "
+                        "has a firelensConfiguration");
         bad = bad_override(container_override_find(task->overrides, c->name));
         for (size_t k = 0; k < sizeof(rules) / sizeof(rules[0]) && !bad; k++)
             bad = rules[k](c);
@@ -173,6 +176,8 @@ int log_settings_of(const struct ecs_container_definition *def, int64_t default_
         ret->none = true;
         return 0;
     }
+    if (c->log_driver == ECS_LOG_DRIVER_AWSFIRELENS)
+        return 0; /* the options are the router's */
     if (!streq(driver, "json-file"))
         return fail(err, E_UNSUPPORTED, "log driver '%s' is not supported by this agent",
                     driver ? driver : "unknown");

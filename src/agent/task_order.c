@@ -1,5 +1,6 @@
 #include "task_order.h"
 
+#include "firelens_config.h"
 #include "str.h"
 #include "task_spec.h"
 
@@ -49,6 +50,12 @@ static int collect(struct arena *a, struct edges *e,
         if (r < 0)
             return r;
     }
+    const struct ecs_container_definition *router = firelens_router(def);
+    if (router && router != c && firelens_sends(c)) {
+        int r = add_edge(e, def, who, router->name, ECS_CONTAINER_CONDITION_START, err);
+        if (r < 0)
+            return r;
+    }
     for (size_t i = 0; i < c->links.n; i++) {
         const char *name, *alias;
         if (!link_parse(a, c->links.v[i], &name, &alias))
@@ -90,7 +97,7 @@ int task_order_build(struct arena *a, const struct ecs_task_definition *def,
     for (size_t i = 0; i < n; i++)
         most += def->container_definitions.v[i].depends_on.n +
                 def->container_definitions.v[i].volumes_from.n +
-                def->container_definitions.v[i].links.n;
+                def->container_definitions.v[i].links.n + 1;
     struct edges e = {.v = arena_new_array(a, struct order_edge, most + 1)};
     for (size_t i = 0; i < n; i++) {
         int r = collect(a, &e, def, i, err);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "engine.h"
+#include "firelens_config.h"
 #include "log.h"
 #include "secret_ref.h"
 #include "server_calls.h"
@@ -11,7 +12,7 @@
 #define TRIES    3
 #define RETRY_MS 300
 
-enum use { USE_ENV, USE_FILE, USE_REGISTRY, USE_LOG };
+enum use { USE_ENV, USE_FILE, USE_REGISTRY, USE_LOG, USE_CONFIG };
 
 struct item {
     enum use use;
@@ -49,7 +50,8 @@ static size_t count_of(const struct task *t, const struct ecs_container_definiti
 {
     size_t log = d->log_configuration ? d->log_configuration->secret_options.n : 0;
     return d->secrets.n + d->environment_files.n + override_files(t, d)->n + log +
-           (d->repository_credentials != NULL);
+           (d->repository_credentials != NULL) +
+           (d->firelens_configuration && firelens_external_arn(d));
 }
 
 bool task_secrets_needed(const struct task *t)
@@ -65,8 +67,9 @@ static int add(struct fetch *f, enum use use, size_t container, const char *name
 {
     struct item *x = &f->items[f->n];
     *x = (struct item){.use = use, .container = container, .name = name};
-    int r = use == USE_FILE ? secret_ref_file(&f->arena, from, &x->ref, &f->err)
-                            : secret_ref_parse(&f->arena, from, &x->ref, &f->err);
+    bool object = use == USE_FILE || use == USE_CONFIG;
+    int r = object ? secret_ref_file(&f->arena, from, &x->ref, &f->err)
+                   : secret_ref_parse(&f->arena, from, &x->ref, &f->err);
     if (r >= 0)
         f->n++;
     return r;
@@ -103,6 +106,8 @@ static int collect(struct fetch *f)
         if (d->repository_credentials)
             r = add(f, USE_REGISTRY, i, NULL,
                     d->repository_credentials->credentials_parameter);
+        if (r >= 0 && d->firelens_configuration && firelens_external_arn(d))
+            r = add(f, USE_CONFIG, i, NULL, firelens_external_arn(d));
         if (r >= 0)
             r = add_list(f, USE_ENV, i, &d->secrets);
         if (r >= 0 && d->log_configuration)
@@ -134,6 +139,10 @@ static int take(struct fetch *f, const struct item *x)
     const char *value = NULL;
     if (x->use == USE_FILE)
         return env_file_parse(a, x->body, x->len, &c->file_env, &f->err);
+    if (x->use == USE_CONFIG) {
+        c->firelens_external = arena_strndup(a, x->body, x->len);
+        return 0;
+    }
     int r = secret_take(a, &x->ref, x->body, x->len, &value, &f->err);
     if (r < 0)
         return r;
@@ -183,7 +192,7 @@ static void end(struct fetch *f)
 static void explain(struct fetch *f, const struct item *x, const char *complaint)
 {
     unsigned again = f->tries > 0 ? f->tries - 1 : 0;
-    if (x && x->use == USE_FILE) {
+    if (x && x->ref.store == SECRET_S3) {
         f->r = fail(&f->err, E_NOTFOUND, "failed to download env files: %s: %s",
                     x->ref.value_from, complaint);
         return;

@@ -3,9 +3,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fd.h"
+#include "firelens.h"
+#include "firelens_config.h"
 #include "init_program.h"
 #include "ipc_space.h"
 #include "oci_spec.h"
@@ -106,6 +109,19 @@ int task_space_pid_path(struct host *h, const char *task_id, struct str *ret,
     return 0;
 }
 
+/* ---- logs ---- */
+
+/* Whoever the router runs as makes its socket there. */
+static int make_socket_dir(struct host *h, const char *task_id, struct error *err)
+{
+    AUTO_STR dir = STR_INIT;
+    firelens_socket_dir(h, task_id, &dir);
+    int r = dir_make_all(dir.data, 0711, err);
+    if (r >= 0 && chmod(dir.data, 0777) < 0)
+        r = fail_errno(err, errno, "opening '%s'", dir.data);
+    return r;
+}
+
 /* ---- all ---- */
 
 int task_space_create(struct host *h, const struct gantry_host_task *t, struct error *err)
@@ -117,6 +133,8 @@ int task_space_create(struct host *h, const struct gantry_host_task *t, struct e
         r = ipc_space_create(dir.data, shm_bytes(t->task_definition), err);
     if (r >= 0 && t->task_definition->pid_mode == ECS_PID_MODE_TASK)
         r = hold_pids(h, t->task_id, dir.data, err);
+    if (r >= 0 && firelens_router(t->task_definition))
+        r = make_socket_dir(h, t->task_id, err);
     return r;
 }
 
@@ -141,6 +159,7 @@ static int delete_dir(const char *run_dir, const char *task_id, struct error *er
 
 int task_space_delete(struct host *h, const char *task_id, struct error *err)
 {
+    firelens_stop(task_id);
     int r = runtime_remove(h->runtime, task_id, err);
     if (r >= 0 && h->net)
         r = net_detach(h->net, task_id, err);

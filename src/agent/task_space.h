@@ -2,6 +2,7 @@
  * network (awsvpc), the IPC namespace (ipcMode task), the pid namespace (pidMode task).
  *
  *   <run_dir>/spaces/<task id>/ipc, shm   ipc_space.h
+ *   <run_dir>/spaces/<task id>/firelens   the log router's socket, see firelens.h
  *   <run_dir>/spaces/<task id>/root       the empty root of the pid namespace's first process
  * The network is an attachment of net.h under the task's id. A pid namespace ends with its
  * first process and can't be pinned, so that one is a container of its own, under the

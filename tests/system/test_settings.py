@@ -526,3 +526,127 @@ def test_password_of_a_registry(place):
             UNABLE + 'the secret of repositoryCredentials must be JSON')
     finally:
         place.server.logins.pop()
+
+
+# ---- log routers ----
+
+class Router:
+    """Plays the program in a router's container: takes the forward protocol on its socket."""
+
+    def __init__(self, place, task):
+        self.lines, self.data, self.lock = [], b'', threading.Lock()
+        self.path = place.agent.run_dir / 'spaces' / task / 'firelens' / 'fluent.sock'
+        self.socket = None
+
+    def open(self):
+        folder = os.open(self.path.parent, os.O_PATH)  # the whole path may be too long
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(f'/proc/self/fd/{folder}/fluent.sock')
+        os.close(folder)
+        self.socket.listen()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        try:
+            while True:
+                c, _ = self.socket.accept()
+                data = b''
+                while piece := c.recv(65536):
+                    data += piece
+                    values, data = unpack(data)
+                    with self.lock:
+                        self.lines += values
+        except OSError:
+            pass
+
+    def wait(self, n):
+        end = time.monotonic() + 10
+        while len(self.lines) < n:
+            assert time.monotonic() < end, self.lines
+            time.sleep(0.02)
+        return list(self.lines)
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        self.path.unlink()
+
+
+def unpack(data):
+    """(whole MessagePack values, the rest): as much of it as the forward protocol needs."""
+    def value(at):
+        kind = data[at]
+        if 0x90 <= kind <= 0x9f or 0x80 <= kind <= 0x8f:
+            items, at = [], at + 1
+            for _ in range((kind & 15) * (1 if kind >= 0x90 else 2)):
+                item, at = value(at)
+                items.append(item)
+            return (items if kind >= 0x90 else dict(zip(items[::2], items[1::2]))), at
+        if kind == 0xd7:
+            assert data[at + 1] == 0
+            return int.from_bytes(data[at + 2:at + 6], 'big'), at + 10
+        size = {0xd9: 1, 0xda: 2, 0xdb: 4}.get(kind, 0)
+        n = int.from_bytes(data[at + 1:at + 1 + size], 'big') if size else kind & 31
+        at += 1 + size
+        if at + n > len(data):
+            raise IndexError
+        return data[at:at + n].decode(), at + n
+    values, at = [], 0
+    while at < len(data):
+        try:
+            one, at = value(at)
+        except IndexError:
+            break
+        values.append(one)
+    return values, data[at:]
+
+
+def test_firelens(place):
+    place.server.parameters['key'] = 'the secret'
+    place.server.objects['/b/extra.conf'] = b'# extra\n'
+    task = place.start(
+        sh('echo "to $FLUENT_HOST:$FLUENT_PORT"; echo oops >&2; '
+           'until test -e /v/go; do sleep 0.05; done; echo last',
+           mountPoints=[at('v', '/v')], logConfiguration={
+               'logDriver': 'awsfirelens',
+               'options': {'Name': 'http', 'Host': 'logs.example', 'exclude-pattern': '^#'},
+               'secretOptions': [{'name': 'api_key', 'valueFrom': 'key'}]}),
+        sh('cat /fluent-bit/etc/fluent-bit.conf /fluent-bit/etc/external.conf; '
+           'echo "key: $API_KEY_0"; exec sleep 100', name='router', essential=False,
+           firelensConfiguration={'type': 'fluentbit', 'options': {
+               'config-file-type': 's3', 'config-file-value': 'arn:aws:s3:::b/extra.conf'}}),
+        networkMode='bridge', volumes=[{'name': 'v'}])
+    place.server.wait_status(task, 'RUNNING')
+    config = place.wait_said(task, 10, 'router')
+    for line in ('    unix_path /var/run/fluent.sock', '    Port 24224',
+                 '    Record ecs_cluster default', '@INCLUDE /fluent-bit/etc/external.conf',
+                 '    Exclude log ^#', '    Name http', '    Match main-firelens*',
+                 '    Host logs.example', '    api_key ${API_KEY_0}', '# extra',
+                 'key: the secret'):
+        assert line in config, (line, config)
+    place.wait_said(task, 2)  # written before anybody listens: nothing is lost
+    router = Router(place, task)
+    router.open()
+    lines = router.wait(2)
+    tags, times, records = zip(*lines)
+    assert set(tags) == {f'main-firelens-{task}'} and abs(times[0] - time.time()) < 60
+    by_source = {r['source']: r for r in records}
+    assert by_source['stdout']['log'].startswith('to 10.')
+    assert by_source['stdout']['log'].endswith(':24224')
+    assert by_source['stderr']['log'] == 'oops'
+    assert by_source['stderr']['container_id'].startswith(task)
+    assert by_source['stderr']['container_name'].startswith('/ecs-test-1-main-')
+    router.close()  # the router is away for a moment, and another agent takes over
+    place.agent.restart()
+    router.open()
+    (place.agent.data / 'tasks' / task / 'volumes/v/go').touch()
+    place.server.wait_status(task, 'STOPPED')
+    # its last line came although the task ended at once
+    assert router.wait(3)[-1][2]['log'] == 'last'
+    router.socket.close()
+
+
+def test_firelens_without_router(place):
+    assert place.refused(sh('true', logConfiguration={'logDriver': 'awsfirelens'})) == (
+        'CannotCreateContainerError: log driver awsfirelens without a container that has a '
+        'firelensConfiguration')
