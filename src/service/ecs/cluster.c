@@ -33,6 +33,7 @@ int cluster_loaded(struct core *core, struct object *o, struct error *err)
     list_init(&cl->services);
     list_init(&cl->tasks);
     list_init(&cl->waiting);
+    list_init(&cl->daemons);
     provisioning_init(cl);
     cl->place = place_cluster_new();
     cluster_images_init(cl);

@@ -118,7 +118,7 @@ static enum fate fate_of(struct planner *p, const struct deployment_task *t)
 {
     if (!is_alive(t))
         return FATE_NONE;
-    if (t->deployment != p->primary || t->draining)
+    if (t->deployment != p->primary || t->draining || t->misplaced)
         return FATE_LEAVES;
     if (!fails_checks(p->s, t))
         return FATE_STAYS;
@@ -311,12 +311,17 @@ static bool must_wait(struct planner *p, int64_t until_ms)
 
 static void rule_start(struct planner *p)
 {
-    if (p->failed || p->good >= p->desired)
+    uint32_t missing = p->desired > p->good ? p->desired - p->good : 0;
+    p->wanted = p->s->daemon ? p->s->vacant : missing;
+    if (p->failed || p->s->draining || p->wanted == 0) {
+        p->wanted = 0;
         return;
-    p->wanted = p->desired - p->good;
+    }
     bool throttled = must_wait(p, p->memory->retry_at_ms);
     p->waiting = must_wait(p, p->memory->place_at_ms) || throttled;
     uint32_t room = p->upper > p->live ? p->upper - p->live : 0;
+    if (p->s->daemon)
+        room = p->wanted;
     if (p->waiting || room == 0)
         return;
     p->started = p->wanted < room ? p->wanted : room;
@@ -388,6 +393,8 @@ static void rule_sick(struct planner *p)
 {
     uint32_t running = p->good_running + p->sick;
     uint32_t may = running > p->desired ? running - p->desired : 0;
+    if (p->s->daemon)
+        may = p->sick;
     if (p->sick == 0 || may == 0)
         return;
     struct candidate *v;
@@ -400,8 +407,8 @@ static void rule_sick(struct planner *p)
  * its way. That takes no healthy task away. */
 static void rule_make_room(struct planner *p)
 {
-    if (p->failed || p->waiting || p->wanted == 0 || p->started || p->stopped ||
-        p->ending || p->plan->pending)
+    if (p->s->daemon || p->failed || p->waiting || p->wanted == 0 || p->started ||
+        p->stopped || p->ending || p->plan->pending)
         return;
     struct candidate *v;
     size_t n = p->sick ? candidates(p, FATE_SICK, false, &v)
@@ -412,7 +419,7 @@ static void rule_make_room(struct planner *p)
 
 static void rule_scale_in(struct planner *p)
 {
-    if (p->good <= p->desired) {
+    if (p->good <= p->desired || (p->s->daemon && !p->s->draining)) {
         p->memory->blocked_at_ms = 0;
         return;
     }

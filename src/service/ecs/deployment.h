@@ -1,4 +1,4 @@
-/* deployment.h: what a REPLICA service does next: (desired, observed, now) to actions.
+/* deployment.h: what a service does next: (desired, observed, now) to actions.
  *
  * The rolling deployment of Amazon ECS as a pure function. deployment_plan() looks at one
  * service with its deployments and tasks and says which tasks to start and stop, which
@@ -16,6 +16,9 @@
  * "To go" are tasks of older deployments and those on DRAINING instances; pending ones of
  * them go at once. Unhealthy tasks get their replacement first when upper allows;
  * otherwise one goes at a time, which takes no healthy task away.
+ *
+ * A DAEMON service is the same with one task an instance: a task starts where one lacks,
+ * which is never before the old one is gone, so unhealthy ones go without a replacement.
  *
  * Two notions of health. For stopping others, a task without any check is healthy 40 s
  * after it was RUNNING: that is the time it has to crash before its elders are gone. For
@@ -65,6 +68,7 @@ struct deployment_task {
     bool stop_wanted;    /* desiredStatus STOPPED */
     bool is_protected;
     bool draining;         /* its instance is DRAINING */
+    bool misplaced;        /* a daemon's, on an instance where it has no business */
     int64_t started_at_ms; /* when it was RUNNING first; 0 before */
 };
 
@@ -100,6 +104,8 @@ struct deployment_service {
     const char *name;
     uint32_t desired;
     uint32_t minimum_healthy_percent, maximum_percent;
+    bool daemon;             /* one task an eligible instance, `desired` of them */
+    uint32_t vacant;         /* of a daemon: eligible instances without a task */
     bool load_balanced;      /* healthy means: its targets are healthy */
     int64_t health_grace_ms; /* healthCheckGracePeriodSeconds */
     bool breaker, breaker_rollback;

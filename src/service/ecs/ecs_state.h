@@ -46,6 +46,7 @@ struct cluster {
     struct arena names;
     struct list instances, services, tasks;
     struct list waiting;    /* service.waiting: tasks that no instance could take */
+    struct list daemons;    /* service.daemon_link */
     int32_t instance_count; /* ACTIVE and DRAINING */
     int32_t running, pending, active_services, draining_services;
     int32_t running_fargate, pending_fargate; /* of running and pending */
@@ -85,10 +86,11 @@ struct service {
     struct object o;
     struct gantry_service_record *rec;
     struct cluster *cluster;
-    struct list link;    /* cluster->services */
-    struct list tasks;   /* task.service_link: all that are not STOPPED */
-    struct list waiting; /* cluster->waiting */
-    struct wake wake;    /* the controller */
+    struct list link;        /* cluster->services */
+    struct list tasks;       /* task.service_link: all that are not STOPPED */
+    struct list waiting;     /* cluster->waiting */
+    struct list daemon_link; /* cluster->daemons */
+    struct wake wake;        /* the controller */
 };
 
 /* lastStatus of a task; the names are ECS's. */

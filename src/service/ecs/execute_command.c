@@ -6,9 +6,10 @@
 #define COMMAND_MAX 8192
 #define AGENT_OFF                                                                        \
     "The execute command failed because execute command was not enabled when the task "  \
-    "was run or the execute command agent isn\xe2\x80\x99t running. Wait and try again "  \
+    "was run or the execute command agent isn\xe2\x80\x99t running. Wait and try again " \
     "or run a new task with execute command enabled and try again."
-#define NOT_CONNECTED "The execute command failed due to an internal error. Try again later."
+#define NOT_CONNECTED                                                                    \
+    "The execute command failed due to an internal error. Try again later."
 
 /* ---- the managed agent ---- */
 
@@ -40,7 +41,8 @@ void exec_agent_follow(struct core *core, struct ecs_container *c)
 
 static bool agent_runs(const struct ecs_container *c)
 {
-    return c->managed_agents.n > 0 && streq(c->managed_agents.v[0].last_status, "RUNNING");
+    return c->managed_agents.n > 0 &&
+           streq(c->managed_agents.v[0].last_status, "RUNNING");
 }
 
 /* ---- the operation ---- */
@@ -71,7 +73,8 @@ static int check(struct call *c, const struct ecs_execute_command_request *in)
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "Interactive is the only mode supported currently.");
     if (strspn(in->command, " \t\r\n") == strlen(in->command))
-        return call_fault(c, &ecs_invalid_parameter_exception, "Command cannot be empty.");
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Command cannot be empty.");
     if (strlen(in->command) > COMMAND_MAX)
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "Command cannot be longer than %d bytes.", COMMAND_MAX);
@@ -84,7 +87,8 @@ static const char *stream_base(struct call *c)
     const char *own = ecs_of(c->core)->settings.poll_endpoint;
     if (c->host)
         return call_printf(c, "%s://%s", c->host_tls ? "wss" : "ws", c->host);
-    return call_printf(c, "ws%s", own && str_starts(own, "http") ? own + 4 : "://localhost");
+    return call_printf(c, "ws%s",
+                       own && str_starts(own, "http") ? own + 4 : "://localhost");
 }
 
 static int session_open(struct call *c, const struct task *t,
@@ -106,11 +110,12 @@ static int session_open(struct call *c, const struct task *t,
         .container_name = ct->name,
         .command = command,
     };
-    int r = !ecs->host_ops || !ecs->host_ops->session_open || !t->instance
-                ? fail(&err, E_NETWORK, "no host")
-                : ecs->host_ops->session_open(
-                      ecs->host_ctx, c->core,
-                      t->instance->rec->instance->container_instance_arn, &s, token, &err);
+    int r =
+        !ecs->host_ops || !ecs->host_ops->session_open || !t->instance
+            ? fail(&err, E_NETWORK, "no host")
+            : ecs->host_ops->session_open(
+                  ecs->host_ctx, c->core,
+                  t->instance->rec->instance->container_instance_arn, &s, token, &err);
     if (r == -E_FULL)
         return call_fault(c, &ecs_client_exception, "Too many sessions: %s.", err.text);
     return r < 0 ? call_fault(c, &ecs_target_not_connected_exception, NOT_CONNECTED) : 0;

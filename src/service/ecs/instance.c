@@ -9,6 +9,7 @@
 #include "instance.h"
 #include "page.h"
 #include "provisioning.h"
+#include "service_daemon.h"
 
 bool instance_active(const struct instance *i)
 {
@@ -75,6 +76,7 @@ void instance_reindex(struct core *core, struct instance *i)
     resource_ports(&ci->registered_resources, "PORTS_UDP", &info.total.udp);
     i->place = place_instance_put(i->cluster->place, &info);
     cluster_images_tell(core, i);
+    service_daemons_wake(core, i->cluster);
     place_resources_free(&info.total);
 }
 
@@ -93,6 +95,8 @@ void instance_room_in(struct core *core, struct cluster *cl)
 
 void instance_room(struct core *core, struct instance *i)
 {
+    if (instance_draining(i)) /* the daemons' tasks go after the others */
+        service_daemons_wake(core, i->cluster);
     instance_room_in(core, i->cluster);
 }
 

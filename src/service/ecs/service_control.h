@@ -27,6 +27,9 @@ struct service_start {
     const char *deployment_id;   /* or a task set's */
     struct launch_terms terms;
 };
+/* A launch for tasks of this definition with the service's settings; launch_fini() it. */
+int service_launch_prepare(struct core *core, struct service *s, const char *taskdef_arn,
+                           struct launch *ret);
 /* Starts as many of `count` as find room, and tells about both in the service's events. */
 void service_start_tasks(struct core *core, struct service *s,
                          const struct service_start *what, uint32_t count,

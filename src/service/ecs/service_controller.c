@@ -12,6 +12,7 @@
 #include "launch.h"
 #include "service_alarms.h"
 #include "service_control.h"
+#include "service_daemon.h"
 #include "service_rollout.h"
 #include "task_health.h"
 #include "task_protection.h"
@@ -128,12 +129,13 @@ static void start_tags(struct core *core, const struct service *s,
     }
 }
 
-static void unplaced(struct core *core, struct service *s, const struct place_need *need,
-                     const char *group)
+/* `known`: why; NULL: to be found out. */
+static void unplaced(struct core *core, struct service *s, const struct launch *l,
+                     const struct place_rejection *known)
 {
-    struct place_rejection why;
+    struct place_rejection why = known ? *known : (struct place_rejection){0};
     AUTO_STR text = STR_INIT;
-    if (place_closest(s->cluster->place, need, group, &why))
+    if (known || place_closest(s->cluster->place, &l->need, l->group, &why))
         service_event_unplaced(&text, s->rec->service->service_name,
                                place_instance_id(why.instance),
                                place_reason_text(why.reason));
@@ -166,15 +168,22 @@ static int starting_prepare(struct core *core, struct service *s,
     return launch_prepare(NULL, core, ret);
 }
 
+int service_launch_prepare(struct core *core, struct service *s, const char *taskdef_arn,
+                           struct launch *ret)
+{
+    struct service_start what = {.task_definition = taskdef_arn};
+    launch_terms_of(s->rec->service, &what.terms);
+    return starting_prepare(core, s, &what, ret);
+}
+
 /* False when an instance for it is not to be had. */
-static bool start_one(struct core *core, struct launch *l, struct str *ids, size_t *count)
+static bool start_one(struct core *core, struct launch *l, struct str *ids)
 {
     struct task *t = launch_one(core, l);
     if (!t)
         return false;
     const char *id = ecs_last_segment(t->rec->task->task_arn);
     str_addn(ids, &id, sizeof(id));
-    (*count)++;
     return true;
 }
 
@@ -184,21 +193,23 @@ void service_start_tasks(struct core *core, struct service *s,
 {
     struct launch st;
     AUTO_STR ids = STR_INIT; /* an array of const char * */
-    size_t started = 0;
     bool ready = starting_prepare(core, s, what, &st) == 0;
     uint32_t n = 0;
-    while (ready && n < count && start_one(core, &st, &ids, &started))
+    struct place_rejection why = {0};
+    if (ready && service_is_daemon(s))
+        n = service_daemon_start(core, s, &st, &ids, &why);
+    while (ready && !service_is_daemon(s) && n < count && start_one(core, &st, &ids))
         n++;
     if (ready && n < count)
-        unplaced(core, s, &st.need, st.group);
+        unplaced(core, s, &st, why.instance ? &why : NULL);
     else
         s->rec->last_complaint = NULL;
     if (n < count)
         deployment_note(memory, NULL, NEWS_PLACEMENT_FAILED, core_now_ms(core));
-    if (started > 0) {
+    if (n > 0) {
         AUTO_STR text = STR_INIT;
         service_event_started(&text, s->rec->service->service_name,
-                              (const char *const *)(void *)ids.data, started);
+                              (const char *const *)(void *)ids.data, n);
         service_event(core, s, str_text(&text));
     }
     launch_fini(&st);
@@ -336,6 +347,8 @@ static void picture_make(struct core *core, struct service *s, struct service_pi
         .alarm_rollback = conf->alarms && conf->alarms->rollback.v && way_back,
     };
     service_picture_tasks(core, s, p);
+    if (service_is_daemon(s))
+        service_daemon_picture(core, s, p);
 }
 
 /* ---- carrying out ---- */
@@ -421,6 +434,7 @@ static bool finish_draining(struct core *core, struct service *s)
     s->rec->service->status = "INACTIVE";
     s->cluster->draining_services--;
     wake_cancel(core, &s->wake);
+    list_remove(&s->daemon_link);
     list_remove(&s->waiting);
     object_save(core, &s->o);
     return true;
@@ -535,6 +549,8 @@ int service_loaded(struct core *core, struct object *o, struct error *err)
         return fail(err, E_CORRUPT, "service with %zu deployments and %zu records",
                     rec->deployments.n, s->rec->deployments.n);
     service_link(s, s->cluster);
+    if (service_is_daemon(s) && !streq(rec->status, "INACTIVE"))
+        list_append(&s->cluster->daemons, &s->daemon_link);
     for (size_t i = 0; i < rec->deployments.n; i++) {
         struct taskdef *td = taskdef_by_arn(core, rec->deployments.v[i].task_definition);
         if (!td)
@@ -557,6 +573,7 @@ void service_link(struct service *s, struct cluster *cl)
     s->cluster = cl;
     list_init(&s->tasks);
     list_init(&s->waiting);
+    list_init(&s->daemon_link);
     wake_init(&s->wake, service_controller);
     list_append(&cl->services, &s->link);
 }
@@ -566,5 +583,6 @@ void service_unlink(struct core *core, struct object *o)
     struct service *s = (struct service *)o;
     wake_cancel(core, &s->wake);
     list_remove(&s->link);
+    list_remove(&s->daemon_link);
     list_remove(&s->waiting);
 }

@@ -4,6 +4,7 @@
 #include "ecs_state.h"
 #include "launch.h"
 #include "page.h"
+#include "service_daemon.h"
 #include "service_history.h"
 #include "service_rollout.h"
 #include "task_set.h"
@@ -126,7 +127,7 @@ static int configuration_check(struct call *c,
 /* What is given replaces, what is left out stays. */
 static struct ecs_deployment_configuration *
 configuration_merge(struct arena *a, const struct ecs_deployment_configuration *old,
-                    const struct ecs_deployment_configuration *given)
+                    const struct ecs_deployment_configuration *given, bool daemon)
 {
     struct ecs_deployment_configuration *d =
         old ? wire_copy(a, &ecs_deployment_configuration_shape, old)
@@ -145,9 +146,9 @@ configuration_merge(struct arena *a, const struct ecs_deployment_configuration *
     if (given && given->alarms)
         d->alarms = given->alarms;
     if (!d->minimum_healthy_percent.set)
-        d->minimum_healthy_percent = SET_INT(100);
+        d->minimum_healthy_percent = SET_INT(daemon ? 0 : 100);
     if (!d->maximum_percent.set)
-        d->maximum_percent = SET_INT(200);
+        d->maximum_percent = SET_INT(daemon ? 100 : 200);
     if (!d->strategy)
         d->strategy = ECS_DEPLOYMENT_STRATEGY_ROLLING;
     if (!d->deployment_circuit_breaker) {
@@ -227,6 +228,49 @@ static bool external(const struct ecs_create_service_request *in)
     return controller_of(in) == ECS_DEPLOYMENT_CONTROLLER_TYPE_EXTERNAL;
 }
 
+static bool daemon(const struct ecs_create_service_request *in)
+{
+    return in->scheduling_strategy == ECS_SCHEDULING_STRATEGY_DAEMON;
+}
+
+static int daemon_refuses(struct call *c, const char *what)
+{
+    return call_fault(c, &ecs_invalid_parameter_exception,
+                      "The daemon scheduling strategy does not support %s", what);
+}
+
+/* What creation and update refuse alike. */
+static int daemon_settings_check(struct call *c, bool desired, size_t strategies,
+                                 const struct ecs_deployment_configuration *conf,
+                                 int rebalancing)
+{
+    if (desired)
+        return daemon_refuses(c, "a desired count for services");
+    if (strategies)
+        return daemon_refuses(c, "placement strategies");
+    if (conf && conf->maximum_percent.set && conf->maximum_percent.v > 100)
+        return daemon_refuses(c, "values above 100 for maximumPercent");
+    if (rebalancing == ECS_AVAILABILITY_ZONE_REBALANCING_ENABLED)
+        return call_fault(
+            c, &ecs_invalid_parameter_exception,
+            "Availability Zone Rebalancing does not support DAEMON services");
+    return 0;
+}
+
+static int daemon_check(struct call *c, const struct ecs_create_service_request *in)
+{
+    if (daemon_settings_check(c, in->desired_count.set, in->placement_strategy.n,
+                              in->deployment_configuration,
+                              (int)in->availability_zone_rebalancing) < 0)
+        return -1;
+    if (in->launch_type == ECS_LAUNCH_TYPE_FARGATE || in->capacity_provider_strategy.n)
+        return daemon_refuses(c,
+                              "the FARGATE launch type or capacity provider strategies");
+    if (external(in))
+        return daemon_refuses(c, "the EXTERNAL deployment controller");
+    return 0;
+}
+
 static int create_offered(struct call *c, const struct ecs_create_service_request *in)
 {
     struct service_extras extras = {
@@ -236,8 +280,6 @@ static int create_offered(struct call *c, const struct ecs_create_service_reques
         .lattice = in->vpc_lattice_configurations.n,
         .connect = in->service_connect_configuration,
     };
-    if (in->scheduling_strategy == ECS_SCHEDULING_STRATEGY_DAEMON)
-        return not_offered(c, "Services with scheduling strategy DAEMON");
     if (controller_of(in) == ECS_DEPLOYMENT_CONTROLLER_TYPE_CODE_DEPLOY)
         return not_offered(c, "Services with the deployment controller CODE_DEPLOY");
     return service_extras_check(c, &extras);
@@ -253,14 +295,16 @@ static int create_check(struct call *c, const struct ecs_create_service_request 
         return call_fault(c, &ecs_invalid_parameter_exception, "%s",
                           external(in) ? "TaskDefinition must be blank"
                                        : "TaskDefinition can not be blank.");
-    if (!in->desired_count.set)
+    if (daemon(in) && daemon_check(c, in) < 0)
+        return -1;
+    if (!in->desired_count.set && !daemon(in))
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "DesiredCount cannot be null or empty.");
     if (create_offered(c, in) < 0 || desired_check(c, in->desired_count.v) < 0 ||
         tags_check(c, &in->tags) < 0)
         return -1;
     const struct ecs_deployment_configuration *conf =
-        configuration_merge(&c->arena, NULL, in->deployment_configuration);
+        configuration_merge(&c->arena, NULL, in->deployment_configuration, daemon(in));
     return configuration_check(c, conf) < 0
                ? -1
                : placement_check(c, &in->placement_constraints, &in->placement_strategy);
@@ -297,14 +341,17 @@ static void service_fill(struct call *c, struct service *s, const struct cluster
     rec->desired_count = in->desired_count;
     launch_terms_keep(a, terms, rec);
     rec->deployment_configuration =
-        configuration_merge(a, NULL, in->deployment_configuration);
+        configuration_merge(a, NULL, in->deployment_configuration, daemon(in));
     rec->created_at = SET_TIME(core_now_ms(c->core));
     rec->created_by = arena_strdup(a, c->who.arn);
     rec->role_arn = in->role;
     rec->placement_constraints = in->placement_constraints;
     rec->placement_strategy = in->placement_strategy;
     rec->health_check_grace_period_seconds = in->health_check_grace_period_seconds;
-    rec->scheduling_strategy = ECS_SCHEDULING_STRATEGY_REPLICA;
+    rec->scheduling_strategy =
+        daemon(in) ? ECS_SCHEDULING_STRATEGY_DAEMON : ECS_SCHEDULING_STRATEGY_REPLICA;
+    if (daemon(in))
+        list_append(&s->cluster->daemons, &s->daemon_link);
     if (external(in))
         rec->deployment_controller = in->deployment_controller;
     rec->tags = in->tags;
@@ -312,9 +359,10 @@ static void service_fill(struct call *c, struct service *s, const struct cluster
     rec->propagate_tags =
         in->propagate_tags ? in->propagate_tags : ECS_PROPAGATE_TAGS_NONE;
     rec->enable_execute_command = in->enable_execute_command;
-    rec->availability_zone_rebalancing = in->availability_zone_rebalancing
-                                             ? in->availability_zone_rebalancing
-                                             : ECS_AVAILABILITY_ZONE_REBALANCING_ENABLED;
+    if (!daemon(in))
+        rec->availability_zone_rebalancing =
+            in->availability_zone_rebalancing ? in->availability_zone_rebalancing
+                                              : ECS_AVAILABILITY_ZONE_REBALANCING_ENABLED;
 }
 
 int ecs_create_service(struct call *c, const struct ecs_create_service_request *in,
@@ -415,8 +463,9 @@ static void update_settings(struct service *s,
         rec->propagate_tags = own->propagate_tags;
     if (own->availability_zone_rebalancing)
         rec->availability_zone_rebalancing = own->availability_zone_rebalancing;
-    rec->deployment_configuration = configuration_merge(a, rec->deployment_configuration,
-                                                        own->deployment_configuration);
+    rec->deployment_configuration =
+        configuration_merge(a, rec->deployment_configuration,
+                            own->deployment_configuration, service_is_daemon(s));
 }
 
 /* What runs is the task sets' business. */
@@ -469,6 +518,11 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
         return -1;
     if (service_external(s))
         return update_external(c, s, in, out);
+    if (service_is_daemon(s) &&
+        daemon_settings_check(c, in->desired_count.set, in->placement_strategy.n,
+                              in->deployment_configuration,
+                              (int)in->availability_zone_rebalancing) < 0)
+        return -1;
     const char *taskdef = s->rec->service->task_definition;
     struct taskdef *td = in->task_definition ? active_taskdef(c, in->task_definition)
                                              : taskdef_by_arn(c->core, taskdef);
@@ -478,7 +532,7 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
         return -1;
     const struct ecs_deployment_configuration *conf =
         configuration_merge(&c->arena, s->rec->service->deployment_configuration,
-                            in->deployment_configuration);
+                            in->deployment_configuration, service_is_daemon(s));
     if (configuration_check(c, conf) < 0 ||
         placement_check(c, &in->placement_constraints, &in->placement_strategy) < 0)
         return -1;
