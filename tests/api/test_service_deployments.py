@@ -247,3 +247,32 @@ def test_what_is_not_there(server, ecs, cluster, host, taskdef):
     assert len(answer["failures"]) == 1
     with pytest.raises(x.ServiceDeploymentNotFoundException):
         stranger.stop_service_deployment(serviceDeploymentArn=arn)
+
+
+NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}
+
+
+@pytest.mark.parametrize("change, deploys", [
+    ({"desiredCount": 1}, False),
+    ({"deploymentConfiguration": {"maximumPercent": 150, "minimumHealthyPercent": 50}}, False),
+    ({"placementStrategy": [{"type": "random"}]}, False),
+    ({"placementConstraints": [{"type": "distinctInstance"}]}, False),
+    ({"healthCheckGracePeriodSeconds": 5}, False),
+    ({"enableExecuteCommand": True}, False),
+    ({"enableECSManagedTags": True, "propagateTags": "SERVICE"}, False),
+    ({"availabilityZoneRebalancing": "DISABLED"}, False),
+    ({"networkConfiguration": NETWORK, "platformVersion": "1.4.0"}, False),  # as it is
+    ({"forceNewDeployment": True}, True),
+    ({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-2"]}}}, True),
+    ({"platformVersion": "1.3.0"}, True),
+])
+def test_which_changes_start_a_deployment(ecs, cluster, change, deploys):
+    td = ecs.register_task_definition(
+        family=cluster, networkMode="awsvpc", requiresCompatibilities=["FARGATE"], cpu="256",
+        memory="512", containerDefinitions=[{"name": "a", "image": "i"}])
+    ecs.create_service(cluster=cluster, serviceName="s", desiredCount=0, launchType="FARGATE",
+                       taskDefinition=td["taskDefinition"]["taskDefinitionArn"],
+                       networkConfiguration=NETWORK, platformVersion="1.4.0")
+    before = service_of(ecs, cluster)["deployments"][0]["id"]
+    ecs.update_service(cluster=cluster, service="s", **change)
+    assert (service_of(ecs, cluster)["deployments"][0]["id"] != before) == deploys

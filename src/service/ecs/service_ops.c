@@ -505,6 +505,42 @@ static void update_terms(const struct ecs_service *rec,
         ret->network = in->network_configuration;
 }
 
+static bool same_network(const struct ecs_network_configuration *a,
+                         const struct ecs_network_configuration *b)
+{
+    char x[65] = "", y[65] = "";
+    if (a)
+        parameter_hash(&ecs_network_configuration_shape, a, x);
+    if (b)
+        parameter_hash(&ecs_network_configuration_shape, b, y);
+    return streq(x, y);
+}
+
+/* Only what changes the tasks themselves starts a deployment: counts, percents, placement,
+ * tags and capacity providers wait for the next one. */
+static bool starts_deployment(const struct ecs_service *rec,
+                              const struct ecs_update_service_request *in,
+                              const struct launch_terms *terms, const char *taskdef_arn)
+{
+    return in->force_new_deployment.v || !streq(rec->task_definition, taskdef_arn) ||
+           (in->platform_version &&
+            !streq(rec->platform_version, terms->platform_version)) ||
+           !same_network(rec->network_configuration, terms->network);
+}
+
+/* A service keeps the controller that it was made with. */
+static int controller_check(struct call *c, const struct service *s,
+                            const struct ecs_deployment_controller *given)
+{
+    int type = service_external(s) ? ECS_DEPLOYMENT_CONTROLLER_TYPE_EXTERNAL
+                                   : ECS_DEPLOYMENT_CONTROLLER_TYPE_ECS;
+    if (given && (int)given->type != type)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "The deployment controller of a service can't be changed here; "
+                          "create a new service.");
+    return 0;
+}
+
 int ecs_update_service(struct call *c, const struct ecs_update_service_request *in,
                        struct ecs_update_service_response *out)
 {
@@ -514,7 +550,8 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
     if (!streq(s->rec->service->status, "ACTIVE"))
         return call_fault(c, &ecs_service_not_active_exception,
                           "Service was not ACTIVE.");
-    if (in->desired_count.set && desired_check(c, in->desired_count.v) < 0)
+    if ((in->desired_count.set && desired_check(c, in->desired_count.v) < 0) ||
+        controller_check(c, s, in->deployment_controller) < 0)
         return -1;
     if (service_external(s))
         return update_external(c, s, in, out);
@@ -536,10 +573,11 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
     if (configuration_check(c, conf) < 0 ||
         placement_check(c, &in->placement_constraints, &in->placement_strategy) < 0)
         return -1;
+    const char *wanted = taskdef_of(td)->task_definition_arn;
+    bool deploy = starts_deployment(s->rec->service, in, &terms, wanted);
     update_settings(s, in);
     launch_terms_keep(&s->o.arena, &terms, s->rec->service);
-    const char *wanted = taskdef_of(td)->task_definition_arn;
-    if (in->force_new_deployment.v || !streq(wanted, taskdef))
+    if (deploy)
         service_deploy(c->core, s, wanted);
     service_updated(c->core, s);
     out->service = arena_new(&c->arena, struct ecs_service);
