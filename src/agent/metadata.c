@@ -237,7 +237,8 @@ static void reply_associations(struct local_exchange *x)
 static void reply_fault(struct local_exchange *x, const struct task *t)
 {
     AUTO_STR text = STR_INIT;
-    str_addf(&text, "{\"Error\":\"fault injection is not offered on this instance (task %s)\"}",
+    str_addf(&text,
+             "{\"Error\":\"fault injection is not offered on this instance (task %s)\"}",
              t->id);
     reply_str(x, 400, NULL, &text);
 }

@@ -90,8 +90,8 @@ enum metadata_kind {
 };
 struct metadata_route {
     enum metadata_kind kind;
-    int version;      /* 2, 3, 4; 0: no document */
-    char id[128];     /* endpoint, or what v2 names: "" when nothing */
+    int version;  /* 2, 3, 4; 0: no document */
+    char id[128]; /* endpoint, or what v2 names: "" when nothing */
 };
 void metadata_route(const char *path, struct metadata_route *ret);
 

@@ -21,7 +21,7 @@ struct ask {
     struct local_exchange *x; /* NULL: answered */
     struct task *task;
     uv_timer_t timer;
-    unsigned calls;   /* whose answer is to come */
+    unsigned calls; /* whose answer is to come */
     bool timer_open;
     void (*finish)(struct ask *k); /* all answers are there, or time is over */
 
@@ -268,8 +268,8 @@ static void reply_protection(struct ask *k,
     char expires[CLOCK_ISO_SIZE];
     if (resp->failures.n > 0) {
         const struct ecs_failure *f = &resp->failures.v[0];
-        failure = (struct gantry_metadata_protection_failure){f->arn, f->detail,
-                                                              f->reason};
+        failure =
+            (struct gantry_metadata_protection_failure){f->arn, f->detail, f->reason};
         answer.failure = &failure;
     } else if (resp->protected_tasks.n > 0) {
         const struct ecs_protected_task *p = &resp->protected_tasks.v[0];
@@ -320,8 +320,7 @@ static void ask_protection(struct ask *k, const struct protection_wish *wish)
 {
     const char *arn = k->task->arn;
     struct ecs_update_task_protection_request put = {
-        .cluster = k->task->host->cluster_arn,
-        .tasks = {.v = &arn, .n = 1, .set = true}};
+        .cluster = k->task->host->cluster_arn, .tasks = {.v = &arn, .n = 1, .set = true}};
     struct ecs_get_task_protection_request get = {.cluster = put.cluster,
                                                   .tasks = put.tasks};
     if (!wish) {
@@ -341,8 +340,8 @@ void metadata_protection(struct metadata *m, struct local_exchange *x, struct ta
     struct protection_wish wish;
     struct error err = ERROR_INIT;
     bool put = streq(x->request.method, "PUT");
-    if (put && metadata_read_protection(x->request.body, x->request.body_len, &wish,
-                                        &err) < 0) {
+    if (put &&
+        metadata_read_protection(x->request.body, x->request.body_len, &wish, &err) < 0) {
         reply_error(x, t, 400, "InvalidParameterException", err.text);
         return;
     }

@@ -76,9 +76,9 @@ static void write_io(struct str *s, const char *name, const struct stat_io *v, s
 
 static void write_blkio(struct str *s, const struct container_stats *c)
 {
-    static const char *const empty[] = {"io_queue_recursive", "io_service_time_recursive",
-                                        "io_wait_time_recursive", "io_merged_recursive",
-                                        "io_time_recursive", "sectors_recursive"};
+    static const char *const empty[] = {
+        "io_queue_recursive",  "io_service_time_recursive", "io_wait_time_recursive",
+        "io_merged_recursive", "io_time_recursive",         "sectors_recursive"};
     jtext_open(s, "blkio_stats", '{');
     write_io(s, "io_service_bytes_recursive", c->io_bytes, c->io_bytes_count);
     write_io(s, "io_serviced_recursive", c->io_operations, c->io_operations_count);
@@ -101,10 +101,10 @@ static void write_network(struct str *s, const struct net_stats *n)
     const struct {
         const char *name;
         uint64_t value;
-    } rows[] = {{"rx_bytes", n->rx_bytes},     {"rx_packets", n->rx_packets},
-                {"rx_errors", n->rx_errors},   {"rx_dropped", n->rx_dropped},
-                {"tx_bytes", n->tx_bytes},     {"tx_packets", n->tx_packets},
-                {"tx_errors", n->tx_errors},   {"tx_dropped", n->tx_dropped}};
+    } rows[] = {{"rx_bytes", n->rx_bytes},   {"rx_packets", n->rx_packets},
+                {"rx_errors", n->rx_errors}, {"rx_dropped", n->rx_dropped},
+                {"tx_bytes", n->tx_bytes},   {"tx_packets", n->tx_packets},
+                {"tx_errors", n->tx_errors}, {"tx_dropped", n->tx_dropped}};
     jtext_open(s, "networks", '{');
     jtext_open(s, "eth0", '{');
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -183,9 +183,9 @@ static void on_worker(uv_work_t *req)
         struct error ignored;
         o->r = -E_NOTFOUND;
         if (o->running)
-            o->r = container_stats_read(&h->cgroups, h->net, j->task->id, o->c->name,
-                                        metadata_net_id(o->c), &j->arena, &o->now,
-                                        &ignored);
+            o->r =
+                container_stats_read(&h->cgroups, h->net, j->task->id, o->c->name,
+                                     metadata_net_id(o->c), &j->arena, &o->now, &ignored);
     }
 }
 
@@ -196,8 +196,7 @@ static void write_one(struct stats_job *j, struct one *o, struct str *ret)
         &o->now, before, o->c->id,
         container_display_name(&j->arena, j->task->host, o->c->name, o->c->id), ret);
     if (!before)
-        before = o->c->stats_before =
-            arena_new(&j->task->arena, struct container_stats);
+        before = o->c->stats_before = arena_new(&j->task->arena, struct container_stats);
     else if (o->now.at_ns - before->at_ns < SAMPLE_APART_NS)
         return;
     *before = o->now;
@@ -228,8 +227,10 @@ static void on_loop(uv_work_t *req, int status)
     struct engine *e = t->engine;
     AUTO_STR text = STR_INIT;
     if (!j->whole_task && j->v[0].r < 0) {
-        metadata_reply_text(j->x, 404, "unable to get stats of the container '%s': it "
-                            "does not run", j->v[0].c->id);
+        metadata_reply_text(j->x, 404,
+                            "unable to get stats of the container '%s': it "
+                            "does not run",
+                            j->v[0].c->id);
     } else {
         write_answer(j, &text);
         local_reply(j->x, 200, NULL, str_text(&text), text.len);

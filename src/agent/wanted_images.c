@@ -51,11 +51,10 @@ void wanted_images_set(struct engine *e, const struct gantry_host_image_list *im
         const struct gantry_host_image *from = &images->v[i];
         const char *spelt = from->image ? spell(&arena, from->image) : NULL;
         if (spelt)
-            v[n++] = (struct wanted_image){
-                .name = arena_strdup(&arena, from->image),
-                .spelt = spelt,
-                .digest = arena_strdup(&arena, from->digest),
-                .prefetch = from->prefetch.v};
+            v[n++] = (struct wanted_image){.name = arena_strdup(&arena, from->image),
+                                           .spelt = spelt,
+                                           .digest = arena_strdup(&arena, from->digest),
+                                           .prefetch = from->prefetch.v};
     }
     pthread_mutex_lock(&w->lock);
     old = w->arena;

@@ -35,9 +35,9 @@ struct container_stats {
     int64_t machine_cpu_ns; /* of all CPUs, idle time included */
     unsigned online_cpus;
 
-    int64_t memory_bytes;     /* page cache included, as the kernel charges it */
+    int64_t memory_bytes;      /* page cache included, as the kernel charges it */
     int64_t memory_peak_bytes; /* 0: the kernel does not say */
-    int64_t memory_max_bytes; /* the limit, or what the machine has */
+    int64_t memory_max_bytes;  /* the limit, or what the machine has */
     struct stat_pair *memory;
     size_t memory_count;
 

@@ -32,9 +32,9 @@ struct net {
     struct host_ports ports;
     int bridge_index;
     uint32_t next_address;
-    uint16_t local_port; /* of net_local_http(); 0: none yet */
-    bool local_here;     /* claimed */
-    bool ending;         /* purging */
+    uint16_t local_port;  /* of net_local_http(); 0: none yet */
+    bool local_here;      /* claimed */
+    bool ending;          /* purging */
     pthread_mutex_t lock; /* addresses, ports, records; never held over kernel work */
 };
 

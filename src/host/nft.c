@@ -195,8 +195,8 @@ int nft_set_element(enum nft_family family, const char *table, const char *map,
                     const struct nft_element *element, struct error *err)
 {
     int e = 0;
-    int r = change(NFT_MSG_NEWSETELEM, NLM_F_CREATE, family, table, map, element, 1, &e,
-                   err);
+    int r =
+        change(NFT_MSG_NEWSETELEM, NLM_F_CREATE, family, table, map, element, 1, &e, err);
     if (r == 0 && (e == EBUSY || e == EEXIST)) { /* there, with other data */
         r = nft_delete_elements(family, table, map, element, 1, err);
         return r < 0 ? r : nft_add_elements(family, table, map, element, 1, err);

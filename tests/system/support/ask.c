@@ -3,19 +3,20 @@
  *     ask URL [METHOD [BODY]]
  * Prints the status on one line and the body after it; ends with 0 when there was an
  * answer at all. */
+#include <arpa/inet.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <arpa/inet.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 static int dial(const char *host, int port)
 {
     struct timeval wait = {.tv_sec = 8};
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
+    struct sockaddr_in in = {.sin_family = AF_INET,
+                             .sin_port = htons((unsigned short)port)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     if (fd < 0 || inet_pton(AF_INET, host, &in.sin_addr) != 1)
         return -1;
@@ -39,9 +40,8 @@ int main(int argc, char **argv)
     int port = 80;
     size_t len = 0;
     ssize_t n;
-    if (argc < 2 ||
-        (sscanf(argv[1], "http://%63[^:/]:%d%1023s", host, &port, path) < 2 &&
-         sscanf(argv[1], "http://%63[^/]%1023s", host, path) < 1))
+    if (argc < 2 || (sscanf(argv[1], "http://%63[^:/]:%d%1023s", host, &port, path) < 2 &&
+                     sscanf(argv[1], "http://%63[^/]%1023s", host, path) < 1))
         return 2;
     const char *method = argc > 2 ? argv[2] : "GET", *body = argc > 3 ? argv[3] : "";
     int fd = dial(host, port);

@@ -50,7 +50,8 @@ static void requests_that_are_none(void **state)
         {"GET / SMTP\r\n\r\n", -E_PROTOCOL},
         {"GET /%4 HTTP/1.1\r\n\r\n", -E_PROTOCOL},
         {"GET /%00 HTTP/1.1\r\n\r\n", -E_PROTOCOL},
-        {"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", -E_PROTOCOL},
+        {"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+         -E_PROTOCOL},
         {"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", -E_PROTOCOL},
         {"PUT / HTTP/1.1\r\nContent-Length: 4097\r\n\r\n", -E_LIMIT},
         {"PUT / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", -E_LIMIT},
@@ -154,11 +155,11 @@ static void wishes_for_protection(void **state)
     struct protection_wish w;
     struct error err;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        assert_int_equal(metadata_read_protection(rows[i].body, strlen(rows[i].body), &w,
-                                                  &err),
-                         rows[i].expected);
-    assert_int_equal(metadata_read_protection(rows[2].body, strlen(rows[2].body), &w, &err),
-                     0);
+        assert_int_equal(
+            metadata_read_protection(rows[i].body, strlen(rows[i].body), &w, &err),
+            rows[i].expected);
+    assert_int_equal(
+        metadata_read_protection(rows[2].body, strlen(rows[2].body), &w, &err), 0);
     assert_true(w.enabled && w.has_minutes && w.minutes == 60);
 }
 
@@ -177,8 +178,8 @@ static void texts_of_the_kernel(void **state)
                      2);
     assert_int_equal(io[1].minor, 16);
     assert_string_equal(io[1].op, "write");
-    stats_parse_io_v2("8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5\n253:1 rbytes=7\n", &a,
-                      &s);
+    stats_parse_io_v2("8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5\n253:1 rbytes=7\n",
+                      &a, &s);
     assert_int_equal(s.io_bytes_count, 3);
     assert_int_equal(s.io_operations_count, 2);
     assert_int_equal(s.io_bytes[2].major, 253);
@@ -190,11 +191,19 @@ static void texts_of_the_kernel(void **state)
 
 static void stats_have_dockers_form(void **state)
 {
-    struct container_stats before = {.at_ms = 1000, .at_ns = 1000000000, .cpu_ns = 5,
-                                     .has_network = true, .network = {.rx_bytes = 100}};
-    struct container_stats now = {.at_ms = 3000, .at_ns = 3000000000, .cpu_ns = 9,
-                                  .memory_bytes = 7, .memory_max_bytes = 8, .pids = 2,
-                                  .online_cpus = 4, .has_network = true,
+    struct container_stats before = {.at_ms = 1000,
+                                     .at_ns = 1000000000,
+                                     .cpu_ns = 5,
+                                     .has_network = true,
+                                     .network = {.rx_bytes = 100}};
+    struct container_stats now = {.at_ms = 3000,
+                                  .at_ns = 3000000000,
+                                  .cpu_ns = 9,
+                                  .memory_bytes = 7,
+                                  .memory_max_bytes = 8,
+                                  .pids = 2,
+                                  .online_cpus = 4,
+                                  .has_network = true,
                                   .network = {.rx_bytes = 300, .tx_bytes = 1}};
     AUTO_STR s = STR_INIT, first = STR_INIT;
     metadata_write_stats(&now, &before, "id", "name", &s);
@@ -203,7 +212,8 @@ static void stats_have_dockers_form(void **state)
     assert_non_null(strstr(s.data, "\"network_rate_stats\":{\"rx_bytes_per_sec\":100,"
                                    "\"tx_bytes_per_sec\":0.5}"));
     assert_non_null(strstr(s.data, "\"name\":\"/name\",\"id\":\"id\""));
-    assert_non_null(strstr(s.data, "\"memory_stats\":{\"usage\":7,\"stats\":{},\"limit\":8}"));
+    assert_non_null(
+        strstr(s.data, "\"memory_stats\":{\"usage\":7,\"stats\":{},\"limit\":8}"));
     metadata_write_stats(&now, NULL, "id", "name", &first);
     assert_null(strstr(first.data, "network_rate_stats"));
     assert_non_null(strstr(first.data, "\"preread\":\"0001-01-01T00:00:00Z\""));
@@ -223,7 +233,8 @@ static void documents(void **state)
     const struct gantry_host_task *words = task_of(
         &a,
         "{\"name\":\"one\",\"image\":\"i\",\"cpu\":10,\"memory\":128,\"essential\":true,"
-        "\"dockerLabels\":{\"k\":\"v\"}},{\"name\":\"two\",\"image\":\"i\",\"memory\":64}",
+        "\"dockerLabels\":{\"k\":\"v\"}},{\"name\":\"two\",\"image\":\"i\",\"memory\":"
+        "64}",
         ",\"networkMode\":\"host\",\"cpu\":\"256\",\"memory\":\"512\"",
         ",\"serviceName\":\"web\",\"availabilityZone\":\"eu-west-9a\"");
     assert_int_equal(task_new(&e, words, "/nowhere", &t, &err), 0);

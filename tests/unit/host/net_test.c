@@ -352,7 +352,8 @@ static void test_reopened(void **state)
 
 static int listen_at_gateway(uint16_t port)
 {
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port),
+    struct sockaddr_in in = {.sin_family = AF_INET,
+                             .sin_port = htons(port),
                              .sin_addr.s_addr = ip(net_gateway(net))};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&in, sizeof(in)), 0);
@@ -363,7 +364,8 @@ static int listen_at_gateway(uint16_t port)
 /* Does a call of that address, from where this thread is, arrive at the listener? */
 static bool call_arrives(int listener)
 {
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(80),
+    struct sockaddr_in in = {.sin_family = AF_INET,
+                             .sin_port = htons(80),
                              .sin_addr.s_addr = ip(NET_LOCAL_ADDRESS)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int r = connect(fd, (struct sockaddr *)&in, sizeof(in));
