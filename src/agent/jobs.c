@@ -195,7 +195,7 @@ void job_image(struct container *c)
                                : registry_token_for(t->engine, c->def->image);
     j->user = c->registry_user;
     j->password = password ? xstrdup(password) : NULL;
-    wanted_images_yield(t->engine, c->def->image);
+    wanted_images_yield(t->engine, c->reference);
     c->image_part = PART_BUSY;
     t->engine->image_jobs++;
     if (!t->pull_started_at_ms)

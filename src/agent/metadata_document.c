@@ -41,6 +41,7 @@ static enum known container_known(const struct container *c)
     case CSTEP_CREATED:
         return KNOWN_CREATED;
     case CSTEP_RUNNING:
+    case CSTEP_RESTARTING:
         return KNOWN_RUNNING;
     case CSTEP_STOPPED:
         return KNOWN_STOPPED;
@@ -176,6 +177,19 @@ static void put_log(const struct container *c, struct gantry_metadata_container 
         ret->log_options = l->options;
 }
 
+static void put_health(struct arena *a, const struct container *c,
+                       struct gantry_metadata_container *ret)
+{
+    if (!c->health.status)
+        return;
+    ret->health = arena_new(a, struct gantry_metadata_health);
+    ret->health->status = wire_enum_name(&ecs_health_status_shape, (int)c->health.status);
+    ret->health->status_since = time_text(a, c->health.since_ms);
+    if (c->health.has_exit_code)
+        ret->health->exit_code = SET_INT(c->health.exit_code);
+    ret->health->output = c->health.output;
+}
+
 static void fill(struct arena *a, const struct container *c,
                  struct gantry_metadata_container *ret)
 {
@@ -189,12 +203,16 @@ static void fill(struct arena *a, const struct container *c,
     if (c->has_exit_code)
         ret->exit_code = SET_INT(c->exit_code);
     ret->created_at = time_text(a, c->created_at_ms);
-    ret->started_at = time_text(a, c->started_at_ms);
+    ret->started_at =
+        time_text(a, c->life_started_ms ? c->life_started_ms : c->started_at_ms);
     ret->finished_at = time_text(a, c->finished_at_ms);
     ret->type = "NORMAL";
     ret->container_arn = c->arn;
     if (streq(c->task->host->launch_type, "FARGATE"))
         ret->snapshotter = "overlayfs";
+    if (c->def->restart_policy)
+        ret->restart_count = SET_INT(c->restart_count);
+    put_health(a, c, ret);
     put_ports(a, c, &ret->ports);
     put_labels(a, c, &ret->labels);
     put_limits(a, c, ret);

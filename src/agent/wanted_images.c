@@ -41,6 +41,21 @@ static const char *spell(struct arena *a, const char *name)
     return arena_strdup(a, text.data);
 }
 
+/* False: no image has such a name. */
+static bool take(struct arena *a, const struct gantry_host_image *from,
+                 struct wanted_image *ret)
+{
+    bool pinned = from->digest && !strchr(from->image, '@');
+    *ret = (struct wanted_image){
+        .name = pinned ? arena_printf(a, "%s@%s", from->image, from->digest)
+                       : arena_strdup(a, from->image),
+        .digest = arena_strdup(a, from->digest),
+        .prefetch = from->prefetch.v};
+    ret->spelt = spell(a, ret->name);
+    ret->plain = spell(a, from->image);
+    return ret->spelt && ret->plain;
+}
+
 void wanted_images_set(struct engine *e, const struct gantry_host_image_list *images)
 {
     struct wanted_images *w = &e->wanted;
@@ -49,12 +64,8 @@ void wanted_images_set(struct engine *e, const struct gantry_host_image_list *im
     size_t n = 0;
     for (size_t i = 0; i < images->n; i++) {
         const struct gantry_host_image *from = &images->v[i];
-        const char *spelt = from->image ? spell(&arena, from->image) : NULL;
-        if (spelt)
-            v[n++] = (struct wanted_image){.name = arena_strdup(&arena, from->image),
-                                           .spelt = spelt,
-                                           .digest = arena_strdup(&arena, from->digest),
-                                           .prefetch = from->prefetch.v};
+        if (from->image)
+            n += take(&arena, from, &v[n]);
     }
     pthread_mutex_lock(&w->lock);
     old = w->arena;
@@ -80,7 +91,8 @@ static bool is_entry(const struct wanted_image *w, const struct image_entry *ent
     if (w->digest && streq(w->digest, entry->manifest_digest))
         return true;
     for (size_t i = 0; entry->references && entry->references[i]; i++)
-        if (streq(entry->references[i], w->spelt))
+        if (streq(entry->references[i], w->spelt) ||
+            streq(entry->references[i], w->plain))
             return true;
     return false;
 }

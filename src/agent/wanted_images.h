@@ -22,9 +22,10 @@
 struct engine;
 
 struct wanted_image {
-    const char *name;   /* as the task definition has it */
-    const char *spelt;  /* reference_print() */
-    const char *digest; /* NULL: not known */
+    const char *name;   /* as tasks will ask for it: with the digest that is pinned */
+    const char *spelt;  /* reference_print() of that */
+    const char *plain;  /* and without the digest */
+    const char *digest; /* NULL: none is pinned */
     bool prefetch;      /* still to be looked at */
 };
 

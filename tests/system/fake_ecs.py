@@ -363,7 +363,7 @@ class FakeEcs:
 
     # -- what tests do --
 
-    def start(self, containers, send=True, overrides=None, **definition):
+    def start(self, containers, send=True, overrides=None, pins=None, **definition):
         task_id = os.urandom(16).hex()
         for c in containers:
             c.setdefault('image', '127.0.0.1:4566/busybox:latest')
@@ -378,15 +378,17 @@ class FakeEcs:
                                    'containerDefinitions': containers, **definition}}
         if overrides:
             host['overrides'] = overrides
+        if pins:
+            host['containers'] = [{'name': n, 'imageDigest': d} for n, d in pins.items()]
         with self.lock:
             self.tasks[task_id] = {'host': host, 'sent': time.monotonic()}
             if send:
                 self.send({'kind': 'TASK', 'task': host})
         return task_id
 
-    def want(self, *images, prefetch=True):
+    def want(self, *images, prefetch=True, **more):
         with self.lock:
-            self.wanted = [{'image': i, 'prefetch': prefetch} for i in images]
+            self.wanted = [{'image': i, 'prefetch': prefetch, **more} for i in images]
             self.send({'kind': 'IMAGES', 'images': self.wanted})
 
     def stop(self, task_id, send=True):

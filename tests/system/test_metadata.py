@@ -94,7 +94,8 @@ def test_first_process_is_answered(agent, server, mode):
 @pytest.mark.parametrize('mode', ['bridge', 'host'])
 def test_documents(agent, server, mode):
     side = {'name': 'side', 'image': '127.0.0.1:4566/ask:latest', 'cpu': 128,
-            'command': shell('true'), 'dockerLabels': {'team': 'red'}}
+            'command': shell('true'), 'dockerLabels': {'team': 'red'},
+            'healthCheck': {'command': ['CMD-SHELL', 'echo fine'], 'interval': 5}}
     inside = Inside(agent, server, mode, containers=[side])
     assert inside.env['ECS_CONTAINER_METADATA_URI'].startswith('http://169.254.170.2/v3/')
     assert inside.env['AWS_EXECUTION_ENV'] == 'AWS_ECS_EC2'
@@ -117,6 +118,8 @@ def test_documents(agent, server, mode):
     by_name = {c['Name']: c for c in task['Containers']}
     assert by_name['side']['Labels']['team'] == 'red'
     assert by_name['side']['Limits']['CPU'] == 128
+    assert by_name['side']['Health']['status'] in ('UNKNOWN', 'HEALTHY')
+    assert 'Health' not in by_name['main']
     v3 = inside.ask(inside.env['ECS_CONTAINER_METADATA_URI'])[1]
     assert v3['DockerId'] == own['DockerId']
     assert inside.v4('/associations/elastic-inference') == (200, {'Associations': []})

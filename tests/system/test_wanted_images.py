@@ -36,6 +36,16 @@ def test_prefetched_image_is_found_by_the_task(agent, server):
     assert [c for c in server.calls if '/blobs/' in c] == blobs
 
 
+def test_pinned_image_is_found_without_the_registry(agent, server):
+    digest = server.images['early'].digest
+    server.want(A, digest=digest)
+    soon(lambda: log_has(agent, 'image prefetched'))
+    calls = [c for c in server.calls if c.startswith('GET')]
+    task = server.start([{'image': A}], pins={'main': digest})
+    server.wait_status(task, 'RUNNING')
+    assert [c for c in server.calls if c.startswith('GET')] == calls
+
+
 def test_only_what_may_run_here_is_fetched(agent, server):
     server.want(A, prefetch=False)
     task = server.start([{'image': B}])

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "launch.h"
+#include "service_history.h"
 
 #define IMAGES_MAX 5000 /* of one cluster; an agent that knows no list removes nothing */
 
@@ -25,8 +26,9 @@ void cluster_images_tell(struct core *core, struct instance *i)
 struct want {
     struct service *service;
     struct taskdef *taskdef;
-    struct launch launch; /* prepared: where its tasks may run */
-    bool anywhere;        /* it could not be: then nowhere is ruled out */
+    const struct service_revision *revision; /* NULL: it pins no digests */
+    struct launch launch;                    /* prepared: where its tasks may run */
+    bool anywhere; /* it could not be: then nowhere is ruled out */
 };
 
 struct wants {
@@ -43,8 +45,19 @@ static void mix(uint64_t *hash, const char *text)
     *hash = (*hash ^ 0xff) * 1099511628211u;
 }
 
+/* Digests are part of what was told. */
+static void mix_pins(struct wants *w, const struct want *v)
+{
+    const struct ecs_container_definition_list *l =
+        &taskdef_of(v->taskdef)->container_definitions;
+    for (size_t i = 0; v->revision && i < l->n; i++) {
+        const char *digest = service_revision_pin(v->revision, &l->v[i]);
+        mix(&w->hash, digest ? digest : "");
+    }
+}
+
 static void add_want(struct core *core, struct wants *w, struct service *s,
-                     const char *taskdef_arn)
+                     const char *taskdef_arn, const char *revision_arn)
 {
     struct taskdef *td = taskdef_arn ? taskdef_by_arn(core, taskdef_arn) : NULL;
     if (!td)
@@ -57,9 +70,13 @@ static void add_want(struct core *core, struct wants *w, struct service *s,
         w->v = v;
         w->cap = cap;
     }
-    w->v[w->n++] = (struct want){.service = s, .taskdef = td};
+    struct want *v = &w->v[w->n++];
+    *v = (struct want){.service = s, .taskdef = td};
+    if (revision_arn)
+        v->revision = service_revision_find(core, revision_arn);
     mix(&w->hash, s->rec->service->service_arn);
     mix(&w->hash, taskdef_arn);
+    mix_pins(w, v);
 }
 
 static void gather(struct core *core, struct cluster *cl, struct wants *ret)
@@ -71,9 +88,10 @@ static void gather(struct core *core, struct cluster *cl, struct wants *ret)
         if (!streq(rec->status, "ACTIVE"))
             continue;
         for (size_t i = 0; i < rec->deployments.n; i++)
-            add_want(core, ret, s, rec->deployments.v[i].task_definition);
+            add_want(core, ret, s, rec->deployments.v[i].task_definition,
+                     s->rec->deployments.v[i].service_revision_arn);
         for (size_t i = 0; i < rec->task_sets.n; i++)
-            add_want(core, ret, s, rec->task_sets.v[i].task_definition);
+            add_want(core, ret, s, rec->task_sets.v[i].task_definition, NULL);
     }
 }
 
@@ -114,15 +132,24 @@ static void add_images(struct arena *a, const struct want *v, bool prefetch,
     const struct ecs_container_definition_list *l =
         &taskdef_of(v->taskdef)->container_definitions;
     for (size_t i = 0; i < l->n && ret->n < IMAGES_MAX; i++)
-        *LIST_PUSH(a, ret) = (struct gantry_host_image){.image = l->v[i].image,
-                                                        .prefetch = SET_BOOL(prefetch)};
+        *LIST_PUSH(a, ret) = (struct gantry_host_image){
+            .image = l->v[i].image,
+            .digest = v->revision ? service_revision_pin(v->revision, &l->v[i]) : NULL,
+            .prefetch = SET_BOOL(prefetch)};
 }
 
-/* By name, and of one name those with prefetch first. */
+static int compare(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "");
+}
+
+/* By name and digest, and of one image those with prefetch first. */
 static int by_image(const void *x, const void *y)
 {
     const struct gantry_host_image *a = x, *b = y;
-    int order = strcmp(a->image ? a->image : "", b->image ? b->image : "");
+    int order = compare(a->image, b->image);
+    if (order == 0)
+        order = compare(a->digest, b->digest);
     return order ? order : (int)b->prefetch.v - (int)a->prefetch.v;
 }
 
@@ -132,7 +159,8 @@ static void each_once(struct gantry_host_image_list *l)
     if (l->n > 1)
         qsort(l->v, l->n, sizeof(*l->v), by_image);
     for (size_t i = 0; i < l->n; i++)
-        if (n == 0 || !streq(l->v[n - 1].image, l->v[i].image))
+        if (n == 0 || compare(l->v[n - 1].image, l->v[i].image) != 0 ||
+            compare(l->v[n - 1].digest, l->v[i].digest) != 0)
             l->v[n++] = l->v[i];
     l->n = n;
 }

@@ -170,16 +170,22 @@ void service_revision_images(struct core *core, struct task *t)
         object_save(core, &r->o);
 }
 
+const char *service_revision_pin(const struct service_revision *r,
+                                 const struct ecs_container_definition *def)
+{
+    const struct ecs_container_image *image = image_of(r, def->name);
+    if (!image || def->version_consistency == ECS_VERSION_CONSISTENCY_DISABLED)
+        return NULL;
+    return image->image_digest;
+}
+
 const char *service_revision_digest(struct core *core, const struct task *t,
                                     const char *container)
 {
     const struct service_revision *r = revision_of_task(core, t);
-    const struct ecs_container_image *image = r ? image_of(r, container) : NULL;
     const struct ecs_container_definition *def =
         t->taskdef ? container_definition_of(taskdef_of(t->taskdef), container) : NULL;
-    if (!image || !def || def->version_consistency == ECS_VERSION_CONSISTENCY_DISABLED)
-        return NULL;
-    return image->image_digest;
+    return r && def ? service_revision_pin(r, def) : NULL;
 }
 
 /* ---- deployments ---- */

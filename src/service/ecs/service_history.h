@@ -61,6 +61,9 @@ void service_revision_images(struct core *core, struct task *t);
 /* Digest that a container of the task is to run; NULL: whatever its image names. */
 const char *service_revision_digest(struct core *core, const struct task *t,
                                     const char *container);
+/* What the revision pins for the containers of this definition; NULL: nothing. */
+const char *service_revision_pin(const struct service_revision *r,
+                                 const struct ecs_container_definition *def);
 /* All of a service that is no more. */
 void service_history_drop(struct core *core, struct service *s);
 /* The prefix of its keys: noun is "service-revision" or "service-deployment". */

@@ -241,6 +241,10 @@ static void documents(void **state)
     assert_string_not_equal(t->containers[0].endpoint_id, t->containers[1].endpoint_id);
     t->containers[0].step = CSTEP_RUNNING;
     t->containers[0].started_at_ms = 1000;
+    t->containers[0].health = (struct health){.status = ECS_HEALTH_STATUS_HEALTHY,
+                                              .since_ms = 2000,
+                                              .has_exit_code = true,
+                                              .output = "fine"};
     const struct gantry_metadata_task *m = metadata_task(&a, t);
     assert_string_equal(m->known_status, "NONE"); /* the lowest of the two */
     assert_string_equal(m->revision, "7");
@@ -250,8 +254,12 @@ static void documents(void **state)
     assert_string_equal(c->known_status, "RUNNING");
     assert_string_equal(c->started_at, "1970-01-01T00:00:01.000Z");
     assert_true(c->limits->cpu.v == 10 && c->limits->memory.v == 128);
+    assert_string_equal(c->health->status, "HEALTHY");
+    assert_string_equal(c->health->status_since, "1970-01-01T00:00:02.000Z");
+    assert_null(m->containers.v[1].health);
     assert_string_equal(c->networks.v[0].network_mode, "host");
     assert_string_equal(c->labels.v[c->labels.n - 1].value, "v");
+    t->containers[0].health = (struct health){0};
     t->containers[1].step = CSTEP_STOPPED; /* it ran and is done: it does not count */
     assert_string_equal(metadata_task(&a, t)->known_status, "RUNNING");
     AUTO_STR text = STR_INIT;
