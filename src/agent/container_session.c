@@ -21,10 +21,10 @@
 #include "session_link.h"
 #include "websocket.h"
 
-#define STACK_BYTES  (256 * 1024)
-#define HANGUP_MS    2000 /* for a program whose terminal is gone */
-#define GOODBYE_MS   60000 /* for the server to take the last words */
-#define WORDS_MAX    1024 /* of the runtime, about why it can't start the program */
+#define STACK_BYTES (256 * 1024)
+#define HANGUP_MS   2000  /* for a program whose terminal is gone */
+#define GOODBYE_MS  60000 /* for the server to take the last words */
+#define WORDS_MAX   1024  /* of the runtime, about why it can't start the program */
 
 struct container_sessions {
     const struct agent_config *config;
@@ -114,7 +114,8 @@ static void send_exit(struct run *u)
     AUTO_STR frame = STR_INIT;
     str_addc(&frame, FRAME_EXIT);
     str_addc(&frame, (char)u->code);
-    str_addn(&frame, str_text(&u->text), u->text.len < WORDS_MAX ? u->text.len : WORDS_MAX);
+    str_addn(&frame, str_text(&u->text),
+             u->text.len < WORDS_MAX ? u->text.len : WORDS_MAX);
     u->end_ms = now_ms() + GOODBYE_MS;
     if (websocket_send(u->ws, WEBSOCKET_BINARY, frame.data, frame.len, NULL) < 0)
         u->stop = true;

@@ -9,7 +9,7 @@
 #include "arena.h"
 #include "fd.h"
 
-#define DELETED      " (deleted)"
+#define DELETED       " (deleted)"
 #define ARGUMENTS_MAX 256
 
 int renew_find(struct str *ret_path, struct error *err)
@@ -45,7 +45,8 @@ int renew_exec(struct error *err)
         r = file_read(AT_FDCWD, "/proc/self/cmdline", 1 << 20, &text, err);
     if (r < 0)
         return r;
-    for (size_t at = 0; at < text.len && n < ARGUMENTS_MAX; at += strlen(text.data + at) + 1)
+    for (size_t at = 0; at < text.len && n < ARGUMENTS_MAX;
+         at += strlen(text.data + at) + 1)
         if (takes_part(text.data + at, &skip))
             args[n++] = text.data + at;
     args[n] = NULL;

@@ -76,8 +76,11 @@ static void write_request(const struct agent_config *config, const struct server
 {
     AUTO_ARENA a = ARENA_INIT;
     struct wire_header host = {"Host", u->authority};
-    struct wire_http_request req = {
-        .method = "GET", .path = u->path, .headers = &host, .header_count = 1, .body = ""};
+    struct wire_http_request req = {.method = "GET",
+                                    .path = u->path,
+                                    .headers = &host,
+                                    .header_count = 1,
+                                    .body = ""};
     struct sigv4_credentials keys = {config->access_key_id, config->secret_access_key,
                                      config->session_token};
     const struct wire_header *sig =
@@ -101,7 +104,8 @@ static int read_head(int fd, const char *whom, struct str *ret, struct error *er
             return r;
         ssize_t n = recv(fd, buf, sizeof(buf), 0);
         if (n <= 0 || ret->len + (size_t)n > HEAD_MAX)
-            return fail(err, n <= 0 ? E_NETWORK : E_PROTOCOL, "no answer from '%s'", whom);
+            return fail(err, n <= 0 ? E_NETWORK : E_PROTOCOL, "no answer from '%s'",
+                        whom);
         str_addn(ret, buf, (size_t)n);
     }
     return 0;

@@ -26,8 +26,8 @@ struct fleet_config {
     void *ctx;
     int64_t ping_ms; /* 0: 10 s */
     /* A session will be asked for; E_FULL. NULL: sessions are not offered. */
-    int (*session)(void *ctx, const struct gantry_host_session *session, const char *token,
-                   struct error *err);
+    int (*session)(void *ctx, const struct gantry_host_session *session,
+                   const char *token, struct error *err);
 };
 
 /* Registers itself with ecs: after ecs_attach(). */

@@ -14,7 +14,7 @@ struct stream_call {
     struct credentials credentials;
     const char *instance_arn;
     bool session; /* else the stream */
-    int status; /* of a refusal */
+    int status;   /* of a refusal */
     const char *text;
 };
 

@@ -142,8 +142,8 @@ static void upgraded(struct http_request *req, int fd, const void *early, size_t
     struct relay *r = a->relay;
     pthread_mutex_lock(&r->lock);
     struct relay_session *s = find(r, a->id);
-    bool taken = s && !r->stopping && !s->came[a->side] &&
-                 (s->event >= 0 || start_thread(s));
+    bool taken =
+        s && !r->stopping && !s->came[a->side] && (s->event >= 0 || start_thread(s));
     if (taken) {
         s->came[a->side] = true;
         s->arrived[a->side].req = req;
@@ -171,7 +171,8 @@ static void arrive(struct relay *r, struct http_request *req, enum relay_side si
                    const char *id)
 {
     char accept[WEBSOCKET_ACCEPT_SIZE];
-    if (!streq(req->method, "GET") || !has_word(http_header(req, "Upgrade"), "websocket") ||
+    if (!streq(req->method, "GET") ||
+        !has_word(http_header(req, "Upgrade"), "websocket") ||
         !has_word(http_header(req, "Connection"), "upgrade") ||
         !websocket_accept(http_header(req, "Sec-WebSocket-Key"), accept)) {
         http_reply_text(req, 400, "This is a WebSocket's address.\n");

@@ -39,7 +39,7 @@ struct run {
     struct http_request *req[RELAY_SIDES];
     struct websocket *ws[RELAY_SIDES];
     int fd[RELAY_SIDES];
-    struct channel *channel; /* once the token was shown */
+    struct channel *channel;            /* once the token was shown */
     int64_t active_ms, ping_ms, end_ms; /* end_ms: INT64_MAX unless it ends */
     unsigned cols, rows;
     bool ready, begun, ended, stop;
@@ -163,8 +163,8 @@ static int client_message(void *ctx, enum websocket_kind kind, const void *data,
                    : fail(err, E_PROTOCOL, "the channel was not opened first");
     if (kind == WEBSOCKET_TEXT)
         return 0; /* clients of some versions ping by text */
-    channel_hold(u->channel, u->ws[RELAY_AGENT] && websocket_queued(u->ws[RELAY_AGENT]) >
-                                                       FRAME_QUEUE_HIGH);
+    channel_hold(u->channel, u->ws[RELAY_AGENT] &&
+                                 websocket_queued(u->ws[RELAY_AGENT]) > FRAME_QUEUE_HIGH);
     return channel_receive(u->channel, now_ms(), data, len, err);
 }
 
@@ -202,8 +202,7 @@ static void attach(struct run *u, enum relay_side side, struct relay_arrival *a)
 {
     struct websocket_config config = {
         .fd = a->fd,
-        .max_message =
-            side == RELAY_CLIENT ? CHANNEL_MESSAGE_MAX : FRAME_DATA_MAX + 16,
+        .max_message = side == RELAY_CLIENT ? CHANNEL_MESSAGE_MAX : FRAME_DATA_MAX + 16,
         .max_queued = side == RELAY_CLIENT ? CLIENT_QUEUE_MAX : FRAME_QUEUE_MAX,
         .early = a->early.data,
         .early_len = a->early.len,

@@ -109,7 +109,7 @@ static void send_control(struct channel *c, int64_t now_ms, const char *type,
                         .flags = flags,
                         .payload = text,
                         .payload_len = strlen(text)};
-    strncpy(m.type, type, sizeof(m.type) - 1);
+    snprintf(m.type, sizeof(m.type), "%s", type);
     encode(c, now_ms, &m, &bytes);
     c->config.ops->send(c->config.ctx, bytes.data, bytes.len);
     free(text);
@@ -304,9 +304,8 @@ static bool keep_early(struct channel *c, const struct message *m)
         m->sequence - c->next_in > CHANNEL_EARLY_MAX)
         return false;
     struct held *h = xmalloc(sizeof(*h) + m->payload_len);
-    *h = (struct held){.sequence = m->sequence,
-                       .payload_type = m->payload_type,
-                       .len = m->payload_len};
+    *h = (struct held){
+        .sequence = m->sequence, .payload_type = m->payload_type, .len = m->payload_len};
     memcpy(h->data, m->payload, m->payload_len);
     list_append(at, &h->link); /* before the first that is later */
     c->early_count++;
@@ -453,9 +452,9 @@ struct channel *channel_new(const struct channel_config *config, int64_t now_ms)
     list_init(&c->early);
     c->rtt_ms = RTT_FIRST_MS;
     c->begun_ms = now_ms;
-    json_t *type = json_pack(
-        "{s:s,s:{s:s,s:{s:s}}}", "ActionType", "SessionType", "ActionParameters",
-        "SessionType", "InteractiveCommands", "Properties", "command", config->command);
+    json_t *type = json_pack("{s:s,s:{s:s,s:{s:s}}}", "ActionType", "SessionType",
+                             "ActionParameters", "SessionType", "InteractiveCommands",
+                             "Properties", "command", config->command);
     send_json(c, now_ms, PAYLOAD_HANDSHAKE_REQUEST,
               json_pack("{s:s,s:[o]}", "AgentVersion", AGENT_VERSION,
                         "RequestedClientActions", type));

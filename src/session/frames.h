@@ -10,10 +10,10 @@
 #define FRAME_OUTPUT 'o' /* agent: from the terminal */
 #define FRAME_EXIT   'x' /* agent: 1 byte: exit code; then text for the user, may be "" */
 
-#define FRAME_DATA_MAX    (16 * 1024) /* bytes behind the kind */
-#define FRAME_QUEUE_MAX   (1024 * 1024)
-#define FRAME_QUEUE_HIGH  (64 * 1024) /* nothing more is asked for above */
+#define FRAME_DATA_MAX   (16 * 1024) /* bytes behind the kind */
+#define FRAME_QUEUE_MAX  (1024 * 1024)
+#define FRAME_QUEUE_HIGH (64 * 1024) /* nothing more is asked for above */
 
-#define SESSION_IDLE_MS   (20 * 60 * 1000) /* no byte typed or shown for so long */
-#define SESSION_COLS      80
-#define SESSION_ROWS      24
+#define SESSION_IDLE_MS (20 * 60 * 1000) /* no byte typed or shown for so long */
+#define SESSION_COLS    80
+#define SESSION_ROWS    24

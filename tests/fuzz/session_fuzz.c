@@ -18,13 +18,9 @@ static void on_random(void *ctx, void *ret, size_t size)
     memset(ret, 1, size);
 }
 
-static void on_ready(void *ctx)
-{
-}
+static void on_ready(void *ctx) {}
 
-static void on_input(void *ctx, const void *data, size_t len)
-{
-}
+static void on_input(void *ctx, const void *data, size_t len) {}
 
 static void on_resize(void *ctx, unsigned cols, unsigned rows)
 {

@@ -78,12 +78,13 @@ def test_the_agent_becomes_the_newer_program(gantry, old):
     assert instance["versionInfo"]["agentVersion"] == old.old
     reference = gantry.push("update/probe", images.probe_image())
     gantry.define("probe", {"name": "main", "image": reference, "memory": 32, "stopTimeout": 1,
-                            "command": ["sleep", "1000"]})
+                            "command": ["polite"]})
     task = gantry.run_task("probe", cluster="old")
 
     def running():
         found = ecs.describe_tasks(cluster="old", tasks=[task])["tasks"][0]
-        return found if found["lastStatus"] == "RUNNING" else Not((found, machine.read(old.log.name)))
+        return found if found["lastStatus"] == "RUNNING" else Not(
+            (found, machine.read(old.log.name)))
     before = eventually(running)
     arn = instance["containerInstanceArn"]
 

@@ -36,8 +36,8 @@ void agent_update_registered(struct instance *i)
     const char *now = agent_version(i);
     bool done = now && !is_older(now);
     if (done || ci->agent_update_status == ECS_AGENT_UPDATE_STATUS_UPDATING)
-        ci->agent_update_status = done ? ECS_AGENT_UPDATE_STATUS_UPDATED
-                                       : ECS_AGENT_UPDATE_STATUS_FAILED;
+        ci->agent_update_status =
+            done ? ECS_AGENT_UPDATE_STATUS_UPDATED : ECS_AGENT_UPDATE_STATUS_FAILED;
 }
 
 int ecs_update_container_agent(struct call *c,

@@ -7,7 +7,9 @@
 
 static void words(void **state)
 {
-    static const struct { const char *command, *words; } rows[] = {
+    static const struct {
+        const char *command, *words;
+    } rows[] = {
         {"/bin/sh", "/bin/sh|"},
         {"  a \t b\nc ", "a|b|c|"},
         {"sh -c 'echo \"$x\" \\n'", "sh|-c|echo \"$x\" \\n|"},
@@ -43,6 +45,7 @@ static void no_words(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(words), cmocka_unit_test(no_words)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(words),
+                                       cmocka_unit_test(no_words)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

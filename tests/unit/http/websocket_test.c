@@ -49,7 +49,8 @@ static void close_end(struct end *e)
 
 static void pair(int fds[2])
 {
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
 }
 
 static void messages_go_both_ways(void **state)
@@ -122,8 +123,13 @@ static void a_paused_end_takes_nothing_more(void **state)
 static void broken_frames(void **state)
 {
     /* not masked; a reserved bit; an unknown opcode; a ping in pieces */
-    static const char *const wrong[] = {"\x82\x01x", "\xc2\x81" "aaaax", "\x83\x81" "aaaax",
-                                        "\x09\x81" "aaaax"};
+    static const char *const wrong[] = {"\x82\x01x",
+                                        "\xc2\x81"
+                                        "aaaax",
+                                        "\x83\x81"
+                                        "aaaax",
+                                        "\x09\x81"
+                                        "aaaax"};
     for (size_t i = 0; i < 4; i++) {
         int fds[2];
         struct end e;
@@ -157,8 +163,12 @@ static void the_handshake(void **state)
     assert_string_equal(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     websocket_key(key);
     assert_true(websocket_accept(key, accept));
-    static const char *const bad[] = {NULL, "", "dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25jZQQQ",
-                                      "dGhlIHNhb XBsZSBub25jZ==", "dGhlIHNhbXBsZSBub25jZQ==="};
+    static const char *const bad[] = {NULL,
+                                      "",
+                                      "dGhlIHNhbXBsZSBub25jZQ=",
+                                      "dGhlIHNhbXBsZSBub25jZQQQ",
+                                      "dGhlIHNhb XBsZSBub25jZ==",
+                                      "dGhlIHNhbXBsZSBub25jZQ==="};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_false(websocket_accept(bad[i], accept));
 }

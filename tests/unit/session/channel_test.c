@@ -38,7 +38,7 @@ struct world {
 
     /* the client */
     int64_t next_in, next_out;
-    struct str held[WIRE_MAX];        /* its output messages by sequence, "" when unknown */
+    struct str held[WIRE_MAX]; /* its output messages by sequence, "" when unknown */
     uint32_t held_type[WIRE_MAX];
     struct packet unacked[WIRE_MAX]; /* by sequence */
     struct str output;
@@ -101,7 +101,8 @@ static void on_resize(void *ctx, unsigned cols, unsigned rows)
 
 static struct world *world_new(uint64_t seed)
 {
-    static const struct channel_ops ops = {on_send, on_random, on_ready, on_input, on_resize};
+    static const struct channel_ops ops = {on_send, on_random, on_ready, on_input,
+                                           on_resize};
     struct world *w = xcalloc(1, sizeof(*w));
     w->seed = seed;
     w->exit_code = -1;
@@ -147,7 +148,8 @@ static void client_say(struct world *w, const char *type, int64_t sequence,
     memcpy(kept->data, out.data, out.len);
 }
 
-static void client_data(struct world *w, uint32_t payload_type, const void *data, size_t len)
+static void client_data(struct world *w, uint32_t payload_type, const void *data,
+                        size_t len)
 {
     client_say(w, "input_stream_data", w->next_out++, payload_type, data, len);
 }
@@ -176,14 +178,15 @@ static void client_gets(struct world *w, const struct packet *p)
     struct message m;
     struct error err = ERROR_INIT;
     assert_int_equal(message_decode(p->data, p->len, &m, &err), 0);
-    json_t *o = m.payload_type == 0 ? json_loadb(m.payload, m.payload_len, 0, NULL) : NULL;
+    json_t *o =
+        m.payload_type == 0 ? json_loadb(m.payload, m.payload_len, 0, NULL) : NULL;
     if (streq(m.type, "channel_closed")) {
         w->closed = true;
         snprintf(w->closing, sizeof(w->closing), "%s",
                  json_string_value(json_object_get(o, "Output")));
     } else if (streq(m.type, "acknowledge")) {
-        json_int_t n = json_integer_value(
-            json_object_get(o, "AcknowledgedMessageSequenceNumber"));
+        json_int_t n =
+            json_integer_value(json_object_get(o, "AcknowledgedMessageSequenceNumber"));
         assert_int_equal(m.flags, MESSAGE_ACK);
         assert_true(n < w->next_out);
         w->acks++;
@@ -220,7 +223,8 @@ static void run(struct world *w)
         }
         if (w->to_channel.n) {
             struct packet p = take(&w->to_channel, 0);
-            assert_int_equal(channel_receive(w->channel, w->now_ms, p.data, p.len, &err), 0);
+            assert_int_equal(channel_receive(w->channel, w->now_ms, p.data, p.len, &err),
+                             0);
             free(p.data);
         }
     }
@@ -276,7 +280,8 @@ static void what_was_not_acknowledged_comes_again(void **state)
     assert_int_equal(channel_tick(w->channel, due, &err), 0);
     assert_int_equal(w->to_client.n, 2);
     assert_int_equal(w->to_client.v[0].len, w->to_client.v[1].len);
-    assert_memory_equal(w->to_client.v[0].data, w->to_client.v[1].data, w->to_client.v[0].len);
+    assert_memory_equal(w->to_client.v[0].data, w->to_client.v[1].data,
+                        w->to_client.v[0].len);
     assert_int_equal(channel_tick(w->channel, CHANNEL_SHOOK_MS, &err), -E_TIMEOUT);
     world_free(w);
 }
@@ -417,7 +422,8 @@ static void bad_network(uint64_t seed)
             free(p.data);
         }
         if (shuffle(w, &w->to_channel, &p)) {
-            assert_int_equal(channel_receive(w->channel, w->now_ms, p.data, p.len, &err), 0);
+            assert_int_equal(channel_receive(w->channel, w->now_ms, p.data, p.len, &err),
+                             0);
             free(p.data);
         }
         w->now_ms += (int64_t)dice(w, 3);

@@ -28,7 +28,8 @@ static void bytes_lie_where_the_protocol_says(void **state)
     static const unsigned char id[] = {8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3};
     assert_int_equal(out.len, 123);
     assert_memory_equal(p, "\0\0\0\x74input_stream_data               \0\0\0\1", 40);
-    assert_memory_equal(p + 40, "\1\2\3\4\5\6\7\x08\0\0\0\0\0\0\0\x09\0\0\0\0\0\0\0\1", 24);
+    assert_memory_equal(p + 40, "\1\2\3\4\5\6\7\x08\0\0\0\0\0\0\0\x09\0\0\0\0\0\0\0\1",
+                        24);
     assert_memory_equal(p + 64, id, sizeof(id));
     assert_memory_equal(p + 80, digest, sizeof(digest));
     assert_memory_equal(p + 112, "\0\0\0\3\0\0\0\3abc", 11);
@@ -55,8 +56,11 @@ static void what_is_written_is_read(void **state)
 static void what_is_wrong_is_refused(void **state)
 {
     /* offset and a value that must not stand there */
-    static const struct { size_t at; char value; } wrong[] = {
-        {3, 0x75}, {4, 'I'}, {4, ' '}, {39, 2}, {80, 0}, {119, 2}, {119, 4}, {116, 1}, {120, 'b'}};
+    static const struct {
+        size_t at;
+        char value;
+    } wrong[] = {{3, 0x75}, {4, 'I'}, {4, ' '}, {39, 2},   {80, 0},
+                 {119, 2},  {119, 4}, {116, 1}, {120, 'b'}};
     AUTO_STR good = STR_INIT;
     struct message m = sample(), back;
     struct error err = ERROR_INIT;
