@@ -74,6 +74,7 @@ struct agent_config {
     int64_t log_max_bytes;             /* a container without max-size; 0: unbounded */
     int log_max_files;                 /* 0: 1 */
     int64_t stop_timeout_ms;           /* 0: 30 s */
+    int64_t pull_timeout_ms;           /* one pull, whatever its progress; 0: 2 h */
     int64_t stopped_task_retention_ms; /* 0: 3 h; < 0: not at all */
     int64_t image_gc_period_ms;        /* 0: 30 min */
     int64_t image_minimum_age_ms;      /* 0: 1 h */

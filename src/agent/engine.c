@@ -19,6 +19,7 @@
 
 #define STOP_TIMEOUT_MS 30000
 #define KILL_RETRY_MS   5000
+#define PULL_TIMEOUT_MS (2 * 60 * 60 * 1000LL)
 
 #define CLEAN_RETRY_REPEAT_MS 1000
 
@@ -28,6 +29,12 @@ static int64_t stop_timeout_ms(const struct container *c)
     if (c->def->stop_timeout.set)
         return (int64_t)c->def->stop_timeout.v * 1000;
     return config->stop_timeout_ms > 0 ? config->stop_timeout_ms : STOP_TIMEOUT_MS;
+}
+
+static int64_t pull_timeout_ms(const struct task *t)
+{
+    const struct agent_config *config = t->engine->config;
+    return config->pull_timeout_ms > 0 ? config->pull_timeout_ms : PULL_TIMEOUT_MS;
 }
 
 void engine_changed(struct engine *e, struct task *t, bool report)
@@ -93,26 +100,32 @@ static void note_steady(struct task *t)
 
 /* ---- what became of a container ---- */
 
-void engine_container_failed(struct container *c, enum reason_step step,
-                             const struct error *failure)
+static void never_ran(struct container *c, const char *reason)
 {
-    AUTO_STR reason = STR_INIT;
-    if (c->step == CSTEP_STOPPED)
-        return;
-    if (c->task->engine
-            ->stopping) /* our own end cancelled it: the next agent tries again */
-        return;
-    reason_write(step, failure, &reason);
     log_line(LOG_WARN, "container failed to start", "task", c->task->arn, "container",
-             c->name, "reason", reason.data, NULL);
-    container_set_reason(c, reason.data);
+             c->name, "reason", reason, NULL);
+    container_set_reason(c, reason);
     c->failed = !container_was_up(c); /* else a restart failed */
     c->step = CSTEP_STOPPED;
     c->finished_at_ms = clock_wall_ms();
     if (c->essential)
-        task_end(c->task, reason.data);
+        task_end(c->task, reason);
     else
         engine_changed(c->task->engine, c->task, c->task->ever_running);
+}
+
+void engine_container_failed(struct container *c, enum reason_step step,
+                             const struct error *failure)
+{
+    AUTO_STR reason = STR_INIT;
+    /* Our own end cancelled it: the next agent tries again. */
+    if (c->step == CSTEP_STOPPED || c->task->engine->stopping)
+        return;
+    if (step == REASON_PULL && failure->code == E_CANCELLED && c->task->pull_late)
+        reason_timeout("pulled", pull_timeout_ms(c->task), &reason);
+    else
+        reason_write(step, failure, &reason);
+    never_ran(c, reason.data);
 }
 
 static void on_timer_closed(uv_handle_t *h)
@@ -358,7 +371,7 @@ static void look_up(struct container *c, const struct order_view *views)
         job_restart(c);
 }
 
-/* ---- the end of waiting for a dependency ---- */
+/* ---- the end of waiting: for a dependency, for an image ---- */
 
 static void on_look(uv_timer_t *timer)
 {
@@ -374,15 +387,38 @@ static void on_look_closed(uv_handle_t *h)
     engine_release(t->engine, t);
 }
 
+static void sooner(int64_t *soonest, int64_t left)
+{
+    if (left > 0 && (*soonest < 0 || left < *soonest))
+        *soonest = left;
+}
+
+/* A pull that takes too long ends, and the other pulls of the task with it. */
+static void limit_pulls(struct task *t, int64_t *soonest)
+{
+    for (size_t i = 0; i < t->container_count && !t->pull_late; i++) {
+        const struct container *c = &t->containers[i];
+        if (c->image_part != PART_BUSY)
+            continue;
+        int64_t left =
+            pull_timeout_ms(t) - (clock_mono_ns() - c->pull_began_ns) / 1000000;
+        sooner(soonest, left);
+        if (left > 0)
+            continue;
+        t->pull_late = true;
+        http_cancel_now(t->cancel);
+    }
+}
+
 static void look_again_in_time(struct task *t)
 {
     int64_t soonest = -1;
+    limit_pulls(t, &soonest);
     for (size_t i = 0; i < t->order.edge_count; i++) {
         const struct order_edge *e = &t->order.edges[i];
         int64_t left = container_start_left_ms(&t->containers[e->on]);
-        if (t->containers[e->who].step == CSTEP_NONE && left > 0 &&
-            (soonest < 0 || left < soonest))
-            soonest = left;
+        if (t->containers[e->who].step == CSTEP_NONE)
+            sooner(&soonest, left);
     }
     if (soonest < 0)
         return;

@@ -197,6 +197,7 @@ void job_image(struct container *c)
     j->password = password ? xstrdup(password) : NULL;
     wanted_images_yield(t->engine, c->reference);
     c->image_part = PART_BUSY;
+    c->pull_began_ns = clock_mono_ns();
     t->engine->image_jobs++;
     if (!t->pull_started_at_ms)
         t->pull_started_at_ms = clock_wall_ms();

@@ -84,7 +84,8 @@ struct container {
 
     /* under way */
     enum part image_part, net_part;
-    struct image *image; /* from the pull until the container is created */
+    int64_t pull_began_ns; /* while image_part is PART_BUSY */
+    struct image *image;   /* from the pull until the container is created */
     struct net_attachment net;
     char rootfs[CONTAINER_ROOT_SIZE];
     bool busy;   /* a job that must be alone: create, start, signal, kill, settle */
@@ -128,6 +129,7 @@ struct task {
     int64_t accepted_ns;
     uv_timer_t look_timer; /* a dependency's startTimeout; valid while look_open */
     bool look_open;
+    bool pull_late;         /* one of its pulls took too long: all were cancelled */
     unsigned jobs, handles; /* the task can be freed when both are 0 */
     unsigned clean_tries;
     int64_t clean_after_ns;

@@ -54,6 +54,9 @@ const struct option_row option_rows[] = {
      OPTION_NUMBER, FIELD(reserved_memory_mib), CMD_UP | CMD_AGENT},
     {"image-pull", 0, "WHEN", "default, always, once or prefer-cached", "default", NULL,
      OPTION_PULL, FIELD(pull), CMD_UP | CMD_AGENT},
+    {"stop-timeout", 0, "TIME",
+     "from SIGTERM to SIGKILL, for containers without a stopTimeout", "30s", NULL,
+     OPTION_DURATION, FIELD(stop_timeout_ms), CMD_UP | CMD_AGENT},
     {"insecure-registry", 0, "HOST[:PORT]",
      "talk to this registry without TLS; repeat for "
      "more",

@@ -52,6 +52,7 @@ static void set(const char *key, const char *value)
                    {"cpu", &config.cpu_units},
                    {"memory", &config.memory_mib},
                    {"stop_timeout_ms", &config.stop_timeout_ms},
+                   {"pull_timeout_ms", &config.pull_timeout_ms},
                    {"retention_ms", &config.stopped_task_retention_ms},
                    {"gc_ms", &config.image_gc_period_ms},
                    {"image_age_ms", &config.image_minimum_age_ms}};

@@ -7,6 +7,7 @@ import types
 
 import pytest
 
+import fake_ecs
 import test_agent
 from test_agent import pytestmark  # noqa: F401
 
@@ -18,7 +19,7 @@ def scene(request):
     make = {name: getattr(test_agent, name).__wrapped__
             for name in ('netns', 'server', 'scratch', 'agent')}
     opened = []
-    request = types.SimpleNamespace(param={'stop_timeout_ms': 200}, session=request.session)
+    request = types.SimpleNamespace(param={'stop_timeout_ms': 200, 'pull_timeout_ms': 1500}, session=request.session)
 
     def enter(generator):
         opened.append(generator)
@@ -260,6 +261,21 @@ def is_first_process(agent, task, pid):
             return task in f.read()
     except OSError:
         return False
+
+
+# ---- time is over ----
+
+def test_a_pull_that_takes_too_long(agent, server):
+    server.images['slow'] = fake_ecs.busybox(Cmd=['true'], Labels={'slow': 'yes'})
+    server.blob_gate.clear()
+    try:
+        task = server.start([{'image': '127.0.0.1:4566/slow:latest'}])
+        report = server.wait_status(task, 'STOPPED')
+    finally:
+        server.blob_gate.set()
+    assert report['reason'] == ('DockerTimeoutError: Could not transition to pulled; timed out '
+                                'after waiting 1s')
+    assert report['containers'][0]['reason'] == report['reason']
 
 
 # ---- a server that repeats, reorders and speaks of the past ----

@@ -67,8 +67,9 @@ static void container_update(struct core *core, struct task *t, struct ecs_conta
         c->image_digest = cut(a, n->digest, 255);
     if (n->runtime_id && !streq(n->runtime_id, c->runtime_id))
         c->runtime_id = cut(a, n->runtime_id, 255);
-    if (n->exit_code.set)
-        c->exit_code = n->exit_code;
+    bool over = !status || streq(c->last_status, "STOPPED");
+    if (n->exit_code.set && !c->exit_code.set && over)
+        c->exit_code = n->exit_code; /* what ended can't end otherwise later */
     const char *address = only_address(n->bindings);
     if (address) {
         c->network_interfaces = (struct ecs_network_interface_list){.set = true};
