@@ -81,7 +81,8 @@ static void init_host_words(struct task *t, struct container *c)
             continue;
         c->arn = l->v[i].container_arn;
         if (l->v[i].image_digest && !strchr(c->reference, '@'))
-            c->reference = arena_printf(&t->arena, "%s@%s", c->reference, l->v[i].image_digest);
+            c->reference =
+                arena_printf(&t->arena, "%s@%s", c->reference, l->v[i].image_digest);
     }
 }
 

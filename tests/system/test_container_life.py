@@ -19,7 +19,8 @@ def scene(request):
     make = {name: getattr(test_agent, name).__wrapped__
             for name in ('netns', 'server', 'scratch', 'agent')}
     opened = []
-    request = types.SimpleNamespace(param={'stop_timeout_ms': 200, 'pull_timeout_ms': 1500}, session=request.session)
+    request = types.SimpleNamespace(param={'stop_timeout_ms': 200, 'pull_timeout_ms': 1500},
+                                    session=request.session)
 
     def enter(generator):
         opened.append(generator)

@@ -40,8 +40,8 @@ def tasks(g, service, status):
 def test_sick_tasks_of_a_service_are_replaced(g):
     sick, well = serve(g, "sick", "1"), serve(g, "well", "0")
     stopped = eventually(lambda: [t for t in tasks(g, sick, "STOPPED")
-                                  if t["lastStatus"] == "STOPPED"] or Not(tasks(g, sick, "RUNNING")),
-                         30)[0]
+                                  if t["lastStatus"] == "STOPPED"] or
+                         Not(tasks(g, sick, "RUNNING")), 30)[0]
     assert stopped["stoppedReason"] == "Task failed container health checks"
     assert stopped["stopCode"] == "ServiceSchedulerInitiated"
     assert stopped["healthStatus"] == "UNHEALTHY"
