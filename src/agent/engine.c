@@ -331,8 +331,12 @@ static bool may_pull(struct engine *e, const struct container *c)
         e->image_waits = true;
         return false;
     }
+    /* first the password, or the disk that the root is written to */
+    if (c->def->repository_credentials || c->task->host->ephemeral_storage_gib.v > 0)
+        if (c->task->prepared != PART_DONE)
+            return false;
     if (c->def->repository_credentials)
-        return c->task->prepared == PART_DONE; /* the password has come */
+        return true;
     return !registry_token_awaited(e, c->def->image);
 }
 

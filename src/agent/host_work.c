@@ -8,6 +8,7 @@
 #include "fd.h"
 #include "firelens.h"
 #include "firelens_config.h"
+#include "gpu.h"
 #include "init_program.h"
 #include "log.h"
 #include "overlay.h"
@@ -73,17 +74,32 @@ static int pull(struct host *h, const struct container *c,
     return 0;
 }
 
+/* <disk>/roots/<id>, empty. */
+static int clear_write_dir(struct str *disk, const char *id, struct error *err)
+{
+    AUTO_STR mine = STR_INIT;
+    str_add(disk, "/roots");
+    str_addf(&mine, "%s/%s", disk->data, id);
+    int r = dir_remove_all(mine.data, err);
+    return r < 0 ? r : dir_make_all(mine.data, 0711, err);
+}
+
 static int mount_root(struct host *h, const struct container *c,
                       const struct image *image, char ret[static CONTAINER_ROOT_SIZE],
                       struct error *err)
 {
     char merged[OVERLAY_PATH_SIZE];
+    AUTO_STR disk = STR_INIT;
+    bool own = task_space_disk(h, c->task->host, &disk);
     int r = overlay_find(h->roots, c->id, merged, err);
     if (r == -E_NOTFOUND) {
         /* half-made by an agent that was killed */
         r = overlay_release(h->roots, c->id, err);
+        if (r >= 0 && own)
+            r = clear_write_dir(&disk, c->id, err);
         struct overlay_config o = {.dir = h->roots,
                                    .id = c->id,
+                                   .write_dir = own ? disk.data : NULL,
                                    .layers = image->layers,
                                    .layer_count = image->layer_count,
                                    .volatile_upper = true};
@@ -289,6 +305,8 @@ static int gather_mounts(struct arena *a, struct host *h, const struct create_re
     const struct container *c = q->c;
     struct spec_mount files[3], router[ROUTER_MOUNTS], *volumes = NULL;
     size_t n = 0, routed = 0;
+    AUTO_STR disk = STR_INIT;
+    bool own = task_space_disk(h, c->task->host, &disk);
     *ret_step = REASON_CREATE;
     int r = write_files(a, h, q, keep, files, err);
     if (r >= 0)
@@ -301,7 +319,8 @@ static int gather_mounts(struct arena *a, struct host *h, const struct create_re
                               .data_dir = h->config->data_dir,
                               .task_dir = c->task->dir,
                               .rootfs = q->rootfs,
-                              .efs_servers = h->config->efs_servers};
+                              .efs_servers = h->config->efs_servers,
+                              .disk_dir = own ? disk.data : NULL};
     *ret_step = REASON_VOLUME;
     r = volumes_prepare(a, &v, &volumes, &n, err);
     if (r < 0)
@@ -326,6 +345,18 @@ static int find_init(struct host *h, const struct create_request *q, struct str 
     int r = init_program_install(h->config->data_dir, keep, err);
     s->init_path = keep->data;
     return r;
+}
+
+/* Which GPUs is the server's decision; their nodes are this machine's. */
+static int find_gpus(struct arena *a, const struct container *c, struct spec_source *s,
+                     struct error *err)
+{
+    const struct gantry_host_container_list *l = &c->task->host->containers;
+    for (size_t i = 0; i < l->n; i++)
+        if (streq(l->v[i].name, c->name))
+            return gpu_devices(a, GPU_PROC_ROOT, l->v[i].gpu_ids.v, l->v[i].gpu_ids.n,
+                               &s->gpus, &s->gpu_count, err);
+    return 0;
 }
 
 static int build_config(struct arena *a, struct host *h, const struct create_request *q,
@@ -362,6 +393,8 @@ static int build_config(struct arena *a, struct host *h, const struct create_req
         r = task_space_pid_path(h, c->task->id, &pids, err);
         s.pid_path = pids.data;
     }
+    if (r >= 0)
+        r = find_gpus(a, c, &s, err);
     if (r >= 0)
         r = task_spec_build(a, &s, &spec, err);
     if (r >= 0) {

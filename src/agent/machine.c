@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "gpu.h"
 #include "str.h"
 
 /* Names of requiresAttributes that this agent meets (see task_check.c for what it refuses).
@@ -117,6 +118,22 @@ static void add_ports(struct arena *a, struct ecs_resource_list *l, const char *
         *LIST_PUSH(a, &x->string_set_value) = *ports;
 }
 
+/* Ids of GPUs, by which the server gives them to containers. */
+static void add_gpus(struct arena *a, struct ecs_register_container_instance_request *ret)
+{
+    struct gpu *v;
+    size_t n = gpu_list(a, GPU_PROC_ROOT, &v);
+    if (n == 0)
+        return;
+    struct ecs_resource *x = LIST_PUSH(a, &ret->total_resources);
+    *x = (struct ecs_resource){.name = "GPU", .type = "STRINGSET"};
+    for (size_t i = 0; i < n; i++) {
+        *LIST_PUSH(a, &x->string_set_value) = v[i].id;
+        *LIST_PUSH(a, &ret->platform_devices) = (struct ecs_platform_device){
+            .id = v[i].id, .type = ECS_PLATFORM_DEVICE_TYPE_GPU};
+    }
+}
+
 void machine_describe(struct arena *a, const struct agent_config *config,
                       struct ecs_register_container_instance_request *ret)
 {
@@ -127,6 +144,7 @@ void machine_describe(struct arena *a, const struct agent_config *config,
                config->memory_mib - config->reserved_memory_mib);
     add_ports(a, &ret->total_resources, "PORTS", reserved);
     add_ports(a, &ret->total_resources, "PORTS_UDP", none);
+    add_gpus(a, ret);
     ret->version_info = arena_new(a, struct ecs_version_info);
     ret->version_info->agent_version = GANTRY_VERSION;
     ret->version_info->agent_hash = "gantry";

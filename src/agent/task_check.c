@@ -16,10 +16,18 @@ static bool is_true(struct opt_bool b)
     return b.set && b.v;
 }
 
+static bool needs_accelerator(const struct ecs_resource_requirement_list *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (l->v[i].type != ECS_RESOURCE_TYPE_GPU)
+            return true;
+    return false;
+}
+
 static const char *bad_feature(const struct ecs_container_definition *c)
 {
-    if (c->resource_requirements.n)
-        return "resourceRequirements";
+    if (needs_accelerator(&c->resource_requirements))
+        return "resourceRequirements of type InferenceAccelerator";
     if (c->credential_specs.n)
         return "credentialSpecs";
     return NULL;
@@ -44,8 +52,8 @@ static const char *bad_security(const struct ecs_container_definition *c)
 
 static const char *bad_override(const struct ecs_container_override *o)
 {
-    if (o && o->resource_requirements.n)
-        return "overrides.resourceRequirements";
+    if (o && needs_accelerator(&o->resource_requirements))
+        return "overrides.resourceRequirements of type InferenceAccelerator";
     return NULL;
 }
 
@@ -63,7 +71,7 @@ static const char *bad_volume(const struct ecs_volume *v)
 static const char *bad_task(const struct ecs_task_definition *def)
 {
     if (def->proxy_configuration)
-        return "proxyConfiguration";
+        return "proxyConfiguration (App Mesh)";
     if (def->inference_accelerators.n)
         return "inferenceAccelerators";
     for (size_t i = 0; i < def->volumes.n; i++) {

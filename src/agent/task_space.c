@@ -13,6 +13,7 @@
 #include "ipc_space.h"
 #include "oci_spec.h"
 #include "runtime.h"
+#include "sized_disk.h"
 #include "str.h"
 
 static pthread_mutex_t network_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -109,6 +110,44 @@ int task_space_pid_path(struct host *h, const char *task_id, struct str *ret,
     return 0;
 }
 
+/* ---- disk ---- */
+
+#define GIB (INT64_C(1) << 30)
+
+static void disk_paths(const char *data_dir, const char *task_id, struct str *image,
+                       struct str *target)
+{
+    str_addf(image, "%s/tasks/%s/disk.img", data_dir, task_id);
+    str_addf(target, "%s/mounts/%s/.disk", data_dir, task_id);
+}
+
+bool task_space_disk(const struct host *h, const struct gantry_host_task *t,
+                     struct str *ret)
+{
+    AUTO_STR image = STR_INIT;
+    if (t->ephemeral_storage_gib.v <= 0)
+        return false;
+    disk_paths(h->config->data_dir, t->task_id, &image, ret);
+    return true;
+}
+
+static int make_disk(struct host *h, const struct gantry_host_task *t, struct error *err)
+{
+    AUTO_STR image = STR_INIT, target = STR_INIT;
+    if (t->ephemeral_storage_gib.v <= 0)
+        return 0;
+    disk_paths(h->config->data_dir, t->task_id, &image, &target);
+    return sized_disk_create(image.data, target.data, t->ephemeral_storage_gib.v * GIB,
+                             err);
+}
+
+static int delete_disk(struct host *h, const char *task_id, struct error *err)
+{
+    AUTO_STR image = STR_INIT, target = STR_INIT;
+    disk_paths(h->config->data_dir, task_id, &image, &target);
+    return sized_disk_delete(image.data, target.data, err);
+}
+
 /* ---- logs ---- */
 
 /* Whoever the router runs as makes its socket there. */
@@ -135,7 +174,7 @@ int task_space_create(struct host *h, const struct gantry_host_task *t, struct e
         r = hold_pids(h, t->task_id, dir.data, err);
     if (r >= 0 && firelens_router(t->task_definition))
         r = make_socket_dir(h, t->task_id, err);
-    return r;
+    return r < 0 ? r : make_disk(h, t, err);
 }
 
 int task_space_network(struct host *h, const char *task_id, struct net_attachment *ret,
@@ -163,6 +202,8 @@ int task_space_delete(struct host *h, const char *task_id, struct error *err)
     int r = runtime_remove(h->runtime, task_id, err);
     if (r >= 0 && h->net)
         r = net_detach(h->net, task_id, err);
+    if (r >= 0)
+        r = delete_disk(h, task_id, err);
     return r < 0 ? r : delete_dir(h->config->run_dir, task_id, err);
 }
 

@@ -382,11 +382,12 @@ static void put_ulimits(struct arena *a, const struct ecs_ulimit_list *l,
     ret->ulimit_count = l->n;
 }
 
-static void put_devices(struct arena *a, const struct ecs_device_list *l,
-                        struct container_spec *ret)
+static void put_devices(struct arena *a, const struct spec_source *s,
+                        const struct ecs_device_list *l, struct container_spec *ret)
 {
-    struct spec_device *v = arena_new_array(a, struct spec_device, l->n + 1);
-    for (size_t i = 0; i < l->n; i++) {
+    size_t n = l ? l->n : 0;
+    struct spec_device *v = arena_new_array(a, struct spec_device, n + s->gpu_count + 1);
+    for (size_t i = 0; i < n; i++) {
         v[i].host_path = l->v[i].host_path;
         v[i].container_path = l->v[i].container_path;
         for (size_t k = 0; k < l->v[i].permissions.n; k++) {
@@ -396,8 +397,10 @@ static void put_devices(struct arena *a, const struct ecs_device_list *l,
             v[i].mknod |= p == ECS_DEVICE_CGROUP_PERMISSION_MKNOD;
         }
     }
+    for (size_t i = 0; i < s->gpu_count; i++)
+        v[n + i] = s->gpus[i];
     ret->devices = v;
-    ret->device_count = l->n;
+    ret->device_count = n + s->gpu_count;
 }
 
 static struct spec_mount tmpfs_mount(struct arena *a, const struct ecs_tmpfs *t)
@@ -468,13 +471,13 @@ static void put_linux(struct arena *a, const struct spec_source *s,
                       struct container_spec *ret)
 {
     const struct ecs_linux_parameters *l = s->def->linux_parameters;
+    put_devices(a, s, l ? &l->devices : NULL, ret);
     if (!l)
         return;
     if (l->capabilities) {
         ret->cap_add = null_ended(a, &l->capabilities->add);
         ret->cap_drop = null_ended(a, &l->capabilities->drop);
     }
-    put_devices(a, &l->devices, ret);
     ret->shm_bytes =
         l->shared_memory_size.set ? (int64_t)l->shared_memory_size.v * MIB : 0;
     ret->init_process = task_spec_wants_init(s->def);

@@ -52,6 +52,8 @@ struct spec_source {
     const char
         *space_dir; /* namespaces that the task's containers share, see task_space.h */
     struct env_extra env;
+    struct spec_device *gpus; /* besides those of the definition */
+    size_t gpu_count;
     const char *metadata_base; /* see metadata.h; NULL: the agent does not listen */
     const char *endpoint_id;
 };

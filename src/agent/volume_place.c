@@ -82,6 +82,14 @@ static int place_options(const struct string_map *m, const char *target,
     return volume_mount(&v, err);
 }
 
+/* What goes with the task counts for its disk, if it has one. */
+static const char *task_folder(struct arena *a, const struct volume_source *s,
+                               const char *name)
+{
+    return arena_printf(a, "%s/volumes/%s", s->disk_dir ? s->disk_dir : s->task_dir,
+                        name);
+}
+
 /* ---- docker ---- */
 
 static int write_settings(const char *path, const char *dir,
@@ -168,8 +176,7 @@ static int place_docker(struct arena *a, const struct volume_source *s,
             &d->driver_opts,
             arena_printf(a, "%s/mounts/%s/%s", s->data_dir, s->task->task_id, v->name),
             ret, err);
-    *ret = (struct volume_place){
-        .path = arena_printf(a, "%s/volumes/%s", s->task_dir, v->name), .fill = true};
+    *ret = (struct volume_place){.path = task_folder(a, s, v->name), .fill = true};
     return 0;
 }
 
@@ -263,8 +270,7 @@ static int place_locked(struct arena *a, const struct volume_source *s,
         return place_efs(a, s, v, ret, err);
     if (v->docker_volume_configuration)
         return place_docker(a, s, v, ret, err);
-    *ret = (struct volume_place){
-        .path = arena_printf(a, "%s/volumes/%s", s->task_dir, v->name), .fill = true};
+    *ret = (struct volume_place){.path = task_folder(a, s, v->name), .fill = true};
     return 0;
 }
 

@@ -161,7 +161,8 @@ static char *swap_slashes(char *text, char from, char to)
 static void add_anonymous_of(struct mounts *m, const struct volume_source *s,
                              const char *container, bool read_only)
 {
-    const char *base = arena_printf(m->a, "%s/volumes/.%s", s->task_dir, container);
+    const char *base = arena_printf(m->a, "%s/volumes/.%s",
+                                    s->disk_dir ? s->disk_dir : s->task_dir, container);
     DIR *d = opendir(base);
     for (struct dirent *e; d && (e = readdir(d));) {
         if (e->d_name[0] != '%')
@@ -218,7 +219,8 @@ static int add_anonymous(struct mounts *m, const struct volume_source *s,
             continue;
         char *name = swap_slashes(arena_strdup(m->a, path), '/', '%');
         const char *dir =
-            arena_printf(m->a, "%s/volumes/.%s/%s", s->task_dir, s->def->name, name);
+            arena_printf(m->a, "%s/volumes/.%s/%s",
+                         s->disk_dir ? s->disk_dir : s->task_dir, s->def->name, name);
         mounts_add(m, dir, path, false);
         int r = fill(s->rootfs, path, dir, err);
         if (r < 0)

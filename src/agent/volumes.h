@@ -28,6 +28,7 @@ struct volume_source {
     const struct image_config *image;
     const char *data_dir, *task_dir;
     const char *rootfs;             /* mounted */
+    const char *disk_dir;           /* the task's own disk; NULL: none */
     const char *const *efs_servers; /* agent.h; NULL: none */
 };
 

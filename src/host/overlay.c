@@ -239,8 +239,9 @@ static int mount_overlay(const struct overlay_config *c, const struct stack *s,
 {
     char upper[OVERLAY_PATH_SIZE], work[OVERLAY_PATH_SIZE];
     int r;
-    if ((r = path_of(c->dir, c->id, "upper", upper, err)) < 0 ||
-        (r = path_of(c->dir, c->id, "work", work, err)) < 0 ||
+    const char *dir = c->write_dir ? c->write_dir : c->dir;
+    if ((r = path_of(dir, c->id, "upper", upper, err)) < 0 ||
+        (r = path_of(dir, c->id, "work", work, err)) < 0 ||
         (r = make_dir(upper, 0755, err)) < 0 || (r = make_dir(work, 0700, err)) < 0)
         return r;
     if (c->read_only) {

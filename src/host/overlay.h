@@ -29,6 +29,8 @@
 struct overlay_config {
     const char *dir; /* made when missing */
     const char *id;
+    const char *write_dir; /* where what is written goes, on another file system perhaps;
+                              NULL: dir. overlay_release() leaves it alone */
     const char *const
         *layers;        /* absolute directories, bottom first; one may come twice */
     size_t layer_count; /* 0 gives an empty root */

@@ -363,7 +363,8 @@ class FakeEcs:
 
     # -- what tests do --
 
-    def start(self, containers, send=True, overrides=None, pins=None, **definition):
+    def start(self, containers, send=True, overrides=None, pins=None, words=(),
+              **definition):
         task_id = os.urandom(16).hex()
         for c in containers:
             c.setdefault('image', '127.0.0.1:4566/busybox:latest')
@@ -376,6 +377,7 @@ class FakeEcs:
                 'taskDefinition': {'family': 'test', 'revision': 1,
                                    'networkMode': 'none',
                                    'containerDefinitions': containers, **definition}}
+        host.update(words)
         if overrides:
             host['overrides'] = overrides
         if pins:

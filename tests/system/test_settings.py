@@ -650,3 +650,35 @@ def test_firelens_without_router(place):
     assert place.refused(sh('true', logConfiguration={'logDriver': 'awsfirelens'})) == (
         'CannotCreateContainerError: log driver awsfirelens without a container that has a '
         'firelensConfiguration')
+
+
+# ---- disks and GPUs ----
+
+def test_ephemeral_storage(place):
+    """Root and task volumes share a disk of the size asked for; a full one is ENOSPC."""
+    script = ('echo z > /t/z; busybox df -k / | busybox tail -1; '
+              'busybox fallocate -l 600m /x; busybox fallocate -l 600m /v/y || echo full')
+    use = dict(mountPoints=[at('v', '/v'), at('t', '/t')])
+    task = place.up(sh(script + '; exec sleep 100', **use),
+                    volumes=[{'name': 'v'}, docker('t', scope='task')],
+                    words={'ephemeralStorageGiB': 1, 'launchType': 'FARGATE'})
+    said = place.wait_said(task, 3)
+    assert 900_000 < int(said[0].split()[1]) <= 1 << 20, said
+    assert 'No space left' in said[1] and said[2] == 'full'
+    disk = str(place.agent.data / 'mounts' / task / '.disk')
+    assert disk in place.mounts()
+    assert (pathlib.Path(disk) / 'volumes/t/z').read_text() == 'z\n'
+    place.agent.restart()
+    place.stop(task)
+    assert disk not in place.mounts()
+    assert not (place.agent.data / 'tasks' / task / 'disk.img').exists()
+    loops = subprocess.run(['losetup', '-a'], capture_output=True, text=True, check=True)
+    assert str(place.agent.data) not in loops.stdout
+
+
+def test_gpu_that_is_not_there(place):
+    reason = place.refused(
+        sh('true', resourceRequirements=[{'type': 'GPU', 'value': '1'}]),
+        words={'containers': [{'name': 'main', 'gpuIds': ['GPU-none']}]})
+    assert reason == ("CannotCreateContainerError: this container instance has no GPU "
+                      "'GPU-none'")
