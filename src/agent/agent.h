@@ -114,12 +114,13 @@ struct agent_container {
     const char *image;
     const char *id;       /* runtime.h's id; the same as runtimeId in DescribeTasks */
     const char *status;   /* "PENDING", "RUNNING", "STOPPED" */
+    const char *health;   /* "HEALTHY", …; NULL: it has no health check */
     const char *reason;   /* NULL: none */
     const char *log_path; /* NULL: log driver none. May not exist yet */
     const char *ports;    /* "0.0.0.0:49153->80/tcp, …"; "" when none */
     bool has_exit_code;
     int exit_code;
-    int64_t started_at_ms; /* 0: not yet */
+    int64_t started_at_ms; /* the last time; 0: not yet */
 };
 
 /* Every container of every task that is known, tasks in order of creation. A negative

@@ -68,7 +68,10 @@ static void add_known(struct arena *a, const struct gantry_agent_task_record *re
         c->reason = r->reason;
         c->has_exit_code = r->exit_code.set;
         c->exit_code = r->exit_code.v;
-        c->started_at_ms = r->started_at.v;
+        c->started_at_ms =
+            r->last_started_at.set ? r->last_started_at.v : r->started_at.v;
+        if (r->health && r->health->status)
+            c->health = wire_enum_name(&ecs_health_status_shape, (int)r->health->status);
         c->ports = ports_text(a, r);
     }
 }

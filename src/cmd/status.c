@@ -72,11 +72,11 @@ static int add_instances(struct api *api, json_t *ret, struct error *err)
 static int add_container(void *ctx, const struct agent_container *c, struct error *err)
 {
     json_t *row = json_pack(
-        "{s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?}",
+        "{s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?, s:s?}",
         "taskId", c->task_id, "taskArn", c->task_arn, "cluster", c->cluster, "family",
         c->family, "group", c->group, "taskStatus", c->task_status, "desiredStatus",
         c->desired_status, "name", c->name, "image", c->image, "status", c->status,
-        "reason", c->reason, "ports", c->ports);
+        "reason", c->reason, "ports", c->ports, "health", c->health);
     if (!row)
         return fail(err, E_CORRUPT, "a record of task '%s' is not UTF-8", c->task_id);
     if (c->has_exit_code)
@@ -188,24 +188,40 @@ static void add_state(struct table_text *t, json_t *row)
         table_text_add(t, "%s", text_of(row, "status"));
 }
 
+/* The two largest units: "42s", "7m12s", "3h05m", "12d4h". */
+static void uptime_text(json_t *row, char ret[static 16])
+{
+    int64_t started = json_integer_value(json_object_get(row, "startedAtMs"));
+    int s = (int)((clock_wall_ms() - started) / 1000);
+    if (!started || !streq(text_of(row, "status"), "RUNNING") || s < 0)
+        snprintf(ret, 16, "-");
+    else if (s < 60)
+        snprintf(ret, 16, "%ds", s);
+    else if (s < 3600)
+        snprintf(ret, 16, "%dm%02ds", s / 60, s % 60);
+    else if (s < 86400)
+        snprintf(ret, 16, "%dh%02dm", s / 3600, s / 60 % 60);
+    else
+        snprintf(ret, 16, "%dd%dh", s / 86400, s / 3600 % 24);
+}
+
 static void print_containers(json_t *rows)
 {
-    static const char *const heads[] = {"TASK",  "DEFINITION", "CONTAINER", "STATUS",
-                                        "SINCE", "PORTS",      "IMAGE"};
+    static const char *const heads[] = {"TASK",   "DEFINITION", "CONTAINER", "STATUS",
+                                        "HEALTH", "UP",         "PORTS",     "IMAGE"};
     struct table_text t = TABLE_TEXT_INIT;
     json_t *it;
     size_t i;
-    table_text_heads(&t, heads, 7);
+    table_text_heads(&t, heads, 8);
     json_array_foreach (rows, i, it) {
-        int64_t started = json_integer_value(json_object_get(it, "startedAtMs"));
-        char stamp[CLOCK_ISO_SIZE] = "";
-        if (started)
-            clock_format_iso(started, true, stamp);
+        char up[16];
+        uptime_text(it, up);
         table_text_add(&t, "%.12s", text_of(it, "taskId"));
         table_text_add(&t, "%s", text_of(it, "family"));
         table_text_add(&t, "%s", text_of(it, "name"));
         add_state(&t, it);
-        table_text_add(&t, "%s", stamp);
+        table_text_add(&t, "%s", *text_of(it, "health") ? text_of(it, "health") : "-");
+        table_text_add(&t, "%s", up);
         table_text_add(&t, "%s", text_of(it, "ports"));
         table_text_add(&t, "%s", text_of(it, "image"));
     }

@@ -4,6 +4,7 @@ the instance before the service's tasks are."""
 import json
 import os
 import pathlib
+import re
 
 import pytest
 
@@ -61,6 +62,9 @@ def test_tags_and_protection(gantry, image):
     assert after == put
     told = gantry.ecs.get_task_protection(cluster="default", tasks=[task])
     assert told["protectedTasks"][0]["protectionEnabled"] is True
+    heads, row = gantry.command("status").stdout.splitlines()[-2:]
+    assert heads.split()[:6] == ["TASK", "DEFINITION", "CONTAINER", "STATUS", "HEALTH", "UP"]
+    assert re.fullmatch(r"\w+ asks:1 main RUNNING - \d+s .*", " ".join(row.split())), row
     gantry.ecs.delete_service(service="asks", force=True)
 
 
