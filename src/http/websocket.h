@@ -49,7 +49,8 @@ int websocket_send(struct websocket *w, enum websocket_kind kind, const void *da
 int websocket_flush(struct websocket *w, struct error *err);
 size_t websocket_queued(const struct websocket *w); /* bytes */
 int websocket_ping(struct websocket *w, struct error *err);
-/* Queues a close frame (code of RFC 6455 §7.4); nothing may be sent after it. */
+/* Queues a close frame (code of RFC 6455 §7.4). It overtakes messages that wait, which are
+ * lost then; and nothing may be sent after it. So first see websocket_queued() at 0. */
 void websocket_close(struct websocket *w, uint16_t code);
 
 /* ---- the handshake, pure ---- */

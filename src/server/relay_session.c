@@ -43,6 +43,7 @@ struct run {
     int64_t active_ms, ping_ms, end_ms; /* end_ms: INT64_MAX unless it ends */
     unsigned cols, rows;
     bool ready, begun, ended, stop;
+    bool closed; /* the WebSocket said goodbye */
     struct error err;
 };
 
@@ -161,7 +162,8 @@ static int client_message(void *ctx, enum websocket_kind kind, const void *data,
         return kind == WEBSOCKET_TEXT && len <= OPEN_MESSAGE_MAX
                    ? open_channel(u, data, len, err)
                    : fail(err, E_PROTOCOL, "the channel was not opened first");
-    if (kind == WEBSOCKET_TEXT)
+    /* After the last word there is nothing to answer, and no way to. */
+    if (channel_is_closed(u->channel) || kind == WEBSOCKET_TEXT)
         return 0; /* clients of some versions ping by text */
     channel_hold(u->channel, u->ws[RELAY_AGENT] &&
                                  websocket_queued(u->ws[RELAY_AGENT]) > FRAME_QUEUE_HIGH);
@@ -314,9 +316,10 @@ static void on_time(struct run *u)
 /* The channel has said its last word: so does the WebSocket, and the client closes. */
 static void say_goodbye(struct run *u)
 {
-    if (!u->channel || !channel_is_closed(u->channel) ||
-        u->end_ms <= now_ms() + GOODBYE_MS)
+    if (!u->channel || !channel_is_closed(u->channel) || u->closed ||
+        websocket_queued(u->ws[RELAY_CLIENT]))
         return;
+    u->closed = true;
     u->end_ms = now_ms() + GOODBYE_MS;
     websocket_close(u->ws[RELAY_CLIENT], 1000);
 }
