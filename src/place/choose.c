@@ -4,20 +4,11 @@
 #include <string.h>
 
 #include "arena.h"
-#include "index.h"
+#include "choice.h"
+#include "pack.h"
 #include "str.h"
 
 #define RANDOM_TRIES 16 /* slots that are tried before the tree is walked */
-
-struct choice {
-    struct place_cluster *c;
-    const struct place_need *need;
-    struct group *group; /* NULL: no task of it anywhere */
-    const struct place_random *random;
-    struct fit_key least;
-    bool closable; /* a rejection holds until something changes on the instance */
-    bool spread_zones, spread_instances;
-};
 
 /* ---- the pipeline for one instance ---- */
 
@@ -37,7 +28,7 @@ static bool in_zones(const struct place_instance *i, const struct place_need *ne
     if (!need->zones)
         return true;
     for (size_t z = 0; z < need->zone_count; z++)
-        if (strcmp(need->zones[z], i->zone->name) == 0)
+        if (strcmp(need->zones[z], i->cell->zone) == 0)
             return true;
     return false;
 }
@@ -90,51 +81,35 @@ enum place_reason place_check(struct place_cluster *c, const struct place_instan
 
 /* ---- from the index ---- */
 
-static uint64_t mix(uint64_t h, uint64_t v)
+/* May an instance of a cell that the need allows take it? Everything but
+ * distinctInstance. */
+static bool takes(const struct choice *ch, const struct place_instance *i)
 {
-    h = (h ^ v) * 0x9fb21c651e98df25u;
-    return h ^ (h >> 32);
+    const struct place_resources *r = &ch->need->resources;
+    if (!i->usable || (r->cpu > 0 && r->cpu > i->free_cpu) ||
+        (r->memory_mib > 0 && r->memory_mib > i->free_memory))
+        return false;
+    if (!ch->plain && place_resources_fit(&i->total, &i->used, r) != PLACE_OK)
+        return false;
+    if (ch->own_attributes && !has_attributes(i, ch->need))
+        return false;
+    if (ch->dynamic_count == 0)
+        return true;
+    struct query_subject subject;
+    place_instance_subject(i, &subject);
+    for (size_t q = 0; q < ch->dynamic_count; q++)
+        if (!query_matches(ch->dynamic[q], &subject))
+            return false;
+    return true;
 }
 
-static uint64_t mix_text(uint64_t h, const char *text)
-{
-    if (!text)
-        return mix(h, 1);
-    for (; *text; text++)
-        h = (h ^ (unsigned char)*text) * 0x100000001b3u;
-    return mix(h, 2);
-}
-
-/* Two needs with the same number are taken to be the same. */
-static uint64_t signature(const struct place_need *need)
-{
-    const struct place_resources *r = &need->resources;
-    uint64_t h =
-        mix(mix(mix(0xcbf29ce484222325u, (uint64_t)r->cpu), (uint64_t)r->memory_mib),
-            ((uint64_t)(uint32_t)r->gpus << 32) | (uint32_t)r->enis);
-    for (uint32_t i = 0; i < r->tcp.n; i++)
-        h = mix(h, r->tcp.v[i]);
-    h = mix(h, r->tcp.n);
-    for (uint32_t i = 0; i < r->udp.n; i++)
-        h = mix(h, r->udp.v[i]);
-    h = mix(h, r->udp.n);
-    for (size_t a = 0; a < need->attribute_count; a++)
-        h = mix_text(mix_text(h, need->attributes[a].name), need->attributes[a].value);
-    h = mix_text(h, need->pool);
-    h = mix(h, need->zones ? 1 : 0);
-    for (size_t z = 0; need->zones && z < need->zone_count; z++)
-        h = mix_text(h, need->zones[z]);
-    return h ? h : 1;
-}
-
-/* Any instance of the zone; with `only_empty` one without a task of the group. */
-static struct place_instance *search_slots(const struct choice *ch, const struct zone *z,
+/* Any instance of the cell; with `only_empty` one without a task of the group. */
+static struct place_instance *search_slots(const struct choice *ch, const struct cell *z,
                                            bool only_empty)
 {
     for (int k = 0; k < RANDOM_TRIES; k++) {
         struct place_instance *i = z->slots[random_below(ch->random, z->n)];
-        if (refusal(i, ch->need) == PLACE_OK &&
-            !(only_empty && group_count_on(ch->group, i)))
+        if (takes(ch, i) && !(only_empty && group_count_on(ch->group, i)))
             return i;
     }
     uint32_t start = random_below(ch->random, z->n);
@@ -148,8 +123,7 @@ static struct place_instance *search_slots(const struct choice *ch, const struct
             continue;
         }
         struct place_instance *i = z->slots[slot];
-        if (refusal(i, ch->need) == PLACE_OK &&
-            !(only_empty && group_count_on(ch->group, i)))
+        if (takes(ch, i) && !(only_empty && group_count_on(ch->group, i)))
             return i;
         slot = fit_tree_next(&z->tree, slot + 1, ch->least);
     }
@@ -161,7 +135,7 @@ static struct place_instance *search_members(const struct choice *ch, struct lev
     for (uint32_t done = 0; done < l->n[0];) {
         uint32_t at = done + random_below(ch->random, l->n[0] - done);
         struct member *m = l->v[0][at];
-        if (refusal(m->instance, ch->need) == PLACE_OK)
+        if (takes(ch, m->instance))
             return m->instance;
         if (ch->closable)
             member_close(m);
@@ -170,13 +144,13 @@ static struct place_instance *search_members(const struct choice *ch, struct lev
     }
     /* Without closing, or for another need than the closed ones were judged by. */
     for (uint32_t at = 0; !ch->closable && at < l->n[1]; at++)
-        if (refusal(l->v[1][at]->instance, ch->need) == PLACE_OK)
+        if (takes(ch, l->v[1][at]->instance))
             return l->v[1][at]->instance;
     return NULL;
 }
 
 /* How many instances are to be looked at on this level. */
-static uint32_t level_weight(const struct choice *ch, const struct zone *z,
+static uint32_t level_weight(const struct choice *ch, const struct cell *z,
                              uint32_t level)
 {
     const struct presence *p = group_presence(ch->group, z);
@@ -187,7 +161,7 @@ static uint32_t level_weight(const struct choice *ch, const struct zone *z,
     return p->levels[level].n[0] + (ch->closable ? 0 : p->levels[level].n[1]);
 }
 
-static struct place_instance *search_level(const struct choice *ch, const struct zone *z,
+static struct place_instance *search_level(const struct choice *ch, const struct cell *z,
                                            uint32_t level)
 {
     if (level == 0 && !(ch->group && ch->group->whole))
@@ -197,13 +171,13 @@ static struct place_instance *search_level(const struct choice *ch, const struct
 
 enum { ANY_LEVEL = -1 };
 
-static uint32_t weight(const struct choice *ch, const struct zone *z, int level)
+static uint32_t weight(const struct choice *ch, const struct cell *z, int level)
 {
     return level == ANY_LEVEL ? z->n : level_weight(ch, z, (uint32_t)level);
 }
 
-/* The zones in random order, each as likely as it has instances on the level. */
-static struct place_instance *try_zones(const struct choice *ch, struct zone **zones,
+/* The cells in random order, each as likely as it has instances on the level. */
+static struct place_instance *try_cells(const struct choice *ch, struct cell **zones,
                                         uint32_t n, int level)
 {
     for (uint32_t left = n; left > 0; left--) {
@@ -221,94 +195,139 @@ static struct place_instance *try_zones(const struct choice *ch, struct zone **z
                                            : search_level(ch, zones[z], (uint32_t)level);
         if (found)
             return found;
-        struct zone *tried = zones[z];
+        struct cell *tried = zones[z];
         zones[z] = zones[left - 1];
         zones[left - 1] = tried;
     }
     return NULL;
 }
 
-/* The best instance in zones that are equally good. */
-static struct place_instance *choose_in(const struct choice *ch, struct zone **zones,
-                                        uint32_t n)
+/* The cells' instances with the fewest tasks of the group. */
+static struct place_instance *choose_by_level(const struct choice *ch,
+                                              struct cell **cells, uint32_t n)
 {
-    if (!ch->spread_instances && !ch->need->distinct_instance)
-        return try_zones(ch, zones, n, ANY_LEVEL);
     uint32_t levels = 1;
-    for (uint32_t z = 0; z < n && !ch->need->distinct_instance; z++) {
-        const struct presence *p = group_presence(ch->group, zones[z]);
+    for (uint32_t k = 0; k < n && !ch->need->distinct_instance; k++) {
+        const struct presence *p = group_presence(ch->group, cells[k]);
         if (p && p->level_count > levels)
             levels = p->level_count;
     }
     for (uint32_t level = 0; level < levels; level++) {
-        struct place_instance *found = try_zones(ch, zones, n, (int)level);
+        struct place_instance *found = try_cells(ch, cells, n, (int)level);
         if (found)
             return found;
     }
     return NULL;
 }
 
-/* Zones with the fewest tasks first; `*floor` is the count to go on from. */
-static uint32_t next_zones(const struct choice *ch, struct zone **ret, uint64_t *floor)
+/* ---- binpack ---- */
+
+static struct place_instance *search_bucket(const struct choice *ch,
+                                            const struct bucket *b)
 {
-    uint64_t fewest = UINT64_MAX;
-    uint32_t n = 0;
-    for (uint32_t k = 0; k < ch->c->zone_count; k++) {
-        struct zone *z = ch->c->zones[k];
-        if (!z)
-            continue;
-        uint64_t tasks = ch->spread_zones ? group_in_zone(ch->group, z) : 0;
-        if (tasks < *floor || tasks > fewest)
-            continue;
-        if (tasks < fewest)
-            n = 0;
-        fewest = tasks;
-        ret[n++] = z;
+    uint32_t start = random_below(ch->random, b->n);
+    for (uint32_t k = 0; k < b->n; k++) {
+        struct place_instance *i = b->v[(start + k) % b->n];
+        if (takes(ch, i) &&
+            !(ch->need->distinct_instance && group_count_on(ch->group, i)))
+            return i;
     }
-    *floor = fewest + 1;
-    return n;
+    return NULL;
 }
 
-static struct place_instance *choose_indexed(const struct choice *ch)
-{
-    uint64_t floor = 0;
+/* Buckets that are equally good. */
+struct ties {
+    struct bucket **v; /* the cluster's scratch */
     uint32_t n;
-    while ((n = next_zones(ch, ch->c->scratch_zones, &floor)) > 0) {
-        struct place_instance *found = choose_in(ch, ch->c->scratch_zones, n);
+};
+
+static void add_tie(struct place_cluster *c, struct ties *t, struct bucket *b)
+{
+    if (t->n == c->scratch_ties_cap) {
+        c->scratch_ties_cap = t->n ? t->n * 2 : 16;
+        c->scratch_ties =
+            xrealloc(c->scratch_ties, c->scratch_ties_cap * sizeof(*c->scratch_ties));
+    }
+    t->v = c->scratch_ties;
+    t->v[t->n++] = b;
+}
+
+/* Tries buckets in random order, or with `ordered` those with the least of the other
+ * amount first. */
+static struct place_instance *search_ties(const struct choice *ch, struct ties *t,
+                                          enum pack_field f, bool ordered)
+{
+    while (t->n > 0) {
+        uint64_t total = 0;
+        int64_t least = INT64_MAX;
+        for (uint32_t k = 0; k < t->n; k++)
+            if (t->v[k]->free[!f] < least)
+                least = t->v[k]->free[!f];
+        for (uint32_t k = 0; k < t->n; k++)
+            if (!ordered || t->v[k]->free[!f] == least)
+                total += t->v[k]->n;
+        uint64_t at = random_below(ch->random, (uint32_t)total);
+        uint32_t k = 0;
+        for (;; k++) {
+            if (ordered && t->v[k]->free[!f] != least)
+                continue;
+            if (at < t->v[k]->n)
+                break;
+            at -= t->v[k]->n;
+        }
+        struct place_instance *found = search_bucket(ch, t->v[k]);
         if (found)
             return found;
+        t->v[k] = t->v[--t->n];
     }
     return NULL;
 }
 
-/* Is the chain [spread over zones] [spread over instances] [random], each optional? */
-static bool is_indexed(struct choice *ch, const struct place_strategy *s, size_t n)
+/* The instance with the least of `f` that is enough. */
+static struct place_instance *choose_packed(const struct choice *ch, struct cell **cells,
+                                            uint32_t n, enum pack_field f, bool ordered)
 {
-    size_t at = 0;
-    if (at < n && s[at].type == PLACE_SPREAD && s[at].field == PLACE_BY_ATTRIBUTE &&
-        strcmp(s[at].attribute, PLACE_ZONE_ATTRIBUTE) == 0) {
-        ch->spread_zones = true;
-        at++;
+    const struct place_resources *r = &ch->need->resources;
+    int64_t need[2] = {r->cpu > 0 ? r->cpu : INT64_MIN,
+                       r->memory_mib > 0 ? r->memory_mib : INT64_MIN};
+    for (uint32_t k = 0; k < n; k++)
+        pack_begin(cells[k]);
+    for (int64_t least = need[f];;) {
+        struct ties ties = {.n = 0};
+        int64_t best = INT64_MAX;
+        for (uint32_t k = 0; k < n; k++) {
+            const struct bucket *b = pack_find(cells[k]->pack, f, least, need[!f]);
+            if (b && b->free[f] < best)
+                best = b->free[f];
+        }
+        if (best == INT64_MAX)
+            return NULL;
+        for (uint32_t k = 0; k < n; k++) {
+            struct bucket *b = pack_find(cells[k]->pack, f, best, need[!f]);
+            for (; b && b->free[f] == best; b = pack_next_equal(b, f))
+                add_tie(ch->c, &ties, b);
+        }
+        struct place_instance *found = search_ties(ch, &ties, f, ordered);
+        if (found)
+            return found;
+        least = best + 1;
     }
-    if (at < n && s[at].type == PLACE_SPREAD && s[at].field == PLACE_BY_INSTANCE) {
-        ch->spread_instances = true;
-        at++;
-    }
-    return at == n || s[at].type == PLACE_RANDOM;
 }
 
 /* ---- by a look at every instance ---- */
 
-static uint32_t gather(const struct choice *ch, struct place_instance **ret)
+static uint32_t gather(const struct choice *ch, struct cell **cells, uint32_t n,
+                       struct place_instance **ret)
 {
-    uint32_t n = 0;
-    for (uint32_t k = 0; k < ch->c->zone_count; k++) {
-        const struct zone *z = ch->c->zones[k];
-        for (uint32_t s = 0; z && s < z->n; s++)
-            if (full_refusal(z->slots[s], ch->need, ch->group) == PLACE_OK)
-                ret[n++] = z->slots[s];
-    }
-    return n;
+    uint32_t count = 0;
+    for (uint32_t k = 0; k < n; k++)
+        for (uint32_t s = 0; s < cells[k]->n; s++) {
+            struct place_instance *i = cells[k]->slots[s];
+            if (takes(ch, i) &&
+                !(ch->need->distinct_instance && group_count_on(ch->group, i)))
+                ret[count++] = i;
+        }
+    return count;
 }
 
 struct value_count {
@@ -356,14 +375,15 @@ static uint64_t tasks_of_value(const struct choice *ch, struct value_count *all,
 }
 
 /* What a strategy makes small. */
-static uint64_t score(const struct choice *ch, struct value_count *all,
-                      const struct place_strategy *s, const struct place_instance *i)
+/* Less than nothing is free where tasks were forced onto an instance. */
+static int64_t score(const struct choice *ch, struct value_count *all,
+                     const struct place_strategy *s, const struct place_instance *i)
 {
     if (s->type == PLACE_SPREAD)
-        return tasks_of_value(ch, all, s, i);
+        return (int64_t)tasks_of_value(ch, all, s, i);
     if (s->field == PLACE_BY_CPU)
-        return (uint64_t)(i->total.cpu - i->used.cpu);
-    return (uint64_t)(i->total.memory_mib - i->used.memory_mib);
+        return i->free_cpu;
+    return i->free_memory;
 }
 
 /* Keeps the instances with the lowest score. */
@@ -376,10 +396,10 @@ static uint32_t narrow(const struct choice *ch, const struct place_strategy *s,
     struct value_count *all = NULL;
     if (s->type == PLACE_SPREAD && s->field == PLACE_BY_ATTRIBUTE)
         all = count_values(&a, ch->group, s);
-    uint64_t lowest = UINT64_MAX;
+    int64_t lowest = INT64_MAX;
     uint32_t kept = 0;
     for (uint32_t k = 0; k < n; k++) {
-        uint64_t x = score(ch, all, s, v[k]);
+        int64_t x = score(ch, all, s, v[k]);
         if (x > lowest)
             continue;
         if (x < lowest)
@@ -391,7 +411,8 @@ static uint32_t narrow(const struct choice *ch, const struct place_strategy *s,
     return kept;
 }
 
-static struct place_instance *choose_by_scan(const struct choice *ch,
+static struct place_instance *choose_by_scan(const struct choice *ch, struct cell **cells,
+                                             uint32_t cell_count,
                                              const struct place_strategy *s, size_t count)
 {
     struct place_cluster *c = ch->c;
@@ -399,13 +420,39 @@ static struct place_instance *choose_by_scan(const struct choice *ch,
         c->scratch_cap = c->instance_count * 2;
         c->scratch = xrealloc(c->scratch, c->scratch_cap * sizeof(*c->scratch));
     }
-    uint32_t n = gather(ch, c->scratch);
-    for (size_t k = 0; k < count && n > 1; k++) {
+    uint32_t n = gather(ch, cells, cell_count, c->scratch);
+    for (size_t k = 0; k < count && n > 1; k++)
         n = narrow(ch, &s[k], c->scratch, n);
-        if (s[k].type == PLACE_RANDOM)
-            break; /* what follows a random choice has nothing left to choose */
-    }
     return n ? c->scratch[random_below(ch->random, n)] : NULL;
+}
+
+/* ---- the best of cells that are equally good ---- */
+
+/* What follows a random choice has nothing left to choose. */
+static size_t up_to_random(const struct place_strategy *s, size_t n)
+{
+    size_t k = 0;
+    while (k < n && s[k].type != PLACE_RANDOM)
+        k++;
+    return k;
+}
+
+static struct place_instance *choose_in(const struct choice *ch, struct cell **cells,
+                                        uint32_t n, const struct place_strategy *s,
+                                        size_t count)
+{
+    if (count == 0 && !ch->need->distinct_instance)
+        return try_cells(ch, cells, n, ANY_LEVEL);
+    if (count == 0 ||
+        (count == 1 && s->type == PLACE_SPREAD && s->field == PLACE_BY_INSTANCE))
+        return choose_by_level(ch, cells, n);
+    bool packs = s->type == PLACE_BINPACK;
+    bool both = packs && count == 2 && s[1].type == PLACE_BINPACK;
+    if (packs && (count == 1 || both))
+        return choose_packed(ch, cells, n,
+                             s->field == PLACE_BY_CPU ? PACK_CPU : PACK_MEMORY,
+                             both && s[1].field != s[0].field);
+    return choose_by_scan(ch, cells, n, s, count);
 }
 
 /* ---- the promises of place.h ---- */
@@ -430,21 +477,23 @@ int place_choose(struct place_cluster *c, const struct place_need *need,
         .random = random,
         .least = {at_most_int32(need->resources.cpu),
                   at_most_int32(need->resources.memory_mib)},
-        /* A constraint may speak of what other tasks run there, which closing can't see. */
-        .closable = need->member_of_count == 0,
     };
-    struct place_instance *found;
-    if (is_indexed(&ch, strategies, n)) {
-        if (ch.group && ch.closable)
-            group_use_need(ch.group, signature(need));
-        found = choose_indexed(&ch);
-    } else {
-        found = choose_by_scan(&ch, strategies, n);
+    uint64_t signature = need_signature(need);
+    size_t lead;
+    n = up_to_random(strategies, n);
+    uint32_t total = order_cells(&ch, signature, strategies, n, &lead);
+    if (ch.group && ch.closable)
+        group_use_need(ch.group, signature);
+    for (uint32_t at = 0, batch; at < total; at += batch) {
+        batch = order_batch(&ch, at, total, lead);
+        struct place_instance *found =
+            choose_in(&ch, c->scratch_batch, batch, strategies + lead, n - lead);
+        if (found) {
+            *ret = found;
+            return 0;
+        }
     }
-    if (!found)
-        return -E_FULL;
-    *ret = found;
-    return 0;
+    return -E_FULL;
 }
 
 void place_commit(struct place_cluster *c, struct place_instance *i,

@@ -1,68 +1,11 @@
-/* Instances and zones of a cluster: what place.h promises on the index. */
+/* The instances of a cluster: what place.h promises on the index. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "arena.h"
 #include "index.h"
+#include "pack.h"
 #include "str.h"
-
-/* ---- zones ---- */
-
-static struct zone *zone_need(struct place_cluster *c, const char *name)
-{
-    struct zone *z;
-    HASH_FIND_STR(c->zones_by_name, name, z);
-    if (z)
-        return z;
-    uint32_t index = 0;
-    while (index < c->zone_count && c->zones[index])
-        index++;
-    if (index == c->zone_count) {
-        c->zones = xrealloc(c->zones, ++c->zone_count * sizeof(*c->zones));
-        c->scratch_zones =
-            xrealloc(c->scratch_zones, c->zone_count * sizeof(*c->scratch_zones));
-    }
-    z = xcalloc(1, sizeof(*z));
-    z->name = xstrdup(name);
-    z->index = index;
-    c->zones[index] = z;
-    HASH_ADD_KEYPTR(hh, c->zones_by_name, z->name, strlen(z->name), z);
-    return z;
-}
-
-static void zone_free(struct place_cluster *c, struct zone *z)
-{
-    HASH_DEL(c->zones_by_name, z);
-    c->zones[z->index] = NULL;
-    fit_tree_free(&z->tree);
-    free(z->slots);
-    free(z->name);
-    free(z);
-}
-
-static void zone_add(struct zone *z, struct place_instance *i)
-{
-    if (z->n == z->cap) {
-        z->cap = z->cap ? z->cap * 2 : 8;
-        z->slots = xrealloc(z->slots, z->cap * sizeof(struct place_instance *));
-    }
-    i->zone = z;
-    i->slot = z->n;
-    z->slots[z->n++] = i;
-    fit_tree_resize(&z->tree, z->n);
-}
-
-static void zone_remove(struct place_cluster *c, struct place_instance *i)
-{
-    struct zone *z = i->zone;
-    struct place_instance *last = z->slots[z->n - 1];
-    z->slots[i->slot] = last;
-    last->slot = i->slot;
-    instance_refit(last);
-    fit_tree_resize(&z->tree, --z->n);
-    if (z->n == 0)
-        zone_free(c, z);
-}
 
 /* ---- instances ---- */
 
@@ -74,10 +17,13 @@ static int32_t clamp(int64_t v)
 void instance_refit(struct place_instance *i)
 {
     struct fit_key key = {-1, -1};
+    i->free_cpu = i->total.cpu - i->used.cpu;
+    i->free_memory = i->total.memory_mib - i->used.memory_mib;
     if (i->usable)
-        key = (struct fit_key){clamp(i->total.cpu - i->used.cpu),
-                               clamp(i->total.memory_mib - i->used.memory_mib)};
-    fit_tree_set(&i->zone->tree, i->slot, key);
+        key = (struct fit_key){clamp(i->free_cpu), clamp(i->free_memory)};
+    fit_tree_set(&i->cell->tree, i->slot, key);
+    if (i->cell->pack)
+        pack_put(i);
 }
 
 static char *put_text(char **at, const char *text)
@@ -139,7 +85,12 @@ static void copy_info(struct place_instance *i, const struct place_instance_info
 
 static struct place_instance *instance_new(struct place_cluster *c, const char *id)
 {
-    struct place_instance *i = xcalloc(1, sizeof(*i));
+    /* In whole cache lines: a search looks at one line of many instances. */
+    size_t size = (sizeof(struct place_instance) + 63) / 64 * 64;
+    struct place_instance *i = aligned_alloc(64, size);
+    if (!i)
+        abort(); /* as all of memory's exhaustion */
+    memset(i, 0, size);
     i->id = xstrdup(id);
     i->serial =
         c->free_serial_count ? c->free_serials[--c->free_serial_count] : c->next_serial++;
@@ -149,9 +100,9 @@ static struct place_instance *instance_new(struct place_cluster *c, const char *
     return i;
 }
 
-/* Moves to another zone with all its members: leave, come back with the same counts. */
+/* Moves to another cell with all its members: leave, come back with the same counts. */
 static void instance_move(struct place_cluster *c, struct place_instance *i,
-                          struct zone *to)
+                          struct cell *to)
 {
     size_t n = 0, cap = 0;
     char **names = NULL;
@@ -166,14 +117,29 @@ static void instance_move(struct place_cluster *c, struct place_instance *i,
         }
     }
     groups_leave(c, i);
-    zone_remove(c, i);
-    zone_add(to, i);
+    cell_remove(c, i);
+    cell_add(to, i);
     groups_join(c, i);
     for (size_t k = 0; k < n; k++) {
         group_add_task(c, names[k], i);
         free(names[k]);
     }
     free(names);
+}
+
+/* Attributes with too many values leave the cells, and every instance finds its new one. */
+static void share_less(struct place_cluster *c)
+{
+    const char *name;
+    while ((name = cells_too_many(c))) {
+        attribute_unshare(c, name);
+        for (struct place_instance *i = c->instances; i; i = i->hh.next) {
+            struct cell *to = cell_for(c, i);
+            if (to != i->cell)
+                instance_move(c, i, to);
+            instance_refit(i);
+        }
+    }
 }
 
 struct place_instance *place_instance_put(struct place_cluster *c,
@@ -184,16 +150,16 @@ struct place_instance *place_instance_put(struct place_cluster *c,
     if (is_new)
         i = instance_new(c, info->id);
     copy_info(i, info);
-    const char *name = place_instance_attribute(i, PLACE_ZONE_ATTRIBUTE);
-    struct zone *z = zone_need(c, name ? name : "");
+    struct cell *cell = cell_for(c, i);
     if (is_new) {
-        zone_add(z, i);
+        cell_add(cell, i);
         groups_join(c, i);
-    } else if (z != i->zone) {
-        instance_move(c, i, z);
+    } else if (cell != i->cell) {
+        instance_move(c, i, cell);
     }
     instance_refit(i);
     groups_reopen(i);
+    share_less(c);
     return i;
 }
 
@@ -216,7 +182,7 @@ static void instance_free(struct place_instance *i)
 void place_instance_remove(struct place_cluster *c, struct place_instance *i)
 {
     groups_leave(c, i);
-    zone_remove(c, i);
+    cell_remove(c, i);
     HASH_DEL(c->instances, i);
     c->instance_count--;
     if (c->free_serial_count == c->free_serial_cap) {
@@ -255,16 +221,19 @@ uint32_t place_instance_tasks(const struct place_instance *i)
     return i->tasks;
 }
 
-const char *place_instance_attribute(const struct place_instance *i, const char *name)
+const char *attribute_value(const struct place_attribute *v, size_t n, const char *name)
 {
     struct place_attribute key = {.name = name};
     const struct place_attribute *found =
-        i->info.attribute_count ? bsearch(&key, i->info.attributes,
-                                          i->info.attribute_count, sizeof(key), by_name)
-                                : NULL;
+        n ? bsearch(&key, v, n, sizeof(key), by_name) : NULL;
     if (!found)
         return NULL;
     return found->value ? found->value : "";
+}
+
+const char *place_instance_attribute(const struct place_instance *i, const char *name)
+{
+    return attribute_value(i->info.attributes, i->info.attribute_count, name);
 }
 
 static const char *subject_attribute(const void *ctx, const char *name)
@@ -337,9 +306,9 @@ void place_cluster_free(struct place_cluster *c)
         c->free_members = (struct member *)(void *)m->by_instance.next;
         free(m);
     }
-    free(c->zones);
-    free(c->scratch_zones);
+    cells_free(c);
     free(c->scratch);
+    free(c->scratch_ties);
     free(c->free_serials);
     free(c);
 }

@@ -65,20 +65,20 @@ static void table_remove(struct group *g, uint32_t key)
 
 /* ---- levels ---- */
 
-struct presence *group_presence(const struct group *g, const struct zone *z)
+struct presence *group_presence(const struct group *g, const struct cell *z)
 {
-    return g && z->index < g->zone_count ? &g->zones[z->index] : NULL;
+    return g && z->index < g->cell_count ? &g->cells[z->index] : NULL;
 }
 
-static struct presence *presence_need(struct group *g, const struct zone *z)
+static struct presence *presence_need(struct group *g, const struct cell *z)
 {
-    if (z->index >= g->zone_count) {
+    if (z->index >= g->cell_count) {
         uint32_t n = z->index + 1;
-        g->zones = xrealloc(g->zones, n * sizeof(*g->zones));
-        memset(g->zones + g->zone_count, 0, (n - g->zone_count) * sizeof(*g->zones));
-        g->zone_count = n;
+        g->cells = xrealloc(g->cells, n * sizeof(*g->cells));
+        memset(g->cells + g->cell_count, 0, (n - g->cell_count) * sizeof(*g->cells));
+        g->cell_count = n;
     }
-    return &g->zones[z->index];
+    return &g->cells[z->index];
 }
 
 static struct level *level_need(struct presence *p, uint32_t count)
@@ -123,7 +123,7 @@ void level_swap_open(struct level *l, uint32_t a, uint32_t b)
 
 static struct level *member_level(const struct member *m)
 {
-    return &m->group->zones[m->instance->zone->index].levels[m->count];
+    return &m->group->cells[m->instance->cell->index].levels[m->count];
 }
 
 void member_close(struct member *m)
@@ -145,10 +145,10 @@ void group_use_need(struct group *g, uint64_t signature)
     if (g->need_signature == signature)
         return;
     g->need_signature = signature;
-    for (uint32_t z = 0; z < g->zone_count && g->closed_count; z++)
-        for (uint32_t n = 0; n < g->zones[z].level_count; n++)
-            while (g->zones[z].levels[n].n[1])
-                member_open(g->zones[z].levels[n].v[1][0]);
+    for (uint32_t z = 0; z < g->cell_count && g->closed_count; z++)
+        for (uint32_t n = 0; n < g->cells[z].level_count; n++)
+            while (g->cells[z].levels[n].n[1])
+                member_open(g->cells[z].levels[n].v[1][0]);
 }
 
 void groups_reopen(struct place_instance *i)
@@ -173,7 +173,7 @@ static struct member *member_new(struct place_cluster *c, struct group *g,
     *m = (struct member){.instance = i, .group = g};
     list_append(&i->members, &m->by_instance);
     table_add(g, m);
-    level_insert(level_need(presence_need(g, i->zone), 0), m, false);
+    level_insert(level_need(presence_need(g, i->cell), 0), m, false);
     return m;
 }
 
@@ -189,7 +189,7 @@ static void member_free(struct place_cluster *c, struct member *m)
 static void member_set(struct member *m, uint32_t count)
 {
     struct group *g = m->group;
-    struct presence *p = presence_need(g, m->instance->zone);
+    struct presence *p = presence_need(g, m->instance->cell);
     level_take_out(&p->levels[m->count], m);
     int host = (count > 0) - (m->count > 0);
     p->hosting += (uint32_t)host;
@@ -230,14 +230,14 @@ void group_free(struct place_cluster *c, struct group *g)
         list_remove(&g->table[s].member->by_instance);
         free(g->table[s].member);
     }
-    for (uint32_t z = 0; z < g->zone_count; z++) {
-        for (uint32_t n = 0; n < g->zones[z].level_count; n++) {
-            free(g->zones[z].levels[n].v[0]);
-            free(g->zones[z].levels[n].v[1]);
+    for (uint32_t z = 0; z < g->cell_count; z++) {
+        for (uint32_t n = 0; n < g->cells[z].level_count; n++) {
+            free(g->cells[z].levels[n].v[0]);
+            free(g->cells[z].levels[n].v[1]);
         }
-        free(g->zones[z].levels);
+        free(g->cells[z].levels);
     }
-    free(g->zones);
+    free(g->cells);
     free(g->table);
     list_remove(&g->whole_link);
     HASH_DEL(c->groups, g);
@@ -258,10 +258,10 @@ static void group_make_sparse(struct place_cluster *c, struct group *g)
 {
     g->whole = false;
     list_remove(&g->whole_link);
-    for (uint32_t z = 0; z < g->zone_count; z++) {
-        if (g->zones[z].level_count == 0)
+    for (uint32_t z = 0; z < g->cell_count; z++) {
+        if (g->cells[z].level_count == 0)
             continue;
-        struct level *l = &g->zones[z].levels[0];
+        struct level *l = &g->cells[z].levels[0];
         for (int closed = 0; closed < 2; closed++)
             while (l->n[closed])
                 member_free(c, l->v[closed][l->n[closed] - 1]);
@@ -274,7 +274,7 @@ uint32_t group_count_on(const struct group *g, const struct place_instance *i)
     return m ? m->count : 0;
 }
 
-uint32_t group_in_zone(const struct group *g, const struct zone *z)
+uint32_t group_in_cell(const struct group *g, const struct cell *z)
 {
     const struct presence *p = group_presence(g, z);
     return p ? p->tasks : 0;

@@ -364,6 +364,35 @@ static int parse_or(struct parser *p, const struct query_node **ret)
     return r;
 }
 
+static uint64_t text_signature(const char *text)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (; *text; text++)
+        h = (h ^ (unsigned char)*text) * 0x100000001b3u;
+    return h;
+}
+
+static bool asks_attributes_only(const struct query_node *n)
+{
+    if (n->kind == QUERY_TERM)
+        return n->term.subject == SUBJECT_ATTRIBUTE;
+    return asks_attributes_only(n->left) && (!n->right || asks_attributes_only(n->right));
+}
+
+static bool node_asks_for(const struct query_node *n, const char *attribute)
+{
+    if (n->kind == QUERY_TERM)
+        return n->term.subject == SUBJECT_ATTRIBUTE &&
+               strcmp(n->term.attribute, attribute) == 0;
+    return node_asks_for(n->left, attribute) ||
+           (n->right && node_asks_for(n->right, attribute));
+}
+
+bool query_asks_for(const struct query *q, const char *attribute)
+{
+    return node_asks_for(q->root, attribute);
+}
+
 int query_compile(const char *text, struct query **ret, struct error *err)
 {
     size_t len = strlen(text);
@@ -383,6 +412,8 @@ int query_compile(const char *text, struct query **ret, struct error *err)
         query_free(q);
         return r;
     }
+    q->signature = text_signature(text);
+    q->attributes_only = asks_attributes_only(q->root);
     *ret = q;
     return 0;
 }

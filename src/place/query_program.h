@@ -62,11 +62,16 @@ struct query {
     struct arena arena;
     const struct query_node *root;
     struct query_regex *regexes; /* to be freed one by one */
+    uint64_t signature;          /* of its text: equal ones ask the same */
+    bool attributes_only;        /* no term asks for anything but attributes */
 };
 
 /* query_regex.c: compiles a Java pattern as POSIX extended, bound to the whole text. */
 int query_regex_compile(struct query *q, const char *java, const regex_t **ret,
                         struct error *err);
+
+/* Does a term ask for this attribute? */
+bool query_asks_for(const struct query *q, const char *attribute);
 
 /* "1.105.1" as a number that orders as versions do; false when it is none. */
 bool query_version(const char *text, int64_t *ret);
