@@ -26,7 +26,7 @@
 #define CHANNEL_PAYLOAD_MAX 1024
 #define CHANNEL_EARLY_MAX   256          /* messages of the client that wait */
 #define CHANNEL_OUTPUT_MAX  (256 * 1024) /* bytes that wait for the window */
-#define CHANNEL_MESSAGE_MAX (64 * 1024)  /* of the client */
+#define CHANNEL_MESSAGE_MAX 8320 /* of the client: what it types comes by 1024 bytes */
 #define CHANNEL_RESEND_MAX  3000
 #define CHANNEL_SHOOK_MS    30000 /* for the client's part of the handshake */
 

@@ -65,6 +65,15 @@ def test_the_instance_is_told_and_the_caller_gets_a_session(ecs, cluster, host, 
     assert again["tokenValue"] != answer["session"]["tokenValue"]
 
 
+def test_behind_a_proxy_that_speaks_tls(ecs, cluster, host, taskdef):
+    arn = run(ecs, cluster, host, taskdef())
+    wait_for(ecs, cluster, arn, "RUNNING")
+    client = host.server.client("ecs")
+    client.meta.events.register("before-sign.ecs.ExecuteCommand", lambda request, **_:
+                                request.headers.add_header("X-Forwarded-Proto", "https"))
+    assert execute(client, cluster, arn)["session"]["streamUrl"].startswith("wss://")
+
+
 def test_a_task_that_was_not_enabled_or_does_not_run(ecs, cluster, host, taskdef):
     plain = run(ecs, cluster, host, taskdef(), enabled=False)
     assert agents(wait_for(ecs, cluster, plain, "RUNNING")) == []
