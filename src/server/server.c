@@ -203,6 +203,8 @@ static int core_start(struct server *s, const struct server_config *config,
     ecs_attach(s->core, &es);
     ecr_attach(s->core, &rs);
     s->fleet = fleet_new(s->core, &fc);
+    s->hook_calls = hook_calls_new(submit, s);
+    hook_calls_attach(s->hook_calls, s->core);
     int r = core_load(s->core, s->store, err);
     wake_init(&s->housekeeping, housekeeping);
     wake_now(s->core, &s->housekeeping);
@@ -233,8 +235,10 @@ static void stop(struct server *s)
 {
     relay_stop(s->relay);
     http_server_stop(s->http, 2000);
+    hook_calls_stop(s->hook_calls);
     shell_stop(s->shell);
     workers_stop(s->workers);
+    hook_calls_free(s->hook_calls);
     shell_free(s->shell);
     fleet_free(s->fleet);
     relay_free(s->relay);

@@ -6,6 +6,7 @@
 #include "auth.h"
 #include "core.h"
 #include "fleet.h"
+#include "hook_calls.h"
 #include "http.h"
 #include "registry.h"
 #include "relay.h"
@@ -20,6 +21,7 @@ struct server {
     struct workers *workers;
     struct fleet *fleet;
     struct relay *relay;
+    struct hook_calls *hook_calls;
     struct blob_store *blobs;
     struct registry *registry;
     struct wake housekeeping;

@@ -127,6 +127,18 @@ void ecs_attach(struct core *core, const struct ecs_settings *settings)
     ecs->tokens = table_add(core, &token_table);
 }
 
+void ecs_set_traffic_ops(struct core *core, const struct ecs_traffic_ops *ops, void *ctx)
+{
+    ecs_of(core)->traffic_ops = ops;
+    ecs_of(core)->traffic_ctx = ctx;
+}
+
+void ecs_set_hook_ops(struct core *core, const struct ecs_hook_ops *ops, void *ctx)
+{
+    ecs_of(core)->hook_ops = ops;
+    ecs_of(core)->hook_ctx = ctx;
+}
+
 void ecs_set_host_ops(struct core *core, const struct ecs_host_ops *ops, void *ctx)
 {
     ecs_of(core)->host_ops = ops;

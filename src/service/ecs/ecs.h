@@ -75,5 +75,41 @@ struct ecs_alarm_ops {
 /* None attached: alarms are never in ALARM. */
 void ecs_set_alarm_ops(struct core *core, const struct ecs_alarm_ops *ops, void *ctx);
 
+/* ---- deployments by stages: traffic and lifecycle hooks ---- */
+
+/* What two revisions of a service get of its traffic, in percent; blue has the rest. */
+struct ecs_traffic {
+    const char *service_arn;
+    const char *green_revision_arn, *blue_revision_arn; /* blue NULL: there is none */
+    double production, test;                            /* green's */
+};
+struct ecs_traffic_ops {
+    /* These weights are to be in force from now on. Said again after a restart. */
+    void (*shift)(void *ctx, struct core *core, const struct ecs_traffic *t);
+    /* Are they, and are the targets that get traffic healthy? When the answer changes,
+     * ecs_traffic_changed() has to be called. */
+    bool (*settled)(void *ctx, struct core *core, const struct ecs_traffic *t);
+};
+/* None attached: weights are recorded and in force at once. */
+void ecs_set_traffic_ops(struct core *core, const struct ecs_traffic_ops *ops, void *ctx);
+void ecs_traffic_changed(struct core *core, const char *service_arn);
+
+/* A lifecycle hook is called by POST. The same execution may be called several times, also
+ * after a crash: its body then carries the same executionId. */
+struct ecs_hook_call {
+    const char *service_arn, *hook_id;
+    const char *url, *body; /* JSON */
+};
+struct ecs_hook_ops {
+    /* Within a task; the call is to be made when the change is durable, and answered with
+     * ecs_hook_answered() or never. */
+    void (*call)(void *ctx, struct core *core, const struct ecs_hook_call *call);
+};
+/* None attached: no URL can be reached. */
+void ecs_set_hook_ops(struct core *core, const struct ecs_hook_ops *ops, void *ctx);
+/* `http_status` 0: nobody was reached. What is late or unknown changes nothing. */
+void ecs_hook_answered(struct core *core, const char *service_arn, const char *hook_id,
+                       int http_status, const char *body, size_t body_len);
+
 /* Generated: one row an offered operation. */
 extern const struct operation ecs_operations[];

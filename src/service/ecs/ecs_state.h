@@ -37,6 +37,10 @@ struct ecs {
     void *alarm_ctx;
     const struct ecs_host_ops *host_ops;
     void *host_ctx;
+    const struct ecs_traffic_ops *traffic_ops;
+    void *traffic_ctx;
+    const struct ecs_hook_ops *hook_ops;
+    void *hook_ctx;
 };
 
 struct cluster {
@@ -91,6 +95,7 @@ struct service {
     struct list waiting;     /* cluster->waiting */
     struct list daemon_link; /* cluster->daemons */
     struct wake wake;        /* the controller */
+    bool traffic_told;       /* to the load balancer, since the server started */
 };
 
 /* lastStatus of a task; the names are ECS's. */

@@ -14,6 +14,7 @@
 #include "service_control.h"
 #include "service_daemon.h"
 #include "service_rollout.h"
+#include "staged.h"
 #include "task_health.h"
 #include "task_protection.h"
 #include "task_set.h"
@@ -451,6 +452,8 @@ void service_controller(struct core *core, struct wake *w)
         finish_draining(core, s);
         return;
     }
+    if (staged_control(core, s))
+        return;
     struct service_picture p;
     struct deployment_plan plan;
     struct deployment_memory was, memory;

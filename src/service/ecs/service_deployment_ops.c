@@ -5,6 +5,7 @@
 #include "page.h"
 #include "service_history.h"
 #include "service_rollout.h"
+#include "staged.h"
 
 #define MAX_DESCRIBED 20
 
@@ -156,7 +157,7 @@ static struct service_deployment **newest_first(struct call *c, const struct ser
 {
     struct table *table = ecs_of(c->core)->service_deployments;
     const char *prefix = service_history_prefix(&c->arena, s, "service-deployment");
-    struct service_deployment *d;
+    struct service_deployment *d = NULL;
     size_t n = 0;
     for (const char *at = prefix; (d = table_next(table, prefix, at)); at = d->o.key)
         n++;
@@ -308,12 +309,20 @@ int ecs_stop_service_deployment(struct call *c,
 {
     size_t index = 0;
     struct service *s = NULL;
-    struct service_deployment *d;
+    struct service_deployment *d = NULL;
     if (stoppable(c, in->service_deployment_arn, &d, &s, &index) < 0)
         return -1;
     out->service_deployment_arn = call_printf(c, "%s", in->service_deployment_arn);
     if (in->stop_type == ECS_STOP_SERVICE_DEPLOYMENT_STOP_TYPE_ABORT) {
         rollout_fail(c->core, s, index, "Service deployment stopped by user.");
+        staged_abandon(c->core, s);
+    } else if (s->rec->rollout) {
+        if (!staged_turn_back(c->core, s, "Service deployment rolled back by user."))
+            return call_fault(
+                c, &ecs_conflict_exception,
+                "The service deployment can't be rolled back in this stage.");
+        service_deployment_status(c->core, d,
+                                  ECS_SERVICE_DEPLOYMENT_STATUS_ROLLBACK_REQUESTED, NULL);
     } else {
         if (!rollout_can_roll_back(c->core, s, index))
             return call_fault(c, &ecs_conflict_exception,

@@ -7,6 +7,7 @@
 #include "service_daemon.h"
 #include "service_history.h"
 #include "service_rollout.h"
+#include "staged.h"
 #include "task_set.h"
 
 #define MAX_DESIRED 5000
@@ -109,15 +110,8 @@ static int percent_check(struct call *c, const struct ecs_deployment_configurati
 static int configuration_check(struct call *c,
                                const struct ecs_deployment_configuration *d)
 {
-    if (d->strategy && d->strategy != ECS_DEPLOYMENT_STRATEGY_ROLLING)
-        return call_fault(
-            c, &ecs_unsupported_feature_exception,
-            "Deployment strategy %s is not offered by this gantry; use "
-            "ROLLING.",
-            wire_enum_name(&ecs_deployment_strategy_shape, (int)d->strategy));
-    if (d->lifecycle_hooks.n)
-        return call_fault(c, &ecs_unsupported_feature_exception,
-                          "Lifecycle hooks are not offered by this gantry.");
+    if (staged_config_check(c, d) < 0)
+        return -1;
     if (d->alarms && d->alarms->enable.v)
         return call_fault(c, &ecs_unsupported_feature_exception,
                           "Deployment alarms are not offered by this gantry.");
@@ -140,9 +134,17 @@ configuration_merge(struct arena *a, const struct ecs_deployment_configuration *
         d->deployment_circuit_breaker = wire_copy(
             a, &ecs_deployment_circuit_breaker_shape, given->deployment_circuit_breaker);
     if (given && given->strategy)
-        d->strategy = given->strategy;
-    if (given && given->lifecycle_hooks.n)
+        staged_config_change(d, given->strategy);
+    if (given && given->lifecycle_hooks.set)
         d->lifecycle_hooks = given->lifecycle_hooks;
+    if (given && given->bake_time_in_minutes.set)
+        d->bake_time_in_minutes = given->bake_time_in_minutes;
+    if (given && given->linear_configuration)
+        d->linear_configuration =
+            wire_copy(a, &ecs_linear_configuration_shape, given->linear_configuration);
+    if (given && given->canary_configuration)
+        d->canary_configuration =
+            wire_copy(a, &ecs_canary_configuration_shape, given->canary_configuration);
     if (given && given->alarms)
         d->alarms = given->alarms;
     if (!d->minimum_healthy_percent.set)
@@ -157,6 +159,7 @@ configuration_merge(struct arena *a, const struct ecs_deployment_configuration *
         d->deployment_circuit_breaker->enable = SET_BOOL(false);
         d->deployment_circuit_breaker->rollback = SET_BOOL(false);
     }
+    staged_config_default(a, d);
     return d;
 }
 

@@ -223,3 +223,34 @@ void rollout_roll_back(struct core *core, struct service *s, size_t index,
     rollout_reason_rolling_back(&text, rec->deployments.v[0].id);
     over(core, s, index + 1, ECS_DEPLOYMENT_ROLLOUT_STATE_FAILED, str_text(&text));
 }
+
+static void to_front(struct service *s, size_t index)
+{
+    struct ecs_deployment *d = s->rec->service->deployments.v;
+    struct gantry_deployment_record *r = s->rec->deployments.v;
+    struct ecs_deployment first = d[index];
+    struct gantry_deployment_record first_record = r[index];
+    memmove(&d[1], &d[0], index * sizeof(d[0]));
+    memmove(&r[1], &r[0], index * sizeof(r[0]));
+    d[0] = first;
+    r[0] = first_record;
+}
+
+void rollout_return(struct core *core, struct service *s, size_t index, const char *why)
+{
+    struct service_deployment *history = history_of(core, s, 0);
+    rollout_drop(core, s, 0);
+    to_front(s, index - 1);
+    struct ecs_deployment *d = &s->rec->service->deployments.v[0];
+    d->status = "PRIMARY";
+    d->updated_at = SET_TIME(core_now_ms(core));
+    s->rec->service->task_definition = d->task_definition;
+    const struct service_revision *r =
+        service_revision_find(core, s->rec->deployments.v[0].service_revision_arn);
+    if (r)
+        restore_settings(s, r);
+    if (history && !service_deployment_over(history))
+        service_deployment_status(core, history,
+                                  ECS_SERVICE_DEPLOYMENT_STATUS_ROLLBACK_SUCCESSFUL, why);
+    object_save(core, &s->o);
+}

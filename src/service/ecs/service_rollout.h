@@ -38,3 +38,6 @@ bool rollout_can_roll_back(struct core *core, const struct service *s, size_t in
  * Must be possible. */
 void rollout_roll_back(struct core *core, struct service *s, size_t index,
                        const char *why);
+/* The newest deployment has no task any more and gives way to the one at `index`, which is
+ * PRIMARY again. */
+void rollout_return(struct core *core, struct service *s, size_t index, const char *why);
