@@ -8,7 +8,7 @@
 #include "fd.h"
 #include "firelens.h"
 #include "firelens_config.h"
-#include "gpu.h"
+#include "gpu_device.h"
 #include "init_program.h"
 #include "log.h"
 #include "overlay.h"

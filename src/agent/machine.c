@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "fd.h"
-#include "gpu.h"
+#include "gpu_device.h"
 #include "str.h"
 
 /* Names of requiresAttributes that this agent meets (see task_check.c for what it refuses).

@@ -32,18 +32,14 @@ static const char *option(const struct string_map *m, const char *name)
 
 int driver_options_check(const struct string_map *m, struct error *err)
 {
-    static const char *const needed[][3] = {
-        {"o", "device", "type"}, {"type", "device", NULL}, {"device", "type", NULL}};
+    static const char *const needed[] = {"device", "type"};
     for (size_t i = 0; i < m->n; i++)
         if (!streq(m->v[i].key, "type") && !streq(m->v[i].key, "device") &&
             !streq(m->v[i].key, "o"))
             return fail(err, E_INVALID, "invalid option: \"%s\"", m->v[i].key);
-    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
-        for (size_t k = 1; k < 3 && needed[i][k] && !str_empty(option(m, needed[i][0]));
-             k++)
-            if (str_empty(option(m, needed[i][k])))
-                return fail(err, E_INVALID, "missing required option: \"%s\"",
-                            needed[i][k]);
+    for (size_t i = 0; i < 2 && m->n > 0; i++)
+        if (str_empty(option(m, needed[i])))
+            return fail(err, E_INVALID, "missing required option: \"%s\"", needed[i]);
     return 0;
 }
 
@@ -52,11 +48,11 @@ static int place_bind(const char *device, unsigned long flags, struct volume_pla
                       struct error *err)
 {
     struct stat st;
-    if (device[0] != '/' || stat(device, &st) < 0)
+    if (str_empty(device) || device[0] != '/' || stat(device, &st) < 0)
         return fail(err, E_NOTFOUND,
                     "failed to mount local volume: mount %s: no such "
                     "file or directory",
-                    device);
+                    device ? device : "");
     *ret = (struct volume_place){.path = device, .read_only = flags & 1};
     return 0;
 }

@@ -281,6 +281,8 @@ static void driver_options(void **state)
         {"\"type\":\"tmpfs\"", "missing required option: \"device\""},
         {"\"device\":\"/x\"", "missing required option: \"type\""},
         {"\"o\":\"bind\",\"type\":\"none\"", "missing required option: \"device\""},
+        {"\"type\":\"\",\"device\":\"\"", "missing required option: \"device\""},
+        {"\"o\":\"bind\"", "missing required option: \"device\""},
         {"\"size\":\"1m\"", "invalid option: \"size\""},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

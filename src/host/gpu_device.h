@@ -1,4 +1,4 @@
-/* gpu.h: NVIDIA GPUs of this machine, by what their driver tells under
+/* gpu_device.h: NVIDIA GPUs of this machine, by what their driver tells under
  * /proc/driver/nvidia/gpus, and the device nodes that a container needs for some of them.
  *
  * The programs' side (libcuda and friends) has to be in the image, or mounted by a volume:

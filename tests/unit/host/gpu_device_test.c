@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "fd.h"
-#include "gpu.h"
+#include "gpu_device.h"
 
 static void put(const char *root, const char *bus, const char *text)
 {

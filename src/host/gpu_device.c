@@ -1,4 +1,4 @@
-#include "gpu.h"
+#include "gpu_device.h"
 
 #include <dirent.h>
 #include <fcntl.h>
