@@ -247,6 +247,14 @@ static void reasons_have_ecs_names(void **state)
         {REASON_CREATE, E_INVALID, "x", "CannotCreateContainerError: x"},
         {REASON_START, E_EXEC, "x", "CannotStartContainerError: x"},
         {REASON_CONFIG, E_UNSUPPORTED, "x", "HostConfigError: x"},
+        {REASON_CREATE, E_TIMEOUT, "x",
+         "DockerTimeoutError: Could not transition to created; timed out after waiting "
+         "4m0s"},
+        {REASON_START, E_TIMEOUT, "x",
+         "DockerTimeoutError: Could not transition to started; timed out after waiting "
+         "3m0s"},
+        {REASON_PULL, E_TIMEOUT, "nothing came",
+         "CannotPullContainerError: nothing came"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         AUTO_STR s = STR_INIT;
@@ -272,6 +280,11 @@ static void long_reasons_are_cut_between_characters(void **state)
     assert_string_equal(s.data,
                         "DockerTimeoutError: Could not transition to started; timed "
                         "out after waiting 3m0s");
+    str_clear(&s);
+    reason_timeout("pulled", 2 * 3600 * 1000, &s);
+    assert_string_equal(s.data,
+                        "DockerTimeoutError: Could not transition to pulled; timed "
+                        "out after waiting 2h0m0s");
 }
 
 /* ---- names ---- */
