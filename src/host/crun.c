@@ -176,7 +176,7 @@ int crun_exec(struct runtime *rt, const char *id, const struct exec_request *req
     if (r < 0)
         return r;
     str_addf(&pid_file, "%s.pid", process.data);
-    const char *argv[12] = {c->program,   "--root",     c->state_root, "exec",
+    const char *argv[12] = {c->program,  "--root",     c->state_root, "exec",
                             "--process", process.data, "--pid-file",  pid_file.data};
     size_t n = 8;
     if (req->console_socket) {
