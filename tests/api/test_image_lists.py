@@ -87,3 +87,15 @@ def test_what_does_not_change_is_not_told_again(ecs, cluster, one_host):
     wait_told(host, {"app:1": True, "other:1": True})
     lists = [m["images"] for m in host.messages if m["kind"] == "IMAGES"]
     assert all(a != b for a, b in zip(lists, lists[1:]))
+
+
+def test_pinned_digests_are_told(ecs, cluster, one_host):
+    host, digest = one_host(auto=False), "sha256:" + "7" * 64
+    ecs.create_service(cluster=cluster, serviceName="s", desiredCount=1,
+                       taskDefinition=register(ecs, "il-p", "app:1"))
+    host.wait(lambda: host.tasks, what="a task")
+    wait_told(host, {"app:1": True})
+    host.submit(next(iter(host.tasks)), "RUNNING", [
+        {"containerName": "c", "status": "RUNNING", "runtimeId": "r", "imageDigest": digest}])
+    host.wait(lambda: [i for i in host.messages[-1].get("images", [])
+                       if i.get("digest") == digest], what="the digest")
