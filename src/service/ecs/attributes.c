@@ -121,10 +121,11 @@ static void reply_with(struct call *c, const struct instance *i,
 {
     struct ecs_attribute *slot = LIST_PUSH(&c->arena, ret);
     *slot = (struct ecs_attribute){
-        .name = at->name,
-        .value = at->value,
+        .name = arena_strdup(&c->arena, at->name),
+        .value = arena_strdup(&c->arena, at->value),
         .target_type = ECS_TARGET_TYPE_CONTAINER_INSTANCE,
-        .target_id = i->rec->instance->container_instance_arn,
+        .target_id = arena_strdup(&c->arena,
+                                  i->rec->instance->container_instance_arn),
     };
 }
 

@@ -174,7 +174,7 @@ static int explain_full(struct call *c, const struct launch *l,
                           "PROVISIONING state.",
                           PROVIDER_MAX_WAITING);
     struct ecs_failure *f = LIST_PUSH(&c->arena, &out->failures);
-    f->arn = l->cluster->rec->cluster->cluster_arn;
+    f->arn = arena_strdup(&c->arena, l->cluster->rec->cluster->cluster_arn);
     f->reason = "PROVISIONING";
     f->detail = "Too many tasks of the cluster wait for capacity.";
     return 0;

@@ -1,0 +1,217 @@
+/* Capacity: shares of a strategy, tasks that wait for it and give up, and what scaling is
+ * told about them. */
+#include "unit.h"
+
+#include "calls.h"
+#include "provider_share.h"
+#include "provisioning.h"
+
+#define COUNT(a)        (sizeof(a) / sizeof((a)[0]))
+#define HALF_AN_HOUR_MS (30 * 60 * 1000)
+
+/* ---- shares ---- */
+
+static void shares_follow_base_and_weight(void **state)
+{
+    static const struct {
+        struct provider_share share[3];
+        size_t n;
+        int tasks, want[3];
+    } rows[] = {
+        {{{"a", 1, 0, 0, 0}}, 1, 7, {7}},
+        {{{"a", 0, 0, 0, 0}}, 1, 3, {3}},
+        {{{"a", 1, 0, 0, 0}, {"b", 1, 0, 0, 0}}, 2, 7, {4, 3}},
+        {{{"a", 1, 0, 0, 0}, {"b", 3, 0, 0, 0}}, 2, 8, {2, 6}},
+        {{{"a", 1, 2, 0, 0}, {"b", 3, 0, 0, 0}}, 2, 10, {4, 6}},
+        {{{"a", 0, 2, 0, 0}, {"b", 1, 0, 0, 0}}, 2, 10, {2, 8}},
+        {{{"a", 0, 0, 0, 0}, {"b", 1, 0, 0, 0}}, 2, 4, {0, 4}},
+        {{{"a", 1, 5, 0, 0}, {"b", 1, 0, 0, 0}}, 2, 4, {4, 0}},
+        {{{"a", 2, 0, 0, 0}, {"b", 1, 0, 0, 0}, {"c", 1, 0, 0, 0}}, 3, 8, {4, 2, 2}},
+        /* what is placed already counts */
+        {{{"a", 1, 0, 5, 0}, {"b", 1, 0, 0, 0}}, 2, 6, {5 + 1, 5}},
+        {{{"a", 1, 3, 0, 0}, {"b", 1, 0, 9, 0}}, 2, 3, {3, 9}},
+        {{{"a", 1000, 0, 0, 0}, {"b", 1, 0, 0, 0}}, 2, 1001, {1000, 1}},
+    };
+    for (size_t r = 0; r < COUNT(rows); r++) {
+        struct provider_share share[3];
+        memcpy(share, rows[r].share, sizeof(share));
+        for (int t = 0; t < rows[r].tasks; t++)
+            provider_share_next(share, rows[r].n)->placed++;
+        for (size_t k = 0; k < rows[r].n; k++)
+            if (share[k].placed != rows[r].want[k])
+                fail_msg("row %zu: %s has %d", r, share[k].name, share[k].placed);
+    }
+    struct provider_share none[] = {{"a", 0, 1, 1, 0}, {"b", 0, 0, 0, 0}};
+    assert_null(provider_share_next(none, 2));
+}
+
+/* ---- waiting ---- */
+
+static void open_world(struct calls *w, struct call *c)
+{
+    calls_open(w);
+    for (int i = 0; i < 2; i++)
+        assert_non_null(CALL(
+            w, c, "CreateCapacityProvider",
+            "{'name':'p%d','autoScalingGroupProvider':{'autoScalingGroupArn':'arn:aws:"
+            "autoscaling:us-east-1:000000000000:autoScalingGroup:u:autoScalingGroupName/"
+            "g%d'}}",
+            i, i));
+    assert_non_null(CALL(w, c, "CreateCluster",
+                         "{'capacityProviders':['p0','p1','FARGATE'],"
+                         "'defaultCapacityProviderStrategy':[{'capacityProvider':'p0',"
+                         "'weight':1}]}"));
+    assert_non_null(CALL(w, c, "RegisterTaskDefinition",
+                         "{'family':'f','containerDefinitions':[{'name':'a','image':'x',"
+                         "'memory':100,'cpu':100}]}"));
+    assert_non_null(CALL(w, c, "RegisterTaskDefinition",
+                         "{'family':'fg','requiresCompatibilities':['FARGATE'],"
+                         "'networkMode':'awsvpc','cpu':'256','memory':'512',"
+                         "'containerDefinitions':[{'name':'a','image':'x'}]}"));
+}
+
+static char *add_instance(struct calls *w, struct call *c, const char *provider,
+                          int memory)
+{
+    struct ecs_register_container_instance_response *out =
+        CALL(w, c, "RegisterContainerInstance",
+             "{'totalResources':[{'name':'CPU','type':'INTEGER','integerValue':4096},"
+             "{'name':'MEMORY','type':'INTEGER','integerValue':%d}],"
+             "'attributes':[{'name':'gantry.capacity-provider','value':'%s'}]}",
+             memory, provider);
+    assert_non_null(out);
+    return xstrdup(out->container_instance->container_instance_arn);
+}
+
+static char *run(struct calls *w, struct call *c, const char *family, const char *more)
+{
+    struct ecs_run_task_response *out =
+        CALL(w, c, "RunTask", "{'taskDefinition':'%s'%s}", family, more);
+    assert_non_null(out);
+    assert_int_equal(out->tasks.n, 1);
+    assert_int_equal(out->failures.n, 0);
+    return xstrdup(out->tasks.v[0].task_arn);
+}
+
+static const struct ecs_task *look(struct calls *w, struct call *c, const char *arn)
+{
+    struct ecs_describe_tasks_response *out =
+        CALL(w, c, "DescribeTasks", "{'tasks':['%s']}", arn);
+    assert_non_null(out);
+    assert_int_equal(out->tasks.n, 1);
+    return &out->tasks.v[0];
+}
+
+enum setup { NO_INSTANCE, OTHER_PROVIDER, TOO_SMALL, DISCONNECTED };
+
+static void why_it_never_started(void **state)
+{
+    static const struct {
+        enum setup setup;
+        const char *family, *more, *want;
+    } rows[] = {
+        {NO_INSTANCE, "f", "", "TaskFailedToStart: NO ACTIVE INSTANCES"},
+        {OTHER_PROVIDER, "f", "", "TaskFailedToStart: EMPTY CAPACITY PROVIDER"},
+        {TOO_SMALL, "f", "", "TaskFailedToStart: RESOURCE:MEMORY"},
+        {DISCONNECTED, "f", "", "TaskFailedToStart: AGENT"},
+        {TOO_SMALL, "f",
+         ",'placementConstraints':[{'type':'memberOf','expression':'attribute:x "
+         "exists'}],"
+         "'overrides':{'containerOverrides':[{'name':'a','memory':10}]}",
+         "TaskFailedToStart: MemberOf placement constraint unsatisfied"},
+        {NO_INSTANCE, "fg",
+         ",'launchType':'FARGATE','networkConfiguration':{'awsvpcConfiguration':"
+         "{'subnets':['s']}}",
+         "TaskFailedToStart: RESOURCE:FARGATE"},
+    };
+    for (size_t r = 0; r < COUNT(rows); r++) {
+        struct calls w;
+        struct call c = {0};
+        char *instance = NULL;
+        open_world(&w, &c);
+        if (rows[r].setup != NO_INSTANCE) {
+            instance = add_instance(&w, &c, rows[r].setup == OTHER_PROVIDER ? "p1" : "p0",
+                                    rows[r].setup == TOO_SMALL ? 50 : 4096);
+            if (rows[r].setup != DISCONNECTED)
+                calls_connected(&w, instance, true);
+        }
+        char *arn = run(&w, &c, rows[r].family, rows[r].more);
+        assert_string_equal(look(&w, &c, arn)->last_status, "PROVISIONING");
+        calls_pass(&w, HALF_AN_HOUR_MS - 1);
+        assert_string_equal(look(&w, &c, arn)->last_status, "PROVISIONING");
+        calls_pass(&w, 1);
+        const struct ecs_task *t = look(&w, &c, arn);
+        assert_string_equal(t->last_status, "STOPPED");
+        assert_string_equal(t->stopped_reason, rows[r].want);
+        assert_int_equal(t->stop_code, ECS_TASK_STOP_CODE_TASK_FAILED_TO_START);
+        free(arn);
+        free(instance);
+        arena_free(&c.arena);
+        calls_close(&w);
+    }
+}
+
+static void a_restart_forgets_neither_the_wish_nor_the_time(void **state)
+{
+    struct calls w;
+    struct call c = {0};
+    open_world(&w, &c);
+    char *first = run(&w, &c, "f", "");
+    calls_pass(&w, HALF_AN_HOUR_MS / 2);
+    char *second = run(&w, &c, "f", "");
+    calls_restart(&w);
+    calls_pass(&w, HALF_AN_HOUR_MS / 2);
+    assert_string_equal(look(&w, &c, first)->last_status, "STOPPED");
+    assert_string_equal(look(&w, &c, second)->last_status, "PROVISIONING");
+    char *instance = add_instance(&w, &c, "p0", 4096);
+    calls_connected(&w, instance, true);
+    const struct ecs_task *t = look(&w, &c, second);
+    assert_string_equal(t->last_status, "PENDING");
+    assert_string_equal(t->container_instance_arn, instance);
+    assert_string_equal(t->capacity_provider_name, "p0");
+    /* Nothing is left that could time out. */
+    calls_pass(&w, HALF_AN_HOUR_MS);
+    assert_string_equal(look(&w, &c, second)->last_status, "PENDING");
+    free(first);
+    free(second);
+    free(instance);
+    arena_free(&c.arena);
+    calls_close(&w);
+}
+
+static void scaling_is_told_what_waits(void **state)
+{
+    struct calls w;
+    struct call c = {0};
+    struct provisioning_group groups[4];
+    open_world(&w, &c);
+    for (int i = 0; i < 3; i++)
+        free(run(&w, &c, "f", ""));
+    free(run(&w, &c, "f",
+             ",'overrides':{'containerOverrides':[{'name':'a','memory':200}]}"));
+    free(run(&w, &c, "f", ",'placementConstraints':[{'type':'distinctInstance'}]"));
+    free(run(&w, &c, "f",
+             ",'capacityProviderStrategy':[{'capacityProvider':'p1','weight':1}]"));
+    const struct cluster *cl =
+        table_next(ecs_of(w.core)->clusters, "/ecs/cluster/", "/ecs/cluster/");
+    assert_int_equal(provisioning_groups(w.core, cl, "p0", groups, 4), 3);
+    assert_int_equal(groups[0].count, 3);
+    assert_int_equal(groups[0].each.memory_mib, 100);
+    assert_int_equal(groups[1].count, 1);
+    assert_int_equal(groups[1].each.memory_mib, 200);
+    assert_true(groups[2].distinct_instance);
+    assert_int_equal(provisioning_groups(w.core, cl, "p1", groups, 4), 1);
+    arena_free(&c.arena);
+    calls_close(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(shares_follow_base_and_weight),
+        cmocka_unit_test(why_it_never_started),
+        cmocka_unit_test(a_restart_forgets_neither_the_wish_nor_the_time),
+        cmocka_unit_test(scaling_is_told_what_waits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
