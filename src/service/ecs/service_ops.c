@@ -253,6 +253,8 @@ static int daemon_settings_check(struct call *c, bool desired, size_t strategies
         return daemon_refuses(c, "placement strategies");
     if (conf && conf->maximum_percent.set && conf->maximum_percent.v > 100)
         return daemon_refuses(c, "values above 100 for maximumPercent");
+    if (staged_strategy(conf))
+        return daemon_refuses(c, "deployment strategies other than ROLLING");
     if (rebalancing == ECS_AVAILABILITY_ZONE_REBALANCING_ENABLED)
         return call_fault(
             c, &ecs_invalid_parameter_exception,
