@@ -42,7 +42,8 @@ class FakeHost:
                 {"name": "PORTS_UDP", "type": "STRINGSET", "stringSetValue": []},
             ],
             attributes=[
-                {"name": "ecs.availability-zone", "value": "us-east-1a"},
+                *([] if any(a["name"] == "ecs.availability-zone" for a in attributes)
+                  else [{"name": "ecs.availability-zone", "value": "us-east-1a"}]),
                 {"name": "ecs.cpu-architecture", "value": "x86_64"},
                 {"name": "ecs.os-type", "value": "linux"},
                 *CAPABILITIES,

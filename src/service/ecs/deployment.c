@@ -45,34 +45,6 @@ struct planner {
     uint32_t stopped_running;
 };
 
-/* ---- arithmetic ---- */
-
-uint32_t deployment_lower(uint32_t desired, uint32_t minimum_healthy_percent)
-{
-    uint64_t n = ((uint64_t)desired * minimum_healthy_percent + 99) / 100;
-    return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
-}
-
-uint32_t deployment_upper(uint32_t desired, uint32_t maximum_percent)
-{
-    uint64_t n = (uint64_t)desired * maximum_percent / 100;
-    return n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
-}
-
-uint32_t deployment_breaker_threshold(uint32_t desired)
-{
-    uint32_t half = desired / 2 + desired % 2;
-    return half < 3 ? 3 : half > 200 ? 200 : half;
-}
-
-int64_t deployment_retry_gap_ms(uint32_t rounds)
-{
-    if (rounds == 0)
-        return 0;
-    int64_t gap = rounds > 20 ? DEPLOYMENT_RETRY_MAX_MS : (int64_t)1000 << (rounds - 1);
-    return gap < DEPLOYMENT_RETRY_MAX_MS ? gap : DEPLOYMENT_RETRY_MAX_MS;
-}
-
 /* ---- what a task is ---- */
 
 static bool is_alive(const struct deployment_task *t)
@@ -417,12 +389,24 @@ static void rule_make_room(struct planner *p)
         stop(p, v[0].task);
 }
 
+/* The moved task has to be healthy before another one goes. */
+static bool is_moving(struct planner *p)
+{
+    bool moving = p->memory->moving_at_ms && p->good == p->desired + 1 &&
+                  (p->plan->pending > 0 || p->unhealthy_yet > 0);
+    if (moving && p->matures_at_ms)
+        wake_at(p, p->matures_at_ms);
+    return moving;
+}
+
 static void rule_scale_in(struct planner *p)
 {
     if (p->good <= p->desired || (p->s->daemon && !p->s->draining)) {
         p->memory->blocked_at_ms = 0;
         return;
     }
+    if (is_moving(p))
+        return;
     struct candidate *v;
     size_t n = candidates(p, FATE_STAYS, true, &v);
     for (size_t k = 0; k < n && p->good > p->desired; k++) {
@@ -488,6 +472,61 @@ static void rule_impaired(struct planner *p)
                            p->s->name));
 }
 
+/* ---- zones ---- */
+
+static const char *zone_counts(struct planner *p, const uint32_t *count)
+{
+    struct str text = STR_INIT;
+    for (size_t z = 0; z < p->s->zone_count; z++)
+        str_addf(&text, "%s%u tasks in %s", z ? ", " : "", count[z], p->s->zones[z]);
+    const char *ret = arena_strdup(p->a, str_text(&text));
+    str_free(&text);
+    return ret;
+}
+
+static void tell_balance(struct planner *p, const uint32_t *count, bool balanced)
+{
+    const char *zones = zone_counts(p, count);
+    if (!balanced) {
+        tell_once(
+            p, &p->memory->unbalanced_at_ms, SERVICE_EVENT_TEXT_ONLY,
+            arena_printf(p->a,
+                         "(service %s) is not AZ balanced with %s. AZ Rebalancing in "
+                         "progress.",
+                         p->s->name, zones));
+    } else if (p->memory->unbalanced_at_ms) {
+        p->memory->unbalanced_at_ms = 0;
+        tell(p, SERVICE_EVENT_TEXT_ONLY,
+             arena_printf(p->a, "(service %s) is AZ balanced with %s.", p->s->name,
+                          zones));
+    }
+}
+
+/* Only for a service at rest. Moves one task at a time. */
+static void rule_balance(struct planner *p)
+{
+    size_t n = p->s->zone_count;
+    p->memory->moving_at_ms = 0;
+    if (n < 2)
+        return;
+    uint32_t *count = arena_new_array(p->a, uint32_t, n);
+    for (size_t k = 0; k < p->s->task_count; k++)
+        count[p->s->tasks[k].zone] += p->fate[k] == FATE_STAYS;
+    size_t least = 0, most = 0;
+    for (size_t z = 1; z < n; z++) {
+        least = count[z] < count[least] ? z : least;
+        most = count[z] > count[most] ? z : most;
+    }
+    bool balanced = count[most] - count[least] < 2;
+    tell_balance(p, count, balanced);
+    if (balanced || must_wait(p, p->memory->unmoved_at_ms))
+        return;
+    struct deployment_action *x = act(p, DEPLOYMENT_START, p->primary);
+    x->count = 1;
+    x->text = p->s->zones[least];
+    p->memory->moving_at_ms = p->now;
+}
+
 static bool is_steady(const struct planner *p)
 {
     uint32_t others = 0;
@@ -527,6 +566,7 @@ static void rule_steady(struct planner *p)
     }
     tell_once(p, &p->memory->steady_at_ms, SERVICE_EVENT_STEADY_STATE,
               arena_printf(p->a, "(service %s) has reached a steady state.", p->s->name));
+    rule_balance(p);
 }
 
 void deployment_plan(const struct deployment_service *s, int64_t now_ms,
@@ -562,71 +602,4 @@ void deployment_plan(const struct deployment_service *s, int64_t now_ms,
     rule_stuck(&p);
     rule_impaired(&p);
     rule_steady(&p);
-}
-
-/* ---- what happened ---- */
-
-/* Failures before the next try belong to the round that has been counted. */
-static void note_start_failed(struct deployment_memory *m, int64_t now_ms)
-{
-    if (now_ms < m->retry_at_ms)
-        return;
-    if (m->start_rounds < UINT32_MAX)
-        m->start_rounds++;
-    m->retry_at_ms = now_ms + deployment_retry_gap_ms(m->start_rounds);
-}
-
-static void forget_failures(struct deployment_memory *m)
-{
-    m->start_rounds = 0;
-    m->retry_at_ms = m->impaired_at_ms = 0;
-}
-
-static void note_on_deployment(struct deployment *d, enum deployment_news news)
-{
-    switch (news) {
-    case NEWS_TASK_RUNNING:
-        d->failed_tasks = 0;
-        if (!d->reached_running)
-            d->breaker_failures = 0; /* from now on health checks are what counts */
-        d->reached_running = true;
-        break;
-    case NEWS_TASK_START_FAILED:
-        d->failed_tasks++;
-        d->breaker_failures += !d->reached_running;
-        break;
-    case NEWS_TASK_UNHEALTHY:
-        d->failed_tasks++;
-        d->breaker_failures += d->reached_running;
-        break;
-    default:
-        break;
-    }
-}
-
-void deployment_note(struct deployment_memory *memory, struct deployment *d,
-                     enum deployment_news news, int64_t now_ms)
-{
-    if (d)
-        note_on_deployment(d, news);
-    switch (news) {
-    case NEWS_TASK_RUNNING:
-        forget_failures(memory);
-        break;
-    case NEWS_TASK_START_FAILED:
-        note_start_failed(memory, now_ms);
-        break;
-    case NEWS_TASK_UNHEALTHY:
-        break;
-    case NEWS_PLACEMENT_FAILED:
-        memory->place_at_ms = now_ms + DEPLOYMENT_PLACE_GAP_MS;
-        break;
-    case NEWS_CAPACITY:
-        memory->place_at_ms = 0;
-        break;
-    case NEWS_UPDATED:
-        forget_failures(memory);
-        memory->place_at_ms = memory->stuck_at_ms = 0;
-        break;
-    }
 }

@@ -20,6 +20,10 @@
  * A DAEMON service is the same with one task an instance: a task starts where one lacks,
  * which is never before the old one is gone, so unhealthy ones go without a replacement.
  *
+ * Zones. A service at rest whose fullest availability zone has two tasks more than its
+ * emptiest moves one: a task starts in the emptiest, and when it is healthy scale-in takes
+ * one of the fullest. So there is one task more than desired on the way, never one less.
+ *
  * Two notions of health. For stopping others, a task without any check is healthy 40 s
  * after it was RUNNING: that is the time it has to crash before its elders are gone. For
  * the steady state and COMPLETED, RUNNING is enough for it, because there nothing is
@@ -38,6 +42,7 @@
 #define DEPLOYMENT_GRACE_MS      (40 * 1000)      /* healthy without a check */
 #define DEPLOYMENT_RETRY_MAX_MS  (15 * 60 * 1000) /* longest gap between start tries */
 #define DEPLOYMENT_PLACE_GAP_MS  (15 * 1000)      /* after a failed placement */
+#define DEPLOYMENT_MOVE_GAP_MS   (5 * 60 * 1000)  /* after a move found no room */
 #define DEPLOYMENT_REPEAT_MS     (6 * 60 * 60 * 1000) /* an event is told again */
 #define DEPLOYMENT_IMPAIRED_AT   3                    /* rounds of failed starts */
 #define DEPLOYMENT_IDS_PER_EVENT 100
@@ -68,6 +73,7 @@ struct deployment_task {
     bool stop_wanted;    /* desiredStatus STOPPED */
     bool is_protected;
     bool draining;         /* its instance is DRAINING */
+    uint32_t zone;         /* index in deployment_service.zones */
     bool misplaced;        /* a daemon's, on an instance where it has no business */
     int64_t started_at_ms; /* when it was RUNNING first; 0 before */
 };
@@ -91,21 +97,26 @@ struct deployment {
 /* What the scheduler remembers of a service between two plans; store it with the service.
  * All zero for a new service. */
 struct deployment_memory {
-    uint32_t start_rounds;  /* consecutive rounds of starts of which one failed */
-    int64_t retry_at_ms;    /* no start before */
-    int64_t place_at_ms;    /* no start before: nothing could be placed */
-    int64_t steady_at_ms;   /* told last; 0: not steady now */
-    int64_t stuck_at_ms;    /* told last; 0: not stuck now */
-    int64_t impaired_at_ms; /* told last; 0: starts succeed */
-    int64_t blocked_at_ms;  /* scale-in blocked by protection, told last */
+    uint32_t start_rounds;    /* consecutive rounds of starts of which one failed */
+    int64_t retry_at_ms;      /* no start before */
+    int64_t place_at_ms;      /* no start before: nothing could be placed */
+    int64_t steady_at_ms;     /* told last; 0: not steady now */
+    int64_t stuck_at_ms;      /* told last; 0: not stuck now */
+    int64_t impaired_at_ms;   /* told last; 0: starts succeed */
+    int64_t blocked_at_ms;    /* scale-in blocked by protection, told last */
+    int64_t moving_at_ms;     /* a task more than desired: one moves to an emptier zone */
+    int64_t unmoved_at_ms;    /* no move before: the last one found no room */
+    int64_t unbalanced_at_ms; /* told last; 0: balanced */
 };
 
 struct deployment_service {
     const char *name;
     uint32_t desired;
     uint32_t minimum_healthy_percent, maximum_percent;
-    bool daemon;             /* one task an eligible instance, `desired` of them */
-    uint32_t vacant;         /* of a daemon: eligible instances without a task */
+    bool daemon;              /* one task an eligible instance, `desired` of them */
+    uint32_t vacant;          /* of a daemon: eligible instances without a task */
+    const char *const *zones; /* where tasks may be and are; NULL: no rebalancing */
+    size_t zone_count;
     bool load_balanced;      /* healthy means: its targets are healthy */
     int64_t health_grace_ms; /* healthCheckGracePeriodSeconds */
     bool breaker, breaker_rollback;
@@ -120,7 +131,7 @@ struct deployment_service {
 };
 
 enum deployment_action_kind {
-    DEPLOYMENT_START,    /* `count` tasks of `deployment` */
+    DEPLOYMENT_START,    /* `count` tasks of `deployment`; `text`: in this zone, if set */
     DEPLOYMENT_STOP,     /* task `task`; `text` is its stoppedReason */
     DEPLOYMENT_BAKE,     /* `deployment` is steady: bake_ms begins */
     DEPLOYMENT_COMPLETE, /* rollout of `deployment` COMPLETED; `text` is the reason */
@@ -174,6 +185,7 @@ void deployment_plan(const struct deployment_service *s, int64_t now_ms,
                      struct deployment_plan *ret);
 
 enum deployment_news {
+    NEWS_NOT_MOVED,         /* a start for an emptier zone found no room there */
     NEWS_TASK_RUNNING,      /* a task is RUNNING for the first time */
     NEWS_TASK_START_FAILED, /* it stopped without ever being RUNNING */
     NEWS_TASK_UNHEALTHY,    /* it was stopped for failing a health check */

@@ -315,5 +315,7 @@ void instance_reindex(struct core *core, struct instance *i);
 void instance_unlink(struct core *core, struct object *o);
 bool instance_active(const struct instance *i);
 bool instance_draining(const struct instance *i);
+/* ecs.availability-zone; NULL: it never said. */
+const char *instance_zone(const struct instance *i);
 /* A task let go of its resources. */
 void instance_room(struct core *core, struct instance *i);

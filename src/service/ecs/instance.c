@@ -10,6 +10,7 @@
 #include "page.h"
 #include "provisioning.h"
 #include "service_daemon.h"
+#include "service_zones.h"
 
 bool instance_active(const struct instance *i)
 {
@@ -192,6 +193,7 @@ int ecs_host_connected(struct core *core, const char *instance_arn, bool connect
         }
         cluster_images_tell(core, i);
         instance_room(core, i);
+        service_zones_instance(core, i);
         wake_now(core, &i->wake); /* agent_update_tell(), once the stream is there */
     } else {
         wake_at(core, &i->wake,
@@ -248,7 +250,7 @@ static void keep_free_gpus(const struct instance *i, struct ecs_resource_list *l
 }
 
 void instance_view(struct arena *a, const struct instance *i, bool tags,
-                          struct ecs_container_instance *ret)
+                   struct ecs_container_instance *ret)
 {
     wire_copy_into(a, &ecs_container_instance_shape, i->rec->instance, ret);
     ret->running_tasks_count = SET_INT(i->running);

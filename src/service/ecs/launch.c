@@ -332,3 +332,11 @@ struct task *launch_one(struct core *core, struct launch *l)
         share->placed++;
     return t;
 }
+
+enum place_reason launch_eligible(const struct launch *l, const struct instance *i)
+{
+    struct place_need need = l->need;
+    need.resources = (struct place_resources){0};
+    need.distinct_instance = false;
+    return place_check(l->cluster->place, i->place, &need, l->group);
+}

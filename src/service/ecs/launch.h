@@ -62,6 +62,8 @@ struct task *launch_one(struct core *core, struct launch *l);
 int launch_of_task(struct core *core, const struct task *t, struct launch *ret);
 /* The instance for one more; NULL: none. */
 struct instance *launch_find(struct core *core, struct launch *l);
+/* May a task of it be on the instance, room aside? */
+enum place_reason launch_eligible(const struct launch *l, const struct instance *i);
 /* On an instance that was chosen and checked already. */
 struct task *launch_on(struct core *core, const struct launch *l, struct instance *i);
 

@@ -25,6 +25,7 @@ void service_picture_tasks(struct core *core, struct service *s,
 struct service_start {
     const char *task_definition; /* ARN */
     const char *deployment_id;   /* or a task set's */
+    const char *zone;            /* only there; NULL: anywhere */
     struct launch_terms terms;
 };
 /* A launch for tasks of this definition with the service's settings; launch_fini() it. */

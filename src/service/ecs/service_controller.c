@@ -14,6 +14,7 @@
 #include "service_control.h"
 #include "service_daemon.h"
 #include "service_rollout.h"
+#include "service_zones.h"
 #include "staged.h"
 #include "task_health.h"
 #include "task_protection.h"
@@ -48,6 +49,9 @@ void service_memory_read(const struct gantry_deployment_memory *m,
         .stuck_at_ms = time_or_0(m->stuck_at),
         .impaired_at_ms = time_or_0(m->impaired_at),
         .blocked_at_ms = time_or_0(m->blocked_at),
+        .moving_at_ms = time_or_0(m->moving_at),
+        .unmoved_at_ms = time_or_0(m->unmoved_at),
+        .unbalanced_at_ms = time_or_0(m->unbalanced_at),
     };
 }
 
@@ -57,7 +61,9 @@ static bool memory_same(const struct deployment_memory *a,
     return a->start_rounds == b->start_rounds && a->retry_at_ms == b->retry_at_ms &&
            a->place_at_ms == b->place_at_ms && a->steady_at_ms == b->steady_at_ms &&
            a->stuck_at_ms == b->stuck_at_ms && a->impaired_at_ms == b->impaired_at_ms &&
-           a->blocked_at_ms == b->blocked_at_ms;
+           a->blocked_at_ms == b->blocked_at_ms && a->moving_at_ms == b->moving_at_ms &&
+           a->unmoved_at_ms == b->unmoved_at_ms &&
+           a->unbalanced_at_ms == b->unbalanced_at_ms;
 }
 
 void service_memory_write(struct core *core, struct service *s,
@@ -77,6 +83,9 @@ void service_memory_write(struct core *core, struct service *s,
         .stuck_at = time_if_set(m->stuck_at_ms),
         .impaired_at = time_if_set(m->impaired_at_ms),
         .blocked_at = time_if_set(m->blocked_at_ms),
+        .moving_at = time_if_set(m->moving_at_ms),
+        .unmoved_at = time_if_set(m->unmoved_at_ms),
+        .unbalanced_at = time_if_set(m->unbalanced_at_ms),
     };
     object_save(core, &s->o);
 }
@@ -130,6 +139,12 @@ static void start_tags(struct core *core, const struct service *s,
     }
 }
 
+static void wait_for_room(struct service *s)
+{
+    if (list_empty(&s->waiting))
+        list_append(&s->cluster->waiting, &s->waiting);
+}
+
 /* `known`: why; NULL: to be found out. */
 static void unplaced(struct core *core, struct service *s, const struct launch *l,
                      const struct place_rejection *known)
@@ -143,8 +158,7 @@ static void unplaced(struct core *core, struct service *s, const struct launch *
     else
         service_event_unplaced(&text, s->rec->service->service_name, NULL, NULL);
     complain(core, s, str_text(&text));
-    if (list_empty(&s->waiting))
-        list_append(&s->cluster->waiting, &s->waiting);
+    wait_for_room(s);
 }
 
 static int starting_prepare(struct core *core, struct service *s,
@@ -197,16 +211,23 @@ void service_start_tasks(struct core *core, struct service *s,
     bool ready = starting_prepare(core, s, what, &st) == 0;
     uint32_t n = 0;
     struct place_rejection why = {0};
+    if (ready && what->zone) {
+        st.need.zones = &what->zone;
+        st.need.zone_count = 1;
+    }
     if (ready && service_is_daemon(s))
         n = service_daemon_start(core, s, &st, &ids, &why);
     while (ready && !service_is_daemon(s) && n < count && start_one(core, &st, &ids))
         n++;
-    if (ready && n < count)
+    if (ready && n < count && what->zone)
+        wait_for_room(s);
+    else if (ready && n < count)
         unplaced(core, s, &st, why.instance ? &why : NULL);
     else
         s->rec->last_complaint = NULL;
     if (n < count)
-        deployment_note(memory, NULL, NEWS_PLACEMENT_FAILED, core_now_ms(core));
+        deployment_note(memory, NULL, what->zone ? NEWS_NOT_MOVED : NEWS_PLACEMENT_FAILED,
+                        core_now_ms(core));
     if (n > 0) {
         AUTO_STR text = STR_INIT;
         service_event_started(&text, s->rec->service->service_name,
@@ -350,18 +371,20 @@ static void picture_make(struct core *core, struct service *s, struct service_pi
     service_picture_tasks(core, s, p);
     if (service_is_daemon(s))
         service_daemon_picture(core, s, p);
+    service_zones_picture(core, s, p);
 }
 
 /* ---- carrying out ---- */
 
 static void start_deployment(struct core *core, struct service *s, size_t index,
-                             uint32_t count, struct deployment_memory *memory)
+                             const struct deployment_action *act,
+                             struct deployment_memory *memory)
 {
     const struct ecs_deployment *d = &s->rec->service->deployments.v[index];
-    struct service_start what = {.task_definition = d->task_definition,
-                                 .deployment_id = d->id};
+    struct service_start what = {
+        .task_definition = d->task_definition, .deployment_id = d->id, .zone = act->text};
     launch_terms_of(s->rec->service, &what.terms);
-    service_start_tasks(core, s, &what, count, memory);
+    service_start_tasks(core, s, &what, act->count, memory);
 }
 
 static bool has_action(const struct deployment_plan *plan,
@@ -384,7 +407,7 @@ static void carry_out(struct core *core, struct service *s, struct service_pictu
         const struct deployment_action *act = &plan->actions[i];
         switch (act->kind) {
         case DEPLOYMENT_START:
-            start_deployment(core, s, act->deployment, act->count, memory);
+            start_deployment(core, s, act->deployment, act, memory);
             break;
         case DEPLOYMENT_STOP:
             task_stop(core, p->tasks[act->task].owner,

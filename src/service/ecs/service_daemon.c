@@ -13,15 +13,6 @@ void service_daemons_wake(struct core *core, struct cluster *cl)
     }
 }
 
-/* May a task of the launch be there, room aside? */
-static enum place_reason eligible(const struct launch *l, const struct instance *i)
-{
-    struct place_need need = l->need;
-    need.resources = (struct place_resources){0};
-    need.distinct_instance = false;
-    return place_check(l->cluster->place, i->place, &need, l->group);
-}
-
 static bool has_replicas(const struct instance *i)
 {
     list_for_each (it, &i->tasks) {
@@ -38,7 +29,7 @@ static void judge(const struct launch *l, struct deployment_task *dt)
     const struct task *t = dt->owner;
     if (!t->instance)
         return;
-    enum place_reason why = eligible(l, t->instance);
+    enum place_reason why = launch_eligible(l, t->instance);
     if (instance_draining(t->instance))
         dt->draining = !has_replicas(t->instance);
     else
@@ -56,7 +47,7 @@ void service_daemon_picture(struct core *core, struct service *s,
         return;
     list_for_each (it, &s->cluster->instances) {
         const struct instance *i = list_entry(it, struct instance, link);
-        enum place_reason why = eligible(&l, i);
+        enum place_reason why = launch_eligible(&l, i);
         bool occupied = place_group_on(s->cluster->place, i->place, l.group) > 0;
         desired += why == PLACE_OK || (why == PLACE_AGENT && occupied);
         p->service.vacant += why == PLACE_OK && !occupied;
@@ -78,7 +69,7 @@ uint32_t service_daemon_start(struct core *core, struct service *s, struct launc
     *ret_why = (struct place_rejection){0};
     list_for_each (it, &s->cluster->instances) {
         struct instance *i = list_entry(it, struct instance, link);
-        if (eligible(l, i) != PLACE_OK ||
+        if (launch_eligible(l, i) != PLACE_OK ||
             place_group_on(s->cluster->place, i->place, l->group) > 0)
             continue;
         enum place_reason why =

@@ -278,7 +278,7 @@ static void task_init(struct core *core, struct task *t)
     task_protection_init(core, t);
 }
 
-static const char *instance_zone(const struct instance *i)
+const char *instance_zone(const struct instance *i)
 {
     const struct ecs_attribute_list *l = &i->rec->instance->attributes;
     for (size_t n = 0; n < l->n; n++)
