@@ -338,7 +338,7 @@ static void resume(struct engine *e, struct task *t)
         t->has_room = true;
     }
     for (size_t i = 0; i < t->container_count; i++)
-        t->containers[i].settle =
+        t->containers[i].settle = t->containers[i].found =
             task_step_holds(t->step) && t->containers[i].step != CSTEP_STOPPED;
     if (t->step == STEP_STARTING || (t->step == STEP_RUNNING && task_secrets_needed(t)))
         t->prepared = PART_TODO; /* secrets are in memory only */

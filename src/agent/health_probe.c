@@ -215,7 +215,8 @@ static void start_work(uv_work_t *req)
     struct container *c = run->probe->c;
     AUTO_ARENA a = ARENA_INIT;
     int ends[2];
-    struct exec_request q = {.args = health_command(&a, c->def->health_check)};
+    struct exec_request q = {.args = health_command(&a, c->def->health_check),
+                             .probe = true};
     if (!q.args) {
         run->r = fail(&run->err, E_INVALID, "no command");
         return;

@@ -37,6 +37,7 @@ struct job {
     struct container_state state;
     int supervisor_fd;
     int signo;
+    bool found;
 };
 
 static void on_worker(uv_work_t *req)
@@ -358,6 +359,8 @@ void job_kill(struct container *c)
 
 static void settle_work(struct job *j)
 {
+    if (j->found && j->container->def->health_check)
+        runtime_end_probes(j->engine->host->runtime, j->container->id);
     adopt(j);
 }
 
@@ -375,9 +378,11 @@ static void settle_done(struct job *j)
 
 void job_settle(struct container *c)
 {
+    struct job *j = job_new("settle", c->task, c, settle_work, settle_done);
+    j->found = c->found;
     c->busy = true;
-    c->settle = false;
-    job_run(job_new("settle", c->task, c, settle_work, settle_done));
+    c->settle = c->found = false;
+    job_run(j);
 }
 
 /* ---- clean ---- */

@@ -89,6 +89,7 @@ struct container {
     struct net_attachment net;
     char rootfs[CONTAINER_ROOT_SIZE];
     bool busy;   /* a job that must be alone: create, start, signal, kill, settle */
+    bool found;  /* left by an earlier agent: its probes may still run */
     bool settle; /* ask the runtime what became of it, when not busy */
     bool failed; /* never ran: one of its steps failed */
     struct probe *probe;             /* health_probe.h; NULL: none */

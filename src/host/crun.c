@@ -1,6 +1,7 @@
 /* The OCI runtime's commands: running them, reading what they say, exec. */
 #include "crun.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -16,7 +17,8 @@
 #include "oci_spec.h"
 #include "spawn.h"
 
-#define ARGS_MAX 16
+#define ARGS_MAX     16
+#define PROBE_PREFIX "probe-"
 
 /* --- messages --- */
 
@@ -152,7 +154,7 @@ static int write_process(const struct crun *c, const char *id,
         return r;
     if (!text)
         return fail(err, E_INVALID, "the command is not valid UTF-8");
-    bundle_path(c, id, "exec-XXXXXX", ret_path);
+    bundle_path(c, id, req->probe ? PROBE_PREFIX "XXXXXX" : "exec-XXXXXX", ret_path);
     AUTO_STR final = STR_INIT;
     replace_all(text, UNLIMITED_HELD, UNLIMITED_TEXT, &final);
     free(text);
@@ -197,6 +199,49 @@ int crun_exec(struct runtime *rt, const char *id, const struct exec_request *req
     snprintf(p.file, sizeof(p.file), "%s", process.data);
     *ret = p;
     return 0;
+}
+
+/* Is it one of the container's task? Its number may be another's by now. */
+static bool is_of_task(pid_t pid, const char *task)
+{
+    AUTO_STR path = STR_INIT, text = STR_INIT;
+    str_addf(&path, "/proc/%d/cgroup", (int)pid);
+    return file_read(AT_FDCWD, path.data, 65536, &text, NULL) >= 0 &&
+           strstr(str_text(&text), task);
+}
+
+static void end_probe(const char *pid_file, const char *task)
+{
+    AUTO_STR text = STR_INIT;
+    int64_t pid;
+    if (file_read(AT_FDCWD, pid_file, 64, &text, NULL) < 0 ||
+        !str_to_i64(str_text(&text), 2, INT32_MAX, &pid))
+        return;
+    AUTO_FD fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+    if (fd >= 0 && is_of_task((pid_t)pid, task))
+        syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+}
+
+void crun_end_probes(struct runtime *rt, const char *id)
+{
+    struct crun *c = crun_of(rt);
+    struct container_names names;
+    AUTO_STR dir = STR_INIT, path = STR_INIT;
+    bundle_path(c, id, NULL, &dir);
+    DIR *d = container_id_valid(id) && bundle_names(c, id, &names, NULL) >= 0
+                 ? opendir(dir.data)
+                 : NULL;
+    if (!d)
+        return;
+    for (struct dirent *e; (e = readdir(d));) {
+        if (!str_starts(e->d_name, PROBE_PREFIX))
+            continue;
+        str_clear(&path);
+        str_addf(&path, "%s/%s", dir.data, e->d_name);
+        end_probe(path.data, names.task);
+        unlink(path.data);
+    }
+    closedir(d);
 }
 
 static void kill_exec(struct exec_process *p)

@@ -65,5 +65,6 @@ int crun_run(const struct crun *c, const char *const args[], int timeout_ms,
 /* The message inside the runtime's error output, be it text or JSON lines. */
 void crun_message(const char *output, struct str *ret);
 
+void crun_end_probes(struct runtime *rt, const char *id);
 int crun_exec(struct runtime *rt, const char *id, const struct exec_request *req,
               struct exec_process *ret, struct error *err);

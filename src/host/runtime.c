@@ -404,6 +404,7 @@ static const struct runtime_ops crun_ops = {
     .each = op_each,
     .adopt = op_adopt,
     .exec = crun_exec,
+    .end_probes = crun_end_probes,
     .free = op_free,
 };
 
@@ -510,6 +511,11 @@ int runtime_adopt(struct runtime *rt, const char *id, struct container_state *re
                   int *ret_pidfd, struct error *err)
 {
     return rt->ops->adopt(rt, id, ret, ret_pidfd, err);
+}
+
+void runtime_end_probes(struct runtime *rt, const char *id)
+{
+    rt->ops->end_probes(rt, id);
 }
 
 int runtime_exec(struct runtime *rt, const char *id, const struct exec_request *req,

@@ -86,6 +86,7 @@ struct exec_request {
     /* NULL, or with `terminal`: a listening unix socket to which the runtime sends the
      * other end of the program's terminal; fds are then the runtime's own. */
     const char *console_socket;
+    bool probe;              /* may be ended by runtime_end_probes() */
     int fds[3]; /* become stdin, stdout, stderr; -1: /dev/null */
 };
 
@@ -112,6 +113,7 @@ struct runtime_ops {
                  int *ret_pidfd, struct error *err);
     int (*exec)(struct runtime *rt, const char *id, const struct exec_request *req,
                 struct exec_process *ret, struct error *err);
+    void (*end_probes)(struct runtime *rt, const char *id);
     void (*free)(struct runtime *rt);
 };
 
@@ -154,6 +156,8 @@ int runtime_adopt(struct runtime *rt, const char *id, struct container_state *re
 /* Runs a program in a RUNNING container. E_EXEC can also come from exec_wait(). */
 int runtime_exec(struct runtime *rt, const char *id, const struct exec_request *req,
                  struct exec_process *ret, struct error *err);
+/* Kills the probes that an earlier process began and did not live to see the end of. */
+void runtime_end_probes(struct runtime *rt, const char *id);
 /* Blocks; ret_code 0..255, 128 + n for a signal. Closes the pidfd. timeout_ms < 0: none;
  * on E_TIMEOUT the program in the container is killed and reaped. */
 int exec_wait(struct exec_process *p, int timeout_ms, int *ret_code, struct error *err);

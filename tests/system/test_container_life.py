@@ -130,6 +130,33 @@ def test_health_is_told_again_until_it_is_taken(agent, server):
     server.wait_status(task, 'STOPPED')
 
 
+def probes_of(task):
+    found = []
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open(f'/proc/{pid}/cmdline', 'rb') as f, open(f'/proc/{pid}/cgroup') as g:
+                if f.read() == b'sleep\x00777\x00' and task in g.read():
+                    found.append(pid)
+        except OSError:
+            pass
+    return found
+
+
+def test_probes_of_a_killed_agent_are_ended(agent, server):
+    task = server.start([shell('trap exit TERM; sleep 1000 & wait', healthCheck={
+        'command': ['CMD', 'sleep', '777'], 'interval': 1, 'timeout': 60})])
+    server.wait_status(task, 'RUNNING')
+    first = eventually(lambda: probes_of(task))
+    agent.restart()
+    eventually(lambda: first[0] not in probes_of(task))
+    eventually(lambda: probes_of(task))  # and the next one begins in its time
+    bundle = next(p for p in (agent.run_dir / 'containers').glob(task + '*'))
+    assert len(list(bundle.glob('probe-*.pid'))) == 1
+    server.stop(task)
+    server.wait_status(task, 'STOPPED')
+    assert not probes_of(task)
+
+
 # ---- order ----
 
 def times(agent, task):
