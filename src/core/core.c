@@ -13,12 +13,15 @@ struct core *core_new(const struct core_config *config, const struct outside *ou
         .region = xstrdup(config->region),
         .account_id = xstrdup(config->account_id),
         .dev = config->dev,
+        .event_keep_ms = config->event_keep_ms,
+        .event_max = config->event_max,
     };
     core->outside = *outside;
     core->now_ms = outside->wall_ms(outside->ctx);
     list_init(&core->tables);
     list_init(&core->dirty);
     list_init(&core->ready);
+    list_init(&core->subscribers);
     RB_INIT(&core->timers);
     return core;
 }
@@ -48,6 +51,8 @@ void core_free(struct core *core)
 int core_load(struct core *core, struct store *store, struct error *err)
 {
     int r = tables_load(core, store, err);
+    if (r == 0)
+        r = events_load(core, store, err);
     arena_reset(&core->scratch);
     return r;
 }

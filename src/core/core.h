@@ -31,11 +31,14 @@ struct core;
 struct object;
 struct table;
 struct wire_shape;
+struct batch_event;
 
 struct core_config {
     const char *region;     /* default region; calls may name another */
     const char *account_id; /* default account: 12 digits */
     bool dev;               /* any credentials are accepted */
+    int64_t event_keep_ms;  /* the history goes back so far; 0: 7 days */
+    uint64_t event_max;     /* and holds so many events; 0: 200,000 */
 };
 
 /* Something that leaves the core once the writes before it are durable. */
@@ -56,7 +59,8 @@ struct core_task {
 struct core_batch {
     struct arena arena; /* of the writes */
     struct store_batch writes;
-    struct list outbound; /* struct outbound.link, in order */
+    struct list outbound;                         /* struct outbound.link, in order */
+    struct batch_event *first_event, *last_event; /* event.c: not yet among the writes */
 };
 
 struct core *core_new(const struct core_config *config, const struct outside *outside);
@@ -73,10 +77,12 @@ bool core_react(struct core *core, unsigned limit);
 /* When the next timed wake-up is due (wall ms), INT64_MAX when none is set. */
 int64_t core_next_wake_ms(const struct core *core);
 
-/* The batch so far, NULL when there is nothing in it. The caller commits &batch->writes,
- * then calls core_batch_deliver(). */
+/* The batch so far, NULL when there is nothing in it. The caller calls core_batch_encode(),
+ * commits &batch->writes, then calls core_batch_deliver(). */
 struct core_batch *core_take_batch(struct core *core);
 bool core_has_batch(const struct core *core);
+/* Adds the batch's events to its writes. Any thread, before the commit. */
+void core_batch_encode(struct core_batch *batch);
 /* Delivers everything in order and frees the batch. Any thread, one batch at a time. */
 void core_batch_deliver(struct core_batch *batch);
 

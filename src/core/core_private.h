@@ -36,6 +36,9 @@ struct core {
     struct core_batch *batch; /* being filled; NULL when empty */
     struct core_service services[CORE_MAX_SERVICES];
     unsigned service_count;
+    struct list subscribers; /* struct event_subscriber.link */
+    int64_t event_ms;        /* of the last event: the next one is not earlier */
+    uint64_t event_number;   /* same: the next one has the next number */
 };
 
 /* The batch being filled, made on first use. */
@@ -44,3 +47,5 @@ struct core_batch *core_current_batch(struct core *core);
 void objects_flush(struct core *core);
 void tables_free(struct core *core);
 int tables_load(struct core *core, struct store *store, struct error *err);
+/* Where the history goes on. */
+int events_load(struct core *core, struct store *store, struct error *err);

@@ -30,6 +30,7 @@ static void commit(struct shell *sh, struct core_batch *batch)
 {
     struct error err;
     int64_t began = clock_mono_ns();
+    core_batch_encode(batch);
     if (batch->writes.n > 0 && store_commit(sh->store, &batch->writes, &err) < 0) {
         log_line(LOG_ERROR, "state could not be made durable; the server ends", "error",
                  err.text, NULL);

@@ -2,6 +2,7 @@
  * thousand objects, and a commit that fails must leave no trace, which an array that is
  * only touched after the decision gives for free. Values are copied in and out, so that a
  * caller who keeps a pointer too long is found by ASan. */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ struct memory_store {
     unsigned fail_in; /* 1: the next commit; 0: none */
     enum error_code fail_code;
     uint64_t free_bytes, commits;
+    pthread_mutex_t lock; /* of the array: readers of ranges come from other threads */
 };
 
 static struct memory_store *self(struct store *s)
@@ -90,6 +92,7 @@ static int memory_commit(struct store *s, const struct store_batch *b, struct er
     struct memory_store *m = self(s);
     if (m->fail_in && --m->fail_in == 0)
         return fail(err, m->fail_code, "the store was told to fail this commit");
+    pthread_mutex_lock(&m->lock);
     for (size_t i = 0; i < b->n; i++) {
         const struct store_change *c = &b->v[i];
         if (!c->remove) {
@@ -102,6 +105,7 @@ static int memory_commit(struct store *s, const struct store_batch *b, struct er
             remove_at(m, at);
     }
     m->commits++;
+    pthread_mutex_unlock(&m->lock);
     return 0;
 }
 
@@ -121,6 +125,23 @@ static int memory_load_all(struct store *s, const char *prefix, store_visit *vis
     return 0;
 }
 
+static int memory_range(struct store *s, const struct store_range *range,
+                        store_visit *visit, void *ctx, struct error *err)
+{
+    struct memory_store *m = self(s);
+    bool found;
+    int r = 0;
+    pthread_mutex_lock(&m->lock);
+    size_t from = position(m, range->from, &found), to = position(m, range->to, &found);
+    size_t n = to > from ? to - from : 0;
+    for (size_t i = 0; i < n && i < range->limit && r >= 0; i++) {
+        const struct entry *e = &m->v[range->newest_first ? to - 1 - i : from + i];
+        r = visit(ctx, e->key, e->value, e->len, err);
+    }
+    pthread_mutex_unlock(&m->lock);
+    return r < 0 ? r : 0;
+}
+
 static int memory_free_bytes(struct store *s, uint64_t *ret, struct error *err)
 {
     *ret = self(s)->free_bytes;
@@ -132,6 +153,7 @@ static void memory_close(struct store *s)
     struct memory_store *m = self(s);
     for (size_t i = 0; i < m->n; i++)
         entry_fini(&m->v[i]);
+    pthread_mutex_destroy(&m->lock);
     free(m->v);
     free(m);
 }
@@ -139,6 +161,7 @@ static void memory_close(struct store *s)
 static const struct store_ops memory_ops = {
     .name = "memory",
     .load_all = memory_load_all,
+    .range = memory_range,
     .commit = memory_commit,
     .free_bytes = memory_free_bytes,
     .close = memory_close,
@@ -149,6 +172,7 @@ int store_memory_open(struct store **ret, struct error *err)
     struct memory_store *m = xcalloc(1, sizeof(*m));
     m->base.ops = &memory_ops;
     m->free_bytes = 1ULL << 40;
+    pthread_mutex_init(&m->lock, NULL);
     *ret = &m->base;
     return 0;
 }

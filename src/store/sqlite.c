@@ -13,10 +13,14 @@
  * about a busy database. flock(2) on <dir>/lock says it at once; the kernel drops it with
  * the last descriptor, so kill -9 leaves no stale lock.
  *
+ * There is one connection, as the exclusive lock shuts out a second one of our own too; a
+ * mutex lets readers of ranges in between two commits.
+ *
  * Keys compare as bytes (BINARY collation), which is also strcmp()'s order. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +39,8 @@
 struct sqlite_store {
     struct store base;
     sqlite3 *db;
-    sqlite3_stmt *begin, *commit, *rollback, *put, *remove, *load;
+    sqlite3_stmt *begin, *commit, *rollback, *put, *remove, *load, *up, *down;
+    pthread_mutex_t lock_db; /* of the connection and its statements */
     char *dir;
     int lock;
 };
@@ -112,14 +117,14 @@ static bool prefix_end(const char *prefix, char *ret, size_t *ret_len)
     return true;
 }
 
-static int visit_rows(struct sqlite_store *s, store_visit *visit, void *ctx,
-                      struct error *err)
+static int visit_rows(struct sqlite_store *s, sqlite3_stmt *q, store_visit *visit,
+                      void *ctx, struct error *err)
 {
     int rc;
-    while ((rc = sqlite3_step(s->load)) == SQLITE_ROW) {
-        const void *value = sqlite3_column_blob(s->load, 1);
-        int r = visit(ctx, (const char *)sqlite3_column_text(s->load, 0),
-                      value ? value : "", (size_t)sqlite3_column_bytes(s->load, 1), err);
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
+        const void *value = sqlite3_column_blob(q, 1);
+        int r = visit(ctx, (const char *)sqlite3_column_text(q, 0), value ? value : "",
+                      (size_t)sqlite3_column_bytes(q, 1), err);
         if (r < 0)
             return r;
     }
@@ -132,15 +137,33 @@ static int sqlite_load_all(struct store *base, const char *prefix, store_visit *
     struct sqlite_store *s = self(base);
     char end[STORE_MAX_KEY + 1];
     size_t end_len;
+    pthread_mutex_lock(&s->lock_db);
     sqlite3_bind_text(s->load, 1, prefix, -1, SQLITE_STATIC);
     if (prefix_end(prefix, end, &end_len))
         sqlite3_bind_text(s->load, 2, end, (int)end_len, SQLITE_STATIC);
     else
         sqlite3_bind_blob(s->load, 2, "", 0,
                           SQLITE_STATIC); /* a blob is above all text */
-    int r = visit_rows(s, visit, ctx, err);
+    int r = visit_rows(s, s->load, visit, ctx, err);
     sqlite3_reset(s->load);
     sqlite3_clear_bindings(s->load);
+    pthread_mutex_unlock(&s->lock_db);
+    return r;
+}
+
+static int sqlite_range(struct store *base, const struct store_range *range,
+                        store_visit *visit, void *ctx, struct error *err)
+{
+    struct sqlite_store *s = self(base);
+    sqlite3_stmt *q = range->newest_first ? s->down : s->up;
+    pthread_mutex_lock(&s->lock_db);
+    sqlite3_bind_text(q, 1, range->from, -1, SQLITE_STATIC);
+    sqlite3_bind_text(q, 2, range->to, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(q, 3, (sqlite3_int64)range->limit);
+    int r = visit_rows(s, q, visit, ctx, err);
+    sqlite3_reset(q);
+    sqlite3_clear_bindings(q);
+    pthread_mutex_unlock(&s->lock_db);
     return r;
 }
 
@@ -177,11 +200,11 @@ static int sqlite_commit(struct store *base, const struct store_batch *b,
                          struct error *err)
 {
     struct sqlite_store *s = self(base);
-    if (apply_all(s, b) == 0)
-        return 0;
-    int r = fail_sqlite(s, "writing", err);
-    if (!sqlite3_get_autocommit(s->db))
+    pthread_mutex_lock(&s->lock_db);
+    int r = apply_all(s, b) == 0 ? 0 : fail_sqlite(s, "writing", err);
+    if (r < 0 && !sqlite3_get_autocommit(s->db))
         step(s->rollback);
+    pthread_mutex_unlock(&s->lock_db);
     return r;
 }
 
@@ -197,11 +220,12 @@ static int sqlite_free_bytes(struct store *base, uint64_t *ret, struct error *er
 static void sqlite_close(struct store *base)
 {
     struct sqlite_store *s = self(base);
-    sqlite3_stmt *const all[] = {s->begin, s->commit, s->rollback,
-                                 s->put,   s->remove, s->load};
+    sqlite3_stmt *const all[] = {s->begin,  s->commit, s->rollback, s->put,
+                                 s->remove, s->load,   s->up,       s->down};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         sqlite3_finalize(all[i]);
     sqlite3_close(s->db);
+    pthread_mutex_destroy(&s->lock_db);
     fd_close(&s->lock);
     free(s->dir);
     free(s);
@@ -210,6 +234,7 @@ static void sqlite_close(struct store *base)
 static const struct store_ops sqlite_ops = {
     .name = "sqlite",
     .load_all = sqlite_load_all,
+    .range = sqlite_range,
     .commit = sqlite_commit,
     .free_bytes = sqlite_free_bytes,
     .close = sqlite_close,
@@ -300,6 +325,10 @@ static int prepare(struct sqlite_store *s, struct error *err)
         {&s->remove, "DELETE FROM entry WHERE key = ?1"},
         {&s->load,
          "SELECT key, value FROM entry WHERE key >= ?1 AND key < ?2 ORDER BY key"},
+        {&s->up, "SELECT key, value FROM entry WHERE key >= ?1 AND key < ?2"
+                 " ORDER BY key LIMIT ?3"},
+        {&s->down, "SELECT key, value FROM entry WHERE key >= ?1 AND key < ?2"
+                   " ORDER BY key DESC LIMIT ?3"},
     };
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         if (sqlite3_prepare_v3(s->db, all[i].sql, -1, SQLITE_PREPARE_PERSISTENT, all[i].q,
@@ -337,6 +366,7 @@ int store_sqlite_open(const char *dir, struct store **ret, struct error *err)
         return r;
     struct sqlite_store *s = xcalloc(1, sizeof(*s));
     *s = (struct sqlite_store){.base.ops = &sqlite_ops, .dir = xstrdup(dir), .lock = -1};
+    pthread_mutex_init(&s->lock_db, NULL);
     r = take_lock(s, err);
     if (r == 0)
         r = open_database(s, err);

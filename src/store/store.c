@@ -59,6 +59,12 @@ int store_load_all(struct store *s, const char *prefix, store_visit *visit, void
     return s->ops->load_all(s, prefix, visit, ctx, err);
 }
 
+int store_range(struct store *s, const struct store_range *range, store_visit *visit,
+                void *ctx, struct error *err)
+{
+    return range->limit ? s->ops->range(s, range, visit, ctx, err) : 0;
+}
+
 /* Checked here, so that no backend can forget it and none gets a batch half way in. */
 int store_commit(struct store *s, const struct store_batch *b, struct error *err)
 {

@@ -6,7 +6,8 @@
  *
  * Owns: its directory (locked: a second opener is refused) and its connection.
  * Threads: load_all and commit block on the disk and belong to one thread at a time (the
- * commit thread). store_room() may be called from any thread while another commits.
+ * commit thread). store_room() and store_range() may be called from any thread while
+ * another commits.
  * Fails: E_CONFLICT another process has the directory; E_FULL no room, nothing of the
  * batch was kept; E_CORRUPT the data does not pass its checks; E_UNSUPPORTED written by a
  * newer gantry; E_LIMIT key or value too long; E_IO anything else that the disk said. */
@@ -57,6 +58,13 @@ struct store;
 typedef int store_visit(void *ctx, const char *key, const void *value, size_t len,
                         struct error *err);
 
+/* Some entries, in byte order of their keys. */
+struct store_range {
+    const char *from, *to; /* from <= key < to */
+    bool newest_first;     /* backwards */
+    size_t limit;          /* entries at most; a commit waits for as long as they take */
+};
+
 /* A backend. The contract suite in tests/unit/store runs over all of them. */
 struct store_ops {
     const char *name; /* "sqlite" */
@@ -65,6 +73,11 @@ struct store_ops {
      * as of one moment. The visitor does not call the store. */
     int (*load_all)(struct store *s, const char *prefix, store_visit *visit, void *ctx,
                     struct error *err);
+
+    /* Visits the range as of one moment, which is between two commits. The visitor does not
+     * call the store. */
+    int (*range)(struct store *s, const struct store_range *range, store_visit *visit,
+                 void *ctx, struct error *err);
 
     /* Applies the changes in order, all or nothing. After 0 they survive kill -9 and loss
      * of power. After an error the store holds what it held before, and the next commit
@@ -95,6 +108,9 @@ int store_sqlite_check(struct store *s, struct error *err);
 int store_load_all(struct store *s, const char *prefix, store_visit *visit, void *ctx,
                    struct error *err);
 int store_commit(struct store *s, const struct store_batch *b, struct error *err);
+/* Any thread. For what is read now and then and not kept in memory. */
+int store_range(struct store *s, const struct store_range *range, store_visit *visit,
+                void *ctx, struct error *err);
 
 /* Is there room for need_bytes more and the reserve that a store keeps for itself
  * (STORE_RESERVE: log, checkpoint, deletes)? 0 or -E_FULL. Any thread; one statvfs(2).

@@ -13,6 +13,3 @@ int json_decode_request(struct arena *a, const struct wire_shape *shape, const c
  * REST protocol carries elsewhere are left out. */
 void json_encode_reply(struct str *out, const struct wire_shape *shape,
                        const void *value);
-
-/* A quoted string. Invalid UTF-8 can't occur: nothing unchecked gets into a struct. */
-void json_add_string(struct str *out, const char *text);

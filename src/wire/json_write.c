@@ -9,6 +9,7 @@
 struct writer {
     struct str *out;
     bool reply;
+    enum wire_timestamp_format times;
 };
 
 static void write_value(struct writer *w, const struct wire_shape *shape,
@@ -58,8 +59,7 @@ static void write_struct(struct writer *w, const struct wire_shape *shape,
             continue;
         if (value) {
             add_name(w, w->reply ? m->wire_name : m->name, &first);
-            write_value(w, m->shape, scalar_time_format(m, m->shape, WIRE_TIME_UNIX),
-                        value);
+            write_value(w, m->shape, scalar_time_format(m, m->shape, w->times), value);
         } else if (w->reply && m->flags & WIRE_UNBOXED) {
             add_name(w, m->wire_name, &first);
             str_add(w->out, m->shape->type == WIRE_BOOL ? "false" : "0");
@@ -73,7 +73,7 @@ static void write_entries(struct writer *w, const struct wire_shape *shape,
 {
     bool map = shape->type == WIRE_MAP, first = true;
     enum wire_timestamp_format format =
-        scalar_time_format(NULL, shape->element, WIRE_TIME_UNIX);
+        scalar_time_format(NULL, shape->element, w->times);
     str_addc(w->out, map ? '{' : '[');
     for (size_t i = 0; i < list->n; i++) {
         const void *entry = slot_entry(shape, list, i);
@@ -133,16 +133,23 @@ static void write_value(struct writer *w, const struct wire_shape *shape,
 
 void wire_json_encode(struct str *out, const struct wire_shape *shape, const void *value)
 {
-    struct writer w = {.out = out};
+    struct writer w = {.out = out, .times = WIRE_TIME_UNIX};
     if (value)
         write_value(&w, shape, WIRE_TIME_UNIX, value);
     else
         str_add(out, "{}");
 }
 
+void wire_json_encode_iso(struct str *out, const struct wire_shape *shape,
+                          const void *value)
+{
+    struct writer w = {.out = out, .times = WIRE_TIME_ISO8601};
+    write_value(&w, shape, WIRE_TIME_ISO8601, value);
+}
+
 void json_encode_reply(struct str *out, const struct wire_shape *shape, const void *value)
 {
-    struct writer w = {.out = out, .reply = true};
+    struct writer w = {.out = out, .reply = true, .times = WIRE_TIME_UNIX};
     if (value)
         write_value(&w, shape, WIRE_TIME_UNIX, value);
     else

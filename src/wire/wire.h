@@ -294,6 +294,12 @@ int wire_json_decode(struct arena *a, const struct wire_shape *shape, const char
 /* Appends the value as JSON. Never fails: descriptors and structs agree by construction. */
 void wire_json_encode(struct str *out, const struct wire_shape *shape, const void *value);
 
+/* The same with times as ISO 8601 texts, as events carry them. */
+void wire_json_encode_iso(struct str *out, const struct wire_shape *shape,
+                          const void *value);
+/* Appends a quoted string; the text is UTF-8. */
+void json_add_string(struct str *out, const char *text);
+
 /* ---- any structure ---- */
 
 /* A deep copy into the arena: nothing in it points into the source. */

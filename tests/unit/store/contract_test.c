@@ -123,6 +123,47 @@ static void what_is_put_is_loaded_in_byte_order(void **state)
     expect(b->s, "/a_", "");
 }
 
+static void expect_range(struct store *s, const struct store_range *range,
+                         const char *text)
+{
+    struct seen seen = {0};
+    struct error err = ERROR_INIT;
+    assert_int_equal(store_range(s, range, note, &seen, &err), 0);
+    assert_string_equal(str_text(&seen.text), text);
+    str_free(&seen.text);
+}
+
+static void a_range_is_read_from_both_ends(void **state)
+{
+    struct backend *b = *state;
+    static const char *const keys[] = {"/e/1", "/e/2", "/e/3", "/e/4", "/f/1", "/d/9"};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        assert_int_equal(put1(b->s, keys[i], "x"), 0);
+    expect_range(b->s, &(struct store_range){"/e/", "/e/~", false, 2}, "/e/1=x;/e/2=x;");
+    expect_range(b->s, &(struct store_range){"/e/", "/e/~", true, 2}, "/e/4=x;/e/3=x;");
+    expect_range(b->s, &(struct store_range){"/e/2", "/e/4", false, 9}, "/e/2=x;/e/3=x;");
+    expect_range(b->s, &(struct store_range){"/e/2", "/e/4", true, 9}, "/e/3=x;/e/2=x;");
+    expect_range(b->s, &(struct store_range){"/e/4", "/e/2", true, 9}, "");
+    expect_range(b->s, &(struct store_range){"/g", "/h", false, 9}, "");
+    expect_range(b->s, &(struct store_range){"/a", "/z", false, 0}, "");
+}
+
+static void a_visitor_ends_a_range(void **state)
+{
+    struct backend *b = *state;
+    struct seen seen = {.stop_after = 1};
+    struct error err = ERROR_INIT;
+    assert_int_equal(put1(b->s, "/e/1", "x"), 0);
+    assert_int_equal(put1(b->s, "/e/2", "x"), 0);
+    assert_int_equal(store_range(b->s, &(struct store_range){"/e/", "/e/~", false, 9},
+                                 note, &seen, &err),
+                     -E_CANCELLED);
+    assert_string_equal(str_text(&seen.text), "/e/1=x;");
+    str_free(&seen.text);
+    /* and the store goes on */
+    assert_int_equal(put1(b->s, "/e/3", "x"), 0);
+}
+
 static void a_batch_applies_in_order(void **state)
 {
     struct backend *b = *state;
@@ -264,6 +305,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_new_store_is_empty, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_put_is_loaded_in_byte_order, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(a_range_is_read_from_both_ends, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_visitor_ends_a_range, setup, teardown),
         cmocka_unit_test_setup_teardown(a_batch_applies_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(an_empty_batch_is_success, setup, teardown),
         cmocka_unit_test_setup_teardown(a_restart_keeps_everything, setup, teardown),
