@@ -9,6 +9,7 @@
 #include "overlay.h"
 #include "str.h"
 #include "task_space.h"
+#include "volume_place.h"
 
 static int make_folders(struct host *h, struct error *err)
 {
@@ -187,6 +188,8 @@ int work_sweep(struct host *h, bool (*known)(void *ctx, const char *container_id
     sweep_fini(&s);
     if (r >= 0)
         r = task_space_sweep(h->config->run_dir, known_task, ctx, err);
+    if (r >= 0)
+        r = volume_place_sweep(h->config->data_dir, known_task, ctx, err);
     if (r >= 0)
         r = sweep_groups(h, known_task, ctx, err);
     if (r >= 0)

@@ -1,5 +1,6 @@
 #include "volume_place.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -299,6 +300,23 @@ int volume_place_release(const char *data_dir, const char *task_id, struct error
     AUTO_STR dir = STR_INIT;
     str_addf(&dir, "%s/mounts/%s", data_dir, task_id);
     return volume_unmount_below(dir.data, err);
+}
+
+int volume_place_sweep(const char *data_dir,
+                       bool (*known)(void *ctx, const char *task_id), void *ctx,
+                       struct error *err)
+{
+    AUTO_STR dir = STR_INIT;
+    str_addf(&dir, "%s/mounts", data_dir);
+    DIR *d = opendir(dir.data);
+    if (!d)
+        return errno == ENOENT ? 0 : fail_errno(err, errno, "open '%s'", dir.data);
+    int r = 0;
+    for (struct dirent *e; r >= 0 && (e = readdir(d));)
+        if (e->d_name[0] != '.' && !known(ctx, e->d_name))
+            r = volume_place_release(data_dir, e->d_name, err);
+    closedir(d);
+    return r;
 }
 
 int volume_place_purge(const char *data_dir, struct error *err)

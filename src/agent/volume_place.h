@@ -25,6 +25,10 @@ int volume_place(struct arena *a, const struct volume_source *s,
                  const struct ecs_volume *v, struct volume_place *ret, struct error *err);
 /* Unmounts what a task had mounted; what the agent has mounted for anybody. */
 int volume_place_release(const char *data_dir, const char *task_id, struct error *err);
+/* The same for tasks that are not known (a crash came before they were cleaned up). */
+int volume_place_sweep(const char *data_dir,
+                       bool (*known)(void *ctx, const char *task_id), void *ctx,
+                       struct error *err);
 int volume_place_purge(const char *data_dir, struct error *err);
 
 /* ---- pure ---- */
