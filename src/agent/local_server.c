@@ -189,6 +189,16 @@ static void note_peer(struct conn *c)
     c->x.peer_be = in.sin_addr.s_addr;
 }
 
+static unsigned connections_of(const struct local_server *s, uint32_t peer_be)
+{
+    unsigned n = 0;
+    list_for_each (it, &s->conns) {
+        const struct conn *c = list_entry(it, struct conn, link);
+        n += c->x.peer_be == peer_be && !c->closing;
+    }
+    return n;
+}
+
 static void accept_next(struct local_server *s)
 {
     struct conn *c = xcalloc(1, sizeof(*c));
@@ -207,6 +217,8 @@ static void accept_next(struct local_server *s)
         return;
     }
     note_peer(c);
+    if (connections_of(s, c->x.peer_be) > LOCAL_PEER_MAX)
+        conn_close(c);
 }
 
 static void on_connection(uv_stream_t *listener, int status)

@@ -2,7 +2,9 @@
  *
  * libmicrohttpd would bring threads and megabytes for answers of a few kilobytes. Here a
  * connection is one request and one answer, both bounded: reading and writing take at most
- * 5 s, at most LOCAL_CONNECTIONS_MAX are open, and more wait in the kernel's queue.
+ * 5 s, at most LOCAL_CONNECTIONS_MAX are open, and more wait in the kernel's queue. One
+ * address has at most LOCAL_PEER_MAX of them, so that a container that holds connections open
+ * keeps nobody else out; what it opens beyond that is closed at once.
  *
  * Owns: listeners, connections, and an exchange until it is answered. Threads: the loop's.
  * Fails: E_CONFLICT the address is taken; E_INVALID no address. */
@@ -17,6 +19,7 @@
 #include "local_request.h"
 
 #define LOCAL_CONNECTIONS_MAX 128
+#define LOCAL_PEER_MAX        32
 #define LOCAL_TIMEOUT_MS      5000
 
 struct local_server;

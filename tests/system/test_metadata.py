@@ -1,13 +1,14 @@
 """What containers ask their agent at 169.254.170.2, asked by unmodified programs in them."""
 import json
 import os
+import socket
 import subprocess
 import time
 
 import pytest
 
 import fake_ecs
-from fake_ecs import busybox
+from fake_ecs import busybox, in_netns
 from test_agent import (Agent, BUILD, agent, netns, pytestmark, scratch,  # noqa: F401
                         server)
 
@@ -167,6 +168,25 @@ def test_rate_limit(agent, server):
                        capture_output=True, text=True, timeout=30)
     assert set(p.stdout.split()) == {'200', '429'}
     assert two.v4()[0] == 200
+
+
+def test_open_connections_keep_nobody_out(agent, server):
+    one, two = Inside(agent, server, 'bridge'), Inside(agent, server, 'bridge')
+
+    def hold():
+        held = []
+        for _ in range(200):
+            s = socket.create_connection(('169.254.170.2', 80), timeout=5)
+            s.sendall(b'GET /v4/x HTTP/1.1\r\n')  # and no more
+            held.append(s)
+        return held
+    held = in_netns(str(one.ns()), hold)
+    try:
+        assert two.v4()[0] == 200
+    finally:
+        for s in held:
+            s.close()
+    assert one.v4()[0] == 200
 
 
 def test_tags_and_protection_come_from_the_server(agent, server):
