@@ -372,20 +372,20 @@ static uint64_t text_signature(const char *text)
     return h;
 }
 
+/* NULL: the right side of a "not". */
 static bool asks_attributes_only(const struct query_node *n)
 {
-    if (n->kind == QUERY_TERM)
-        return n->term.subject == SUBJECT_ATTRIBUTE;
-    return asks_attributes_only(n->left) && (!n->right || asks_attributes_only(n->right));
+    if (!n || n->kind == QUERY_TERM)
+        return !n || n->term.subject == SUBJECT_ATTRIBUTE;
+    return asks_attributes_only(n->left) && asks_attributes_only(n->right);
 }
 
 static bool node_asks_for(const struct query_node *n, const char *attribute)
 {
-    if (n->kind == QUERY_TERM)
-        return n->term.subject == SUBJECT_ATTRIBUTE &&
+    if (!n || n->kind == QUERY_TERM)
+        return n && n->term.subject == SUBJECT_ATTRIBUTE &&
                strcmp(n->term.attribute, attribute) == 0;
-    return node_asks_for(n->left, attribute) ||
-           (n->right && node_asks_for(n->right, attribute));
+    return node_asks_for(n->left, attribute) || node_asks_for(n->right, attribute);
 }
 
 bool query_asks_for(const struct query *q, const char *attribute)

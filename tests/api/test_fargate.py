@@ -29,8 +29,9 @@ class World:
     def pool(self, cpu=1024, memory=2048, auto=True):
         h = FakeHost(self.server, "default", cpu=cpu, memory=memory, account=self.account,
                      attributes=[{"name": "gantry.launch-type", "value": "FARGATE"}],
-                     auto=auto)
+                     auto=auto, connect=False)
         h.cluster = h.arn.split("/")[1]  # as an agent does: reports name its instance's cluster
+        h.connect()
         self.hosts.append(h)
         return h
 

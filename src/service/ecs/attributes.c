@@ -124,8 +124,7 @@ static void reply_with(struct call *c, const struct instance *i,
         .name = arena_strdup(&c->arena, at->name),
         .value = arena_strdup(&c->arena, at->value),
         .target_type = ECS_TARGET_TYPE_CONTAINER_INSTANCE,
-        .target_id = arena_strdup(&c->arena,
-                                  i->rec->instance->container_instance_arn),
+        .target_id = arena_strdup(&c->arena, i->rec->instance->container_instance_arn),
     };
 }
 

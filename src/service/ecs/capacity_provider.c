@@ -346,7 +346,7 @@ static int create_managed_check(struct call *c,
 
 static void provider_fill(struct call *c, struct capacity_provider *p,
                           const struct ecs_create_capacity_provider_request *request,
-                          const struct cluster *cl)
+                          const char *cluster_arn)
 {
     struct arena *a = &p->o.arena;
     const struct ecs_create_capacity_provider_request *in =
@@ -370,7 +370,7 @@ static void provider_fill(struct call *c, struct capacity_provider *p,
     const struct ecs_create_managed_instances_provider_configuration *m =
         in->managed_instances_provider;
     rec->type = ECS_CAPACITY_PROVIDER_TYPE_MANAGED_INSTANCES;
-    rec->cluster = arena_strdup(a, cl->rec->cluster->cluster_arn);
+    rec->cluster = arena_strdup(a, cluster_arn);
     rec->managed_instances_provider = arena_new(a, struct ecs_managed_instances_provider);
     *rec->managed_instances_provider = (struct ecs_managed_instances_provider){
         .infrastructure_role_arn = m->infrastructure_role_arn,
@@ -404,7 +404,7 @@ int ecs_create_capacity_provider(struct call *c,
     struct capacity_provider *p =
         object_new(c->core, ecs_of(c->core)->capacity_providers,
                    provider_key(&c->arena, c->who.account_id, c->region, in->name));
-    provider_fill(c, p, in, cl);
+    provider_fill(c, p, in, cl ? cl->rec->cluster->cluster_arn : NULL);
     object_save(c->core, &p->o);
     if (cl)
         cluster_add_provider(c->core, cl, in->name);
