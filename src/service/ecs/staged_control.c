@@ -18,6 +18,7 @@ struct look {
     struct rollout_hook_config hooks[ROLLOUT_HOOKS_MAX];
     struct rollout_observed seen;
     const struct ecs_deployment_configuration *conf;
+    uint32_t desired;
     bool give_up; /* it failed, and nobody wants it rolled back */
 };
 
@@ -45,40 +46,39 @@ static ptrdiff_t choose_source(const struct service *s)
     return l->n > 1 ? 1 : -1;
 }
 
-static void shift(struct core *core, const struct service *s)
+/* False when nobody shifts traffic. */
+static bool traffic_of(struct core *core, const struct service *s,
+                       struct ecs_traffic *ret)
 {
-    const struct ecs *ecs = ecs_of(core);
     const struct gantry_rollout_record *r = s->rec->rollout;
-    ptrdiff_t green = staged_green(s), blue = staged_source(s);
-    if (!ecs->traffic_ops || green < 0)
-        return;
     const struct gantry_deployment_record *d = s->rec->deployments.v;
-    struct ecs_traffic t = {
+    ptrdiff_t green = staged_green(s), blue = staged_source(s);
+    if (!ecs_of(core)->traffic_ops || green < 0)
+        return false;
+    *ret = (struct ecs_traffic){
         .service_arn = s->rec->service->service_arn,
         .green_revision_arn = d[green].service_revision_arn,
         .blue_revision_arn = blue >= 0 ? d[blue].service_revision_arn : NULL,
         .production = r->production_weight.v,
         .test = r->test_weight.v,
     };
-    ecs->traffic_ops->shift(ecs->traffic_ctx, core, &t);
+    return true;
+}
+
+static void shift(struct core *core, const struct service *s)
+{
+    const struct ecs *ecs = ecs_of(core);
+    struct ecs_traffic t;
+    if (traffic_of(core, s, &t))
+        ecs->traffic_ops->shift(ecs->traffic_ctx, core, &t);
 }
 
 static bool settled(struct core *core, const struct service *s)
 {
     const struct ecs *ecs = ecs_of(core);
-    const struct gantry_rollout_record *r = s->rec->rollout;
-    ptrdiff_t green = staged_green(s), blue = staged_source(s);
-    if (!ecs->traffic_ops || green < 0)
-        return true;
-    const struct gantry_deployment_record *d = s->rec->deployments.v;
-    struct ecs_traffic t = {
-        .service_arn = s->rec->service->service_arn,
-        .green_revision_arn = d[green].service_revision_arn,
-        .blue_revision_arn = blue >= 0 ? d[blue].service_revision_arn : NULL,
-        .production = r->production_weight.v,
-        .test = r->test_weight.v,
-    };
-    return ecs->traffic_ops->settled(ecs->traffic_ctx, core, &t);
+    struct ecs_traffic t;
+    return !traffic_of(core, s, &t) ||
+           ecs->traffic_ops->settled(ecs->traffic_ctx, core, &t);
 }
 
 /* A deployment that supersedes one on its way begins with all traffic on blue. */
@@ -126,6 +126,7 @@ static bool look_begin(struct core *core, struct service *s, struct look *k)
     k->conf = staged_config_of(core, s);
     staged_config_read(k->conf, k->hooks, &k->config);
     k->config.bake_ms = service_bake_ms(core, s);
+    k->desired = (uint32_t)s->rec->service->desired_count.v;
     staged_read(s->rec->rollout, &k->r);
     return true;
 }
@@ -137,13 +138,17 @@ struct revision {
     bool wanted, green, source;
 };
 
-/* NULL: none is kept. To be asked again after every save. */
+/* Nothing is remembered of the others. */
+static bool has_memory(const struct revision *v)
+{
+    return v->green || v->source;
+}
+
+/* To be asked again after every save. */
 static struct gantry_deployment_memory **memory_of(const struct look *k,
                                                    const struct revision *v)
 {
-    return v->green    ? &k->s->rec->memory
-           : v->source ? &k->s->rec->rollout->source_memory
-                       : NULL;
+    return v->green ? &k->s->rec->memory : &k->s->rec->rollout->source_memory;
 }
 
 static bool any_task(const struct service *s, const char *deployment_id)
@@ -174,7 +179,7 @@ static void picture_make(const struct look *k, const struct revision *v,
     p->deployments = d;
     p->service = (struct deployment_service){
         .name = rec->service_name,
-        .desired = v->wanted ? (uint32_t)rec->desired_count.v : 0,
+        .desired = v->wanted ? k->desired : 0,
         .minimum_healthy_percent = (uint32_t)conf->minimum_healthy_percent.v,
         .maximum_percent = (uint32_t)conf->maximum_percent.v,
         .health_grace_ms = rec->health_check_grace_period_seconds.v * 1000LL,
@@ -239,7 +244,7 @@ static void run_revision(struct look *k, const struct revision *v)
     struct deployment_plan plan;
     struct deployment_memory was = {0}, memory;
     picture_make(k, v, &d, &p);
-    if (memory_of(k, v))
+    if (has_memory(v))
         service_memory_read(*memory_of(k, v), &was);
     memory = was;
     deployment_plan(&p.service, core_now_ms(k->core), &memory, core_scratch(k->core),
@@ -251,7 +256,7 @@ static void run_revision(struct look *k, const struct revision *v)
         wake_when_mature(k, &p);
     }
     carry_out(k, v, &p, &plan, &memory);
-    if (memory_of(k, v))
+    if (has_memory(v))
         service_memory_write(k->core, k->s, memory_of(k, v), &was, &memory);
     if (plan.wake_at_ms)
         wake_at(k->core, &k->s->wake, plan.wake_at_ms);

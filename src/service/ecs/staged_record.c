@@ -1,5 +1,5 @@
 /* The state of a deployment by stages, as it is stored and as people see it. */
-#include <string.h>
+#include <stdio.h>
 
 #include "service_history.h"
 #include "service_rollout.h"
@@ -74,7 +74,7 @@ void staged_read(const struct gantry_rollout_record *rec, struct rollout *ret)
     for (size_t k = 0; k < rec->hooks.n && k < ROLLOUT_HOOKS_MAX; k++)
         staged_hook_read(&rec->hooks.v[k], &ret->hooks[ret->hook_count++]);
     if (rec->reason)
-        strncpy(ret->reason, rec->reason, sizeof(ret->reason) - 1);
+        snprintf(ret->reason, sizeof(ret->reason), "%s", rec->reason);
 }
 
 void staged_write(struct core *core, struct service *s, const struct rollout *r)
