@@ -112,7 +112,7 @@ static int configuration_check(struct call *c,
 {
     if (staged_config_check(c, d) < 0)
         return -1;
-    if (d->alarms && d->alarms->enable.v)
+    if (d->alarms && d->alarms->enable.v && !ecs_of(c->core)->alarm_ops)
         return call_fault(c, &ecs_unsupported_feature_exception,
                           "Deployment alarms are not offered by this gantry.");
     return percent_check(c, d);

@@ -103,25 +103,35 @@ static void begin(struct core *core, struct service *s)
     shift(core, s);
 }
 
-/* Is the newest deployment one that goes by stages, and is its state at hand? */
-static bool look_begin(struct core *core, struct service *s, struct look *k)
+/* Its newest deployment is on its way already. */
+static bool under_way(const struct service *s)
+{
+    const struct gantry_rollout_record *r = s->rec->rollout;
+    return r && s->rec->deployments.n > 0 &&
+           streq(r->deployment_id, s->rec->deployments.v[0].id);
+}
+
+/* Its newest deployment is to go by stages. */
+static bool to_begin(struct core *core, const struct service *s)
 {
     const struct service_deployment *d = newest(core, s);
-    if (!streq(s->rec->service->status, "ACTIVE"))
-        staged_abandon(core, s);
-    if (!streq(s->rec->service->status, "ACTIVE") || !d)
-        return false;
-    if (!s->traffic_told && s->rec->rollout)
-        shift(core, s);
-    s->traffic_told = true;
-    const char *id = s->rec->deployments.v[0].id;
-    bool ours = s->rec->rollout && streq(s->rec->rollout->deployment_id, id);
-    if (!ours) {
-        if (service_deployment_over(d) || s->rec->deployments.v[0].rollback.v ||
-            !staged_strategy(d->rec->deployment->deployment_configuration))
-            return false;
+    return d && !service_deployment_over(d) && !s->rec->deployments.v[0].rollback.v &&
+           staged_strategy(d->rec->deployment->deployment_configuration);
+}
+
+static bool look_begin(struct core *core, struct service *s, struct look *k)
+{
+    bool active = streq(s->rec->service->status, "ACTIVE");
+    if (active && under_way(s)) {
+        if (!s->traffic_told)
+            shift(core, s);
+    } else if (active && to_begin(core, s)) {
         begin(core, s);
+    } else {
+        staged_abandon(core, s);
+        return false;
     }
+    s->traffic_told = true;
     *k = (struct look){.core = core, .s = s};
     k->conf = staged_config_of(core, s);
     staged_config_read(k->conf, k->hooks, &k->config);

@@ -12,6 +12,7 @@
 #include "ecs.h"
 #include "ecs_state.h"
 #include "service_history.h"
+#include "service_rollout.h"
 
 #define MINUTE  60000LL
 #define SERVICE "arn:aws:ecs:us-east-1:000000000000:service/default/s"
@@ -687,6 +688,203 @@ static void the_circuit_breaker_turns_back(void **state)
     expect_end(w, w->old, ECS_SERVICE_DEPLOYMENT_STATUS_ROLLBACK_SUCCESSFUL);
 }
 
+/* ---- alarms ---- */
+
+static bool alarm_rings;
+
+static bool in_alarm(void *ctx, struct core *core, const char *account,
+                     const char *region, const char *name)
+{
+    assert_string_equal(name, "errors");
+    return alarm_rings;
+}
+
+static int64_t alarm_bake(void *ctx, struct core *core, const char *account,
+                          const char *region, const char *name)
+{
+    return 20 * MINUTE;
+}
+
+static const struct ecs_alarm_ops alarm_ops = {.in_alarm = in_alarm,
+                                               .bake_ms = alarm_bake};
+
+#define ALARMS                                                                           \
+    ",\"alarms\":{\"alarmNames\":[\"errors\"],\"enable\":true,\"rollback\":true}"
+
+static void an_alarm_turns_it_back(void **state)
+{
+    struct world *w = *state;
+    w->restarts = false;
+    alarm_rings = false;
+    create(w);
+    ecs_set_alarm_ops(w->core, &alarm_ops, w);
+    update(w, BLUE_GREEN ALARMS);
+    pass_until(w, "BAKE_TIME");
+    pass(w, 10 * MINUTE, NULL); /* the alarm's own time, which is longer */
+    assert_string_equal(stage(w), "BAKE_TIME");
+    alarm_rings = true;
+    pass(w, 30000, NULL);
+    assert_true(w->production == 0);
+    expect_end(w, w->old, ECS_SERVICE_DEPLOYMENT_STATUS_ROLLBACK_SUCCESSFUL);
+    /* One that rings already says nothing about the next. */
+    update(w, BLUE_GREEN ALARMS);
+    for (int n = 0; n < 40 && the_service(w)->rec->rollout; n++)
+        pass(w, MINUTE, NULL);
+    expect_end(w, w->new, ECS_SERVICE_DEPLOYMENT_STATUS_SUCCESSFUL);
+}
+
+/* ---- whatever happens ---- */
+
+static uint64_t chance(struct world *w, uint64_t below)
+{
+    uint32_t x;
+    seeded_random(w, &x, sizeof(x));
+    return x % below;
+}
+
+/* The n-th task of the service that runs; NULL when there are fewer. */
+static const char *some_task(struct world *w, struct arena *a, uint64_t n)
+{
+    list_for_each (it, &the_service(w)->tasks) {
+        const struct task *t = list_entry(it, struct task, service_link);
+        if (n-- == 0)
+            return arena_strdup(a, t->rec->task->task_arn);
+    }
+    return NULL;
+}
+
+static void random_update(struct world *w, struct call *c)
+{
+    static const char *const conf[] = {
+        BLUE_GREEN,
+        BLUE_GREEN HOOK("\"PRE_SCALE_UP\",\"PRODUCTION_TRAFFIC_SHIFT\""),
+        "\"strategy\":\"CANARY\"" PAUSE("\"POST_SCALE_UP\",\"RECONCILE_SERVICE\""),
+        "\"strategy\":\"LINEAR\",\"linearConfiguration\":{\"stepPercent\":40}",
+        "\"strategy\":\"ROLLING\"",
+    };
+    w->now_ms++; /* service deployments are in the order of their milliseconds */
+    INVOKE(w, c, "UpdateService",
+           "{\"service\":\"s\",\"taskDefinition\":\"%s\",\"desiredCount\":%d,"
+           "\"deploymentConfiguration\":{%s}}",
+           chance(w, 2) ? w->old : w->new, (int)chance(w, 4), conf[chance(w, 5)]);
+    assert_null(c->fault);
+}
+
+static void random_decision(struct world *w, struct call *c)
+{
+    struct call x = {0};
+    const struct ecs_service_deployment *d = describe(w, c);
+    for (size_t k = 0; k < d->lifecycle_hook_details.n; k++)
+        INVOKE(w, &x, "ContinueServiceDeployment",
+               "{\"serviceDeploymentArn\":\"%s\",\"hookId\":\"%s\",\"action\":\"%s\"}",
+               d->service_deployment_arn, d->lifecycle_hook_details.v[k].hook_id,
+               chance(w, 3) ? "CONTINUE" : "ROLLBACK");
+    arena_free(&x.arena);
+}
+
+static void random_stop(struct world *w, struct call *c)
+{
+    struct call x = {0};
+    INVOKE(w, &x, "StopServiceDeployment",
+           "{\"serviceDeploymentArn\":\"%s\",\"stopType\":\"%s\"}",
+           describe(w, c)->service_deployment_arn, chance(w, 2) ? "ROLLBACK" : "ABORT");
+    arena_free(&x.arena);
+}
+
+static void random_event(struct world *w, struct arena *a)
+{
+    struct call c = {0};
+    const char *task;
+    switch (chance(w, 12)) {
+    case 0:
+        random_update(w, &c);
+        break;
+    case 1:
+        random_decision(w, &c);
+        break;
+    case 2:
+        if (chance(w, 4) == 0)
+            random_stop(w, &c);
+        break;
+    case 3:
+        if ((task = some_task(w, a, chance(w, 6))))
+            report_stopped(w, task, 1);
+        break;
+    case 4:
+        crash(w);
+        break;
+    case 5:
+        if (w->hook_id[0])
+            answer(w, chance(w, 4) ? 200 : 503,
+                   chance(w, 4) ? "{\"hookStatus\":\"SUCCEEDED\"}" : "{}");
+        break;
+    case 6:
+    case 7:
+        w->now_ms += (int64_t)chance(w, 5 * MINUTE);
+        settle(w);
+        break;
+    default:
+        obey(w, NULL);
+    }
+    arena_free(&c.arena);
+}
+
+/* No revision has more tasks that are to stay than the service's maximum, and weights are
+ * what they are said to be. */
+static void check_world(struct world *w)
+{
+    const struct service *s = the_service(w);
+    uint32_t wanted = 0;
+    list_for_each (it, &s->tasks) {
+        wanted += !list_entry(it, struct task, service_link)->stopping;
+    }
+    assert_true(wanted <= s->rec->service->deployments.n * 2 * 3);
+    const struct gantry_rollout_record *r = s->rec->rollout;
+    if (!r)
+        return;
+    assert_true(r->production_weight.v == w->production && r->test_weight.v == w->test);
+    assert_true(rollout_index(s, r->deployment_id) == 0);
+}
+
+/* In the end somebody answers and decides, and every deployment is over. */
+static void random_sequences(void **state)
+{
+    struct world *w = *state;
+    struct arena a = {0};
+    for (int run = 0; run < 40; run++) {
+        struct call c = {0};
+        w->seed = (uint64_t)run + 1;
+        if (run == 0)
+            create(w);
+        for (int n = 0; n < 150; n++) {
+            random_event(w, &a);
+            check_world(w);
+        }
+        INVOKE(w, &c, "UpdateService", "{\"service\":\"s\",\"desiredCount\":2}");
+        for (int n = 0; n < 400 && the_service(w)->rec->rollout; n++) {
+            random_decision(w, &c);
+            if (w->hook_id[0])
+                answer(w, 200, "{\"hookStatus\":\"SUCCEEDED\"}");
+            obey(w, NULL);
+            w->now_ms += 2 * MINUTE;
+            settle(w);
+        }
+        assert_string_equal(stage(w), "none");
+        for (int n = 0; n < 20; n++) {
+            obey(w, NULL);
+            w->now_ms += MINUTE;
+            settle(w);
+        }
+        const struct ecs_deployment_list *l = &the_service(w)->rec->service->deployments;
+        if (l->v[0].rollout_state == ECS_DEPLOYMENT_ROLLOUT_STATE_COMPLETED) {
+            assert_int_equal(l->n, 1);
+            assert_int_equal(running(w, w->old) + running(w, w->new), 2);
+        }
+        arena_free(&c.arena);
+        arena_free(&a);
+    }
+}
+
 static void deletion_ends_it(void **state)
 {
     struct world *w = *state;
@@ -759,6 +957,8 @@ int main(void)
         WORLD_TEST(it_stays_when_told),
         WORLD_TEST(a_newer_one_takes_over),
         WORLD_TEST(the_circuit_breaker_turns_back),
+        WORLD_TEST(an_alarm_turns_it_back),
+        WORLD_TEST(random_sequences),
         WORLD_TEST(deletion_ends_it),
         WORLD_TEST(bad_configurations_are_refused),
     };
