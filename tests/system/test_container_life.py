@@ -1,5 +1,6 @@
 """Health checks, restarts in place and start order of real containers, against the small
 server of test_agent.py: agents are killed, the server fails, repeats and reorders."""
+import contextlib
 import json
 import os
 import time
@@ -18,19 +19,17 @@ from test_agent import pytestmark  # noqa: F401
 def scene(request):
     make = {name: getattr(test_agent, name).__wrapped__
             for name in ('netns', 'server', 'scratch', 'agent')}
-    opened = []
     request = types.SimpleNamespace(param={'stop_timeout_ms': 200, 'pull_timeout_ms': 1500},
                                     session=request.session)
 
     def enter(generator):
-        opened.append(generator)
+        closing.callback(next, generator, None)
         return next(generator)
-    netns = enter(make['netns']())
-    server = enter(make['server'](netns))
-    agent = enter(make['agent'](netns, server, enter(make['scratch']()), request))
-    yield agent, server
-    for generator in reversed(opened):
-        next(generator, None)
+    with contextlib.ExitStack() as closing:
+        netns = enter(make['netns']())
+        server = enter(make['server'](netns))
+        agent = enter(make['agent'](netns, server, enter(make['scratch']()), request))
+        yield agent, server
 
 
 @pytest.fixture
