@@ -4,10 +4,9 @@
  * what is taken, and how many tasks of each group (a service, or what RunTask's `group`
  * says) it holds. place_choose() runs the pipeline of ECS: the instance is ACTIVE and its
  * agent connected; resources; required attributes; zone of the subnets; constraints; then
- * the strategies, ties by chance. The usual strategies (the default, spread over zones
- * and instances, random) are answered from the index and cost about the same with ten
- * instances as with ten thousand; binpack, spread over another attribute and memberOf
- * look at every instance. How the index works: the essay in index.h.
+ * the strategies, ties by chance. Strategies and constraints are answered from the index
+ * and cost about the same with ten instances as with ten thousand (README: what does
+ * not). How the index works: the essay in index.h.
  *
  * Choosing changes nothing: place_commit() takes, place_release() gives back, and both
  * are to be called with the same need.

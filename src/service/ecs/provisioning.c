@@ -57,12 +57,25 @@ static const char *why_not(struct core *core, const struct cluster *home,
                                    : text;
 }
 
+/* The service's newest event says it once, however many tasks give up at the same time. */
+static void tell_service(struct core *core, struct service *s, const char *why)
+{
+    const struct ecs_service *rec = s->rec->service;
+    const char *text = arena_printf(
+        core_scratch(core), "(service %s) was unable to place a task. Reason: %s.",
+        rec->service_name, why);
+    if (rec->events.n == 0 || !streq(rec->events.v[0].message, text))
+        service_event(core, s, text);
+}
+
 static void give_up(struct core *core, const struct cluster *home, struct task *t,
                     const struct launch *l)
 {
-    const char *reason =
-        arena_printf(core_scratch(core), "TaskFailedToStart: %s", why_not(core, home, l));
-    task_lost(core, t, ECS_TASK_STOP_CODE_TASK_FAILED_TO_START, reason);
+    const char *why = why_not(core, home, l);
+    if (t->service)
+        tell_service(core, t->service, why);
+    task_lost(core, t, ECS_TASK_STOP_CODE_TASK_FAILED_TO_START,
+              arena_printf(core_scratch(core), "TaskFailedToStart: %s", why));
 }
 
 /* ---- placing ---- */

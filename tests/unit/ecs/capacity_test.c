@@ -179,6 +179,28 @@ static void a_restart_forgets_neither_the_wish_nor_the_time(void **state)
     calls_close(&w);
 }
 
+static void a_service_says_once_that_its_tasks_gave_up(void **state)
+{
+    struct calls w;
+    struct call c = {0};
+    open_world(&w, &c);
+    assert_non_null(CALL(&w, &c, "CreateService",
+                         "{'serviceName':'s','taskDefinition':'f','desiredCount':3}"));
+    calls_pass(&w, HALF_AN_HOUR_MS);
+    struct ecs_describe_services_response *out =
+        CALL(&w, &c, "DescribeServices", "{'services':['s']}");
+    int told = 0;
+    for (size_t i = 0; i < out->services.v[0].events.n; i++)
+        told += streq(out->services.v[0].events.v[i].message,
+                      "(service s) was unable to place a task. Reason: NO ACTIVE "
+                      "INSTANCES.");
+    assert_int_equal(told, 1);
+    /* Others wait in their place. */
+    assert_int_equal(out->services.v[0].pending_count.v, 3);
+    arena_free(&c.arena);
+    calls_close(&w);
+}
+
 static void scaling_is_told_what_waits(void **state)
 {
     struct calls w;
@@ -211,6 +233,7 @@ int main(void)
         cmocka_unit_test(shares_follow_base_and_weight),
         cmocka_unit_test(why_it_never_started),
         cmocka_unit_test(a_restart_forgets_neither_the_wish_nor_the_time),
+        cmocka_unit_test(a_service_says_once_that_its_tasks_gave_up),
         cmocka_unit_test(scaling_is_told_what_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
