@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -90,6 +91,9 @@ static void fill_config(struct agent_config *c)
         c->workers = 8;
 }
 
+#define LOCK_TRIES    50
+#define LOCK_PAUSE_MS 20
+
 /* A second agent on the same files would fight the first one. */
 static int lock_data(struct agent *a, struct error *err)
 {
@@ -101,8 +105,14 @@ static int lock_data(struct agent *a, struct error *err)
     a->lock = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (a->lock < 0)
         return fail_errno(err, errno, "open '%s'", path.data);
-    if (flock(a->lock, LOCK_EX | LOCK_NB) < 0)
-        return fail(err, E_CONFLICT, "another agent works on '%s'", a->config.data_dir);
+    /* An agent that was killed while it started a program leaves a child with this
+     * descriptor, until that one has got as far as executing. */
+    for (int tries = 0; flock(a->lock, LOCK_EX | LOCK_NB) < 0; tries++) {
+        if (errno != EWOULDBLOCK || tries == LOCK_TRIES)
+            return fail(err, E_CONFLICT, "another agent works on '%s'",
+                        a->config.data_dir);
+        poll(NULL, 0, LOCK_PAUSE_MS);
+    }
     return 0;
 }
 

@@ -3,6 +3,7 @@ namespaces, devices, secrets, logs. One agent against a small server; real conta
 import json
 import os
 import pathlib
+import random
 import shutil
 import socket
 import stat
@@ -682,3 +683,35 @@ def test_gpu_that_is_not_there(place):
         words={'containers': [{'name': 'main', 'gpuIds': ['GPU-none']}]})
     assert reason == ("CannotCreateContainerError: this container instance has no GPU "
                       "'GPU-none'")
+
+
+# ---- kill -9 ----
+
+def test_killed_while_everything_is_made(place):
+    """At whatever moment the agent dies: the next one goes on, and nothing is left."""
+    place.server.parameters['key'] = 'x'
+    chance = random.Random(4)
+    for _ in range(4):
+        task = place.start(
+            sh('echo $A; exec sleep 100', links=['side'], mountPoints=[at('t', '/t')],
+               secrets=[{'name': 'A', 'valueFrom': 'key'}],
+               portMappings=[{'containerPortRange': '7000-7003'}]),
+            sh('exec sleep 100', name='side', mountPoints=[at('v', '/v')],
+               logConfiguration={'logDriver': 'awsfirelens'}),
+            sh('exec sleep 100', name='router', essential=False,
+               firelensConfiguration={'type': 'fluentd'}),
+            networkMode='bridge', pidMode='task', ipcMode='task',
+            words={'ephemeralStorageGiB': 1},
+            volumes=[{'name': 'v'}, docker('t', scope='task', driverOpts={
+                'type': 'tmpfs', 'device': 'tmpfs'})])
+        time.sleep(chance.uniform(0, 0.3))
+        place.agent.restart()
+        place.server.wait_status(task, 'RUNNING', timeout=30)
+        assert place.wait_said(task) == ['x']
+        place.server.stop(task)
+        time.sleep(chance.uniform(0, 0.2))
+        place.agent.restart()
+        place.server.wait_status(task, 'STOPPED', timeout=30)
+        assert not list((place.agent.run_dir / 'spaces').iterdir())
+        assert not [m for m in place.mounts() if task in m], place.mounts()
+        assert not list((place.agent.run_dir / 'net/attached').iterdir())
