@@ -17,6 +17,13 @@ int call_fault(struct call *call, const struct wire_fault *fault, const char *fm
     return -1;
 }
 
+const char *call_own_url(struct call *call, const char *otherwise)
+{
+    if (!call->host)
+        return otherwise;
+    return call_printf(call, "%s://%s", call->host_tls ? "https" : "http", call->host);
+}
+
 void call_run(struct core *core, struct core_task *task)
 {
     struct call *call = list_entry(task, struct call, task);

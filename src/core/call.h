@@ -59,5 +59,10 @@ void call_run(struct core *core, struct core_task *task);
 int call_fault(struct call *call, const struct wire_fault *fault, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* "http://host:port" as the caller reaches us, which is what it can be told to come back
+ * to: we may listen on 0.0.0.0, on port 0 or behind a proxy. `otherwise` (which may be NULL)
+ * when it said no host. */
+const char *call_own_url(struct call *call, const char *otherwise);
+
 /* Formats into the call's arena. */
 #define call_printf(call, ...) arena_printf(&(call)->arena, __VA_ARGS__)

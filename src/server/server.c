@@ -252,8 +252,8 @@ static void stop(struct server *s)
 }
 
 /* Requests may come in before the shell runs only if we listen first; so the port is
- * taken last. The endpoint that agents are told must name it, hence no port 0 for them:
- * with port 0 the endpoint is what the agent already used. */
+ * taken last. `endpoint` is for callers that say no Host; all others are told the one that
+ * they used. */
 static int start(struct server *s, const struct server_config *config, struct error *err)
 {
     s->config = config;

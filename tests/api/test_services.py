@@ -1,4 +1,5 @@
-"""Services: the count is kept, what dies is replaced, new revisions replace old ones."""
+"""CreateService, UpdateService, DescribeServices, ListServices, DeleteService: the count is
+kept, what dies is replaced, new revisions replace old ones."""
 
 import pytest
 

@@ -23,7 +23,7 @@
 
 struct ecr_settings {
     const char *token_secret; /* signs authorisation tokens; the same after a restart */
-    const char *endpoint;     /* proxyEndpoint: http://host:port */
+    const char *endpoint;     /* proxyEndpoint for who says no Host */
     /* Reads a manifest's bytes by digest; worker thread. 0 or negative. */
     int (*read_manifest)(void *ctx, const char *digest, struct str *ret);
     /* No repository names this digest any more: its file may go. Called after the change

@@ -180,7 +180,7 @@ int ecr_get_authorization_token(struct call *c,
     struct ecr_authorization_data *d = LIST_PUSH(&c->arena, &out->authorization_data);
     d->authorization_token = base64(&c->arena, call_printf(c, "AWS:%s", password));
     d->expires_at = SET_TIME(token.expires_at_ms);
-    d->proxy_endpoint = settings->endpoint;
+    d->proxy_endpoint = call_own_url(c, settings->endpoint);
     return 0;
 }
 

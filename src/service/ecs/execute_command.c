@@ -81,12 +81,10 @@ static int check(struct call *c, const struct ecs_execute_command_request *in)
     return 0;
 }
 
-/* Where the caller reaches us, as a WebSocket's address. */
+/* Where the caller reaches us, as a WebSocket's address: http becomes ws, https wss. */
 static const char *stream_base(struct call *c)
 {
-    const char *own = ecs_of(c->core)->settings.poll_endpoint;
-    if (c->host)
-        return call_printf(c, "%s://%s", c->host_tls ? "wss" : "ws", c->host);
+    const char *own = call_own_url(c, ecs_of(c->core)->settings.poll_endpoint);
     return call_printf(c, "ws%s",
                        own && str_starts(own, "http") ? own + 4 : "://localhost");
 }

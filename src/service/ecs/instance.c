@@ -581,7 +581,7 @@ int ecs_discover_poll_endpoint(struct call *c,
                                const struct ecs_discover_poll_endpoint_request *in,
                                struct ecs_discover_poll_endpoint_response *out)
 {
-    out->endpoint = ecs_of(c->core)->settings.poll_endpoint;
+    out->endpoint = call_own_url(c, ecs_of(c->core)->settings.poll_endpoint);
     out->telemetry_endpoint = out->endpoint;
     return 0;
 }
