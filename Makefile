@@ -9,7 +9,7 @@ MESON_ARGS ?=
 export PYTHON BUILD JOBS
 
 .DEFAULT_GOAL := all
-.PHONY: all deps test check-all bench demo test-fresh test-vm install format clean help
+.PHONY: all deps test check-all bench demo test-fresh test-vm install docs format clean help
 
 all: $(BUILD)/build.ninja ## release build; the binary is build/gantry
 	@ninja -C $(BUILD) -j$(JOBS)
@@ -46,6 +46,9 @@ test-vm: ## the system tests under QEMU with systemd and cgroup v2 (root)
 
 install: all ## install to $(DESTDIR)$(PREFIX)
 	DESTDIR=$(DESTDIR) meson install -C $(BUILD) --no-rebuild
+
+docs: ## rewrite docs/api-coverage.md from the operation tables and the tests
+	@$(PYTHON) -B tools/api_coverage.py
 
 format: ## rewrite the C files in the house style
 	@tools/check-format.sh --fix

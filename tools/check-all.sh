@@ -13,7 +13,7 @@ LOGS=$BUILD/check
 mkdir -p "$LOGS" "$(dirname "$RESULTS")" || exit 1
 : >"$RESULTS"
 # Cheap ones first: a slip in the format should not wait for the sanitizers.
-[ $# -gt 0 ] || set -- format includes banned headers licence cppcheck tidy asan tsan fuzz
+[ $# -gt 0 ] || set -- format includes banned headers coverage licence cppcheck tidy asan tsan fuzz
 
 heading "checks: $*"
 n=0
