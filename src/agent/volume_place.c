@@ -49,7 +49,7 @@ static int place_bind(const char *device, unsigned long flags, struct volume_pla
                       struct error *err)
 {
     struct stat st;
-    if (str_empty(device) || device[0] != '/' || stat(device, &st) < 0)
+    if (!device || device[0] != '/' || stat(device, &st) < 0)
         return fail(err, E_NOTFOUND,
                     "failed to mount local volume: mount %s: no such "
                     "file or directory",

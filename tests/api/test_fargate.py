@@ -77,6 +77,19 @@ def test_a_task_runs_on_the_pool(world):
     eventually(lambda: world.status(t["taskArn"])["lastStatus"] == "STOPPED")
 
 
+def test_the_address_of_a_task(world):
+    """An agent tells it as a binding with nothing else: the call has no better place."""
+    host = world.pool(auto=False)
+    t = world.run()["tasks"][0]["taskArn"]
+    host.wait(lambda: t in host.tasks, what="the task")
+    host.submit(t, "RUNNING", [{"containerName": "app", "status": "RUNNING", "runtimeId": "r",
+                                "networkBindings": [{"bindIP": "10.88.0.5"}]}])
+    c, = eventually(lambda: world.status(t)["lastStatus"] == "RUNNING" and
+                    world.status(t)["containers"])
+    assert [i["privateIpv4Address"] for i in c["networkInterfaces"]] == ["10.88.0.5"]
+    assert not c.get("networkBindings")
+
+
 def test_nobody_sees_the_pool(world):
     host = world.pool()
     for cluster in ("c", ".fargate", host.arn.split("/")[1]):
