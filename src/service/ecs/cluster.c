@@ -279,7 +279,7 @@ int ecs_delete_cluster(struct call *c, const struct ecs_delete_cluster_request *
     struct cluster *cl = cluster_require(c, in->cluster);
     if (!cl)
         return -1;
-    if (cl->active_services + cl->draining_services > 0)
+    if (cl->active_services + cl->draining_services > 0 || !list_empty(&cl->daemons))
         return call_fault(c, &ecs_cluster_contains_services_exception,
                           "The Cluster cannot be deleted while Services are active.");
     if (cl->instance_count > 0)

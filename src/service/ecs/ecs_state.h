@@ -154,6 +154,8 @@ struct instance *instance_find(struct core *core, struct cluster *cl,
 struct instance *instance_by_arn(struct core *core, const char *arn);
 struct service *service_find(struct core *core, struct cluster *cl,
                              const char *reference);
+/* Its own name, also one that is not shown (daemon.h). */
+struct service *service_by_name(struct core *core, struct cluster *cl, const char *name);
 struct task *task_find(struct core *core, struct cluster *cl, const char *reference);
 /* family, family:revision or ARN; the newest ACTIVE revision when none is named. */
 struct taskdef *taskdef_find(struct call *c, const char *reference);
@@ -171,6 +173,11 @@ struct taskdef *taskdef_revision(struct core *core, struct arena *a,
                                  const char *region, const char *name);
 /* The network mode's default is bridge. */
 const struct ecs_task_definition *taskdef_of(const struct taskdef *td);
+
+/* Is it an ARN of the caller's own account and region? */
+bool ecs_own_arn(struct call *c, const char *text);
+/* failures[]: MISSING. */
+void ecs_add_missing(struct call *c, struct ecs_failure_list *ret, const char *arn);
 
 /* Is the caller's account and region the ones of an object's key? Lookups only ever
  * build keys from the call's own account, so a foreign ARN is simply not found. */

@@ -2,6 +2,7 @@
 #include "launch.h"
 
 #include "capacity_provider.h"
+#include "daemon.h"
 #include "fargate.h"
 
 /* ---- what may be launched ---- */
@@ -335,6 +336,8 @@ struct task *launch_one(struct core *core, struct launch *l)
 
 enum place_reason launch_eligible(const struct launch *l, const struct instance *i)
 {
+    if (!daemon_wants(l->service, i))
+        return PLACE_MEMBER_OF;
     struct place_need need = l->need;
     need.resources = (struct place_resources){0};
     need.distinct_instance = false;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon.h"
 #include "ecs_state.h"
 #include "page.h"
 
@@ -111,9 +112,15 @@ struct instance *instance_find(struct core *core, struct cluster *cl,
     return find_in_cluster(core, ecs_of(core)->instances, "instance", cl, reference);
 }
 
+struct service *service_by_name(struct core *core, struct cluster *cl, const char *name)
+{
+    return find_in_cluster(core, ecs_of(core)->services, "service", cl, name);
+}
+
 struct service *service_find(struct core *core, struct cluster *cl, const char *reference)
 {
-    return find_in_cluster(core, ecs_of(core)->services, "service", cl, reference);
+    struct service *s = service_by_name(core, cl, reference);
+    return s && !service_hidden(s) ? s : NULL;
 }
 
 struct task *task_find(struct core *core, struct cluster *cl, const char *reference)
@@ -207,6 +214,20 @@ struct taskdef *taskdef_by_arn(struct core *core, const char *text)
                                  : TASKDEF_OF_TASKS;
     return taskdef_revision(core, a, kind, arn.account, arn.region,
                             ecs_last_segment(arn.resource));
+}
+
+bool ecs_own_arn(struct call *c, const char *text)
+{
+    struct arn arn;
+    return arn_looks_like(text) && arn_parse(&c->arena, text, &arn) &&
+           streq(arn.account, c->who.account_id) && streq(arn.region, c->region);
+}
+
+void ecs_add_missing(struct call *c, struct ecs_failure_list *ret, const char *arn)
+{
+    struct ecs_failure *f = LIST_PUSH(&c->arena, ret);
+    f->arn = arn;
+    f->reason = "MISSING";
 }
 
 /* ---- paging ---- */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cluster_images.h"
+#include "daemon.h"
 #include "deployment.h"
 #include "ecs_state.h"
 #include "launch.h"
@@ -135,7 +136,8 @@ static void start_tags(struct core *core, const struct service *s,
         tags_merge(a, ret, &rec->tags);
     if (rec->enable_ecs_managed_tags.v) {
         tags_set(a, ret, "aws:ecs:clusterName", s->cluster->name);
-        tags_set(a, ret, "aws:ecs:serviceName", rec->service_name);
+        if (!service_hidden(s))
+            tags_set(a, ret, "aws:ecs:serviceName", rec->service_name);
     }
 }
 
@@ -172,7 +174,7 @@ static int starting_prepare(struct core *core, struct service *s,
         .deployment_id = what->deployment_id,
         .terms = what->terms,
         .started_by = what->deployment_id,
-        .group = arena_printf(core_scratch(core), "service:%s", rec->service_name),
+        .group = service_group(core_scratch(core), s),
         .enable_execute_command = rec->enable_execute_command.v,
         .constraints = &rec->placement_constraints,
         .strategies = &rec->placement_strategy,
@@ -284,7 +286,7 @@ static void picture_ranks(struct core *core, struct service *s, struct service_p
                         &strategies) < 0)
         strategies = 0;
     struct place_random random = core_place_random(core);
-    const char *group = arena_printf(a, "service:%s", s->rec->service->service_name);
+    const char *group = service_group(a, s);
     place_rank_victims(s->cluster->place, group, strategy, strategies, &random, v, n);
     for (size_t i = 0; i < n; i++)
         ((struct deployment_task *)v[i].owner)->rank = (uint32_t)i;
@@ -456,7 +458,7 @@ static bool finish_draining(struct core *core, struct service *s)
         rollout_drop(core, s, s->rec->service->deployments.n - 1);
     task_sets_drop(core, s);
     s->rec->service->status = "INACTIVE";
-    s->cluster->draining_services--;
+    s->cluster->draining_services -= !service_hidden(s);
     wake_cancel(core, &s->wake);
     list_remove(&s->daemon_link);
     list_remove(&s->waiting);
@@ -586,8 +588,10 @@ int service_loaded(struct core *core, struct object *o, struct error *err)
     }
     if (task_sets_loaded(core, s, err) < 0)
         return -1;
-    s->cluster->active_services += streq(rec->status, "ACTIVE");
-    s->cluster->draining_services += streq(rec->status, "DRAINING");
+    if (!service_hidden(s)) {
+        s->cluster->active_services += streq(rec->status, "ACTIVE");
+        s->cluster->draining_services += streq(rec->status, "DRAINING");
+    }
     /* Tasks load after services; the controller runs when all are there. */
     if (!streq(rec->status, "INACTIVE"))
         wake_now(core, &s->wake);
@@ -608,6 +612,10 @@ void service_unlink(struct core *core, struct object *o)
 {
     struct service *s = (struct service *)o;
     wake_cancel(core, &s->wake);
+    list_for_each_safe (it, &s->tasks) { /* that are still stopping */
+        list_entry(it, struct task, service_link)->service = NULL;
+        list_remove(it);
+    }
     list_remove(&s->link);
     list_remove(&s->daemon_link);
     list_remove(&s->waiting);

@@ -151,24 +151,6 @@ static void brief(const struct service_deployment *d,
     };
 }
 
-/* All of a service, newest first; there are at most a few more than SERVICE_HISTORY. */
-static struct service_deployment **newest_first(struct call *c, const struct service *s,
-                                                size_t *ret_n)
-{
-    struct table *table = ecs_of(c->core)->service_deployments;
-    const char *prefix = service_history_prefix(&c->arena, s, "service-deployment");
-    struct service_deployment *d = NULL;
-    size_t n = 0;
-    for (const char *at = prefix; (d = table_next(table, prefix, at)); at = d->o.key)
-        n++;
-    struct service_deployment **v =
-        arena_new_array(&c->arena, struct service_deployment *, n);
-    *ret_n = n;
-    for (const char *at = prefix; (d = table_next(table, prefix, at)); at = d->o.key)
-        v[--n] = d;
-    return v;
-}
-
 static int service_require(struct call *c, const char *cluster, const char *reference,
                            struct service **ret)
 {
@@ -194,7 +176,7 @@ int ecs_list_service_deployments(struct call *c,
     if (ecs_page_size(c, in->max_results, 20, 100, &limit) < 0 ||
         ecs_page_start(c, in->next_token, prefix, &after) < 0)
         return -1;
-    struct service_deployment **all = newest_first(c, s, &n);
+    struct service_deployment **all = service_deployments_newest_first(c, s, &n);
     out->service_deployments.set = true;
     for (size_t i = 0; i < n; i++) {
         if ((after != prefix && strcmp(all[i]->o.key, after) >= 0) || !wanted(all[i], &f))
@@ -223,21 +205,6 @@ static int described_check(struct call *c, const struct string_list *arns,
     return 0;
 }
 
-/* Is it an ARN of the caller's own account and region? */
-static bool own_arn(struct call *c, const char *text)
-{
-    struct arn arn;
-    return arn_looks_like(text) && arn_parse(&c->arena, text, &arn) &&
-           streq(arn.account, c->who.account_id) && streq(arn.region, c->region);
-}
-
-static void missing(struct call *c, struct ecs_failure_list *ret, const char *arn)
-{
-    struct ecs_failure *f = LIST_PUSH(&c->arena, ret);
-    f->arn = arn;
-    f->reason = "MISSING";
-}
-
 int ecs_describe_service_deployments(
     struct call *c, const struct ecs_describe_service_deployments_request *in,
     struct ecs_describe_service_deployments_response *out)
@@ -248,11 +215,12 @@ int ecs_describe_service_deployments(
     out->service_deployments.set = out->failures.set = true;
     for (size_t i = 0; i < arns->n; i++) {
         const struct service_deployment *d =
-            own_arn(c, arns->v[i]) ? service_deployment_find(c->core, arns->v[i]) : NULL;
+            ecs_own_arn(c, arns->v[i]) ? service_deployment_find(c->core, arns->v[i])
+                                       : NULL;
         if (d)
             deployment_view(c, d, LIST_PUSH(&c->arena, &out->service_deployments));
         else
-            missing(c, &out->failures, arns->v[i]);
+            ecs_add_missing(c, &out->failures, arns->v[i]);
     }
     return 0;
 }
@@ -267,9 +235,10 @@ int ecs_describe_service_revisions(
     out->service_revisions.set = out->failures.set = true;
     for (size_t i = 0; i < arns->n; i++) {
         const struct service_revision *r =
-            own_arn(c, arns->v[i]) ? service_revision_find(c->core, arns->v[i]) : NULL;
+            ecs_own_arn(c, arns->v[i]) ? service_revision_find(c->core, arns->v[i])
+                                       : NULL;
         if (!r) {
-            missing(c, &out->failures, arns->v[i]);
+            ecs_add_missing(c, &out->failures, arns->v[i]);
             continue;
         }
         struct ecs_service_revision *view = LIST_PUSH(&c->arena, &out->service_revisions);
@@ -286,7 +255,7 @@ static int stoppable(struct call *c, const char *arn, struct service_deployment 
                      struct service **ret_s, size_t *ret_index)
 {
     struct service_deployment *d =
-        own_arn(c, arn) ? service_deployment_find(c->core, arn) : NULL;
+        ecs_own_arn(c, arn) ? service_deployment_find(c->core, arn) : NULL;
     struct service *s = d ? service_deployment_service(c->core, d) : NULL;
     ptrdiff_t i = s ? rollout_of(s, arn) : -1;
     if (!d)

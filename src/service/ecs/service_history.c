@@ -70,17 +70,21 @@ struct service_deployment *service_deployment_find(struct core *core, const char
                        arn);
 }
 
-struct service *service_deployment_service(struct core *core,
-                                           const struct service_deployment *d)
+struct service *service_of_arn(struct core *core, const char *text)
 {
     struct arn arn;
     struct arena *a = core_scratch(core);
-    const char *text = d->rec->deployment->service_arn;
-    if (!arn_parse(a, text, &arn))
+    if (!text || !arn_parse(a, text, &arn) || !str_starts(arn.resource, "service/"))
         return NULL;
     return table_find(ecs_of(core)->services,
                       ecs_key(a, "service", arn.account, arn.region,
                               arn.resource + strlen("service/")));
+}
+
+struct service *service_deployment_service(struct core *core,
+                                           const struct service_deployment *d)
+{
+    return service_of_arn(core, d->rec->deployment->service_arn);
 }
 
 ptrdiff_t service_deployment_of_revision(const struct service *s,
@@ -335,4 +339,21 @@ void service_history_drop(struct core *core, struct service *s)
              service_history_prefix(a, s, "service-revision"));
     drop_all(core, ecs_of(core)->service_deployments,
              service_history_prefix(a, s, "service-deployment"));
+}
+
+struct service_deployment **
+service_deployments_newest_first(struct call *c, const struct service *s, size_t *ret_n)
+{
+    struct table *table = ecs_of(c->core)->service_deployments;
+    const char *prefix = service_history_prefix(&c->arena, s, "service-deployment");
+    struct service_deployment *d = NULL;
+    size_t n = 0;
+    for (const char *at = prefix; (d = table_next(table, prefix, at)); at = d->o.key)
+        n++;
+    struct service_deployment **v =
+        arena_new_array(&c->arena, struct service_deployment *, n);
+    *ret_n = n;
+    for (const char *at = prefix; (d = table_next(table, prefix, at)); at = d->o.key)
+        v[--n] = d;
+    return v;
 }

@@ -41,7 +41,8 @@ struct service_deployment *service_deployment_new(struct core *core, struct serv
                                                   const struct service_revision *target);
 struct service_revision *service_revision_find(struct core *core, const char *arn);
 struct service_deployment *service_deployment_find(struct core *core, const char *arn);
-/* NULL when it is over or the service is gone. */
+/* NULL when there is no such service (any more); also one that is not shown. */
+struct service *service_of_arn(struct core *core, const char *arn);
 struct service *service_deployment_service(struct core *core,
                                            const struct service_deployment *d);
 bool service_deployment_over(const struct service_deployment *d);
@@ -66,6 +67,9 @@ const char *service_revision_pin(const struct service_revision *r,
                                  const struct ecs_container_definition *def);
 /* All of a service that is no more. */
 void service_history_drop(struct core *core, struct service *s);
+/* All of a service in the call's arena; at most a few more than SERVICE_HISTORY. */
+struct service_deployment **
+service_deployments_newest_first(struct call *c, const struct service *s, size_t *ret_n);
 /* The prefix of its keys: noun is "service-revision" or "service-deployment". */
 const char *service_history_prefix(struct arena *a, const struct service *s,
                                    const char *noun);

@@ -1,6 +1,7 @@
 /* CreateService, UpdateService, DeleteService, DescribeServices, ListServices. */
 #include <string.h>
 
+#include "daemon.h"
 #include "ecs_state.h"
 #include "launch.h"
 #include "page.h"
@@ -671,7 +672,7 @@ int ecs_list_services(struct call *c, const struct ecs_list_services_request *in
     struct service *s;
     while ((s = table_next(table, prefix, at))) {
         const struct ecs_service *rec = s->rec->service;
-        if (streq(rec->status, "ACTIVE") &&
+        if (streq(rec->status, "ACTIVE") && !service_hidden(s) &&
             (!in->launch_type || in->launch_type == rec->launch_type) &&
             (!in->scheduling_strategy ||
              in->scheduling_strategy == rec->scheduling_strategy)) {

@@ -7,8 +7,8 @@
 /* The configuration that the deployment began with. `hooks` holds ROLLOUT_HOOKS_MAX. */
 void staged_config_read(const struct ecs_deployment_configuration *d,
                         struct rollout_hook_config *hooks, struct rollout_config *ret);
-const struct ecs_deployment_configuration *
-staged_config_of(struct core *core, const struct service *s);
+const struct ecs_deployment_configuration *staged_config_of(struct core *core,
+                                                            const struct service *s);
 
 void staged_hook_read(const struct gantry_rollout_hook_record *rec,
                       struct rollout_hook *ret);

@@ -132,6 +132,13 @@ static int tagged_find(struct call *c, const char *text, struct tagged *ret)
         *ret = (struct tagged){&p->o, &p->rec->provider->tags};
         return 0;
     }
+    if (str_starts(arn.resource, "daemon/")) {
+        struct service *s = daemon_require(c, text);
+        if (!s)
+            return -1;
+        *ret = (struct tagged){&s->o, &s->rec->service->tags};
+        return 0;
+    }
     struct cluster *cl = cluster_of_resource(c, arn.resource);
     if (!cl || !cluster_active(cl))
         return call_fault(c, &ecs_cluster_not_found_exception, "Cluster not found.");

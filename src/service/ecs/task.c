@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "account_settings.h"
+#include "daemon.h"
 #include "ecs_state.h"
 #include "execute_command.h"
 #include "fargate.h"
@@ -603,8 +604,10 @@ int task_loaded(struct core *core, struct object *o, struct error *err)
         instance_by_arn(core, t->rec->pool_instance_arn ? t->rec->pool_instance_arn
                                                         : rec->container_instance_arn);
     const char *name = service_of_group(rec->group);
+    if (!name && rec->group)
+        name = daemon_service_of_group(a, rec->group);
     if (name && t->rec->deployment_id)
-        t->service = service_find(core, t->cluster, name);
+        t->service = service_by_name(core, t->cluster, name);
     link_task(t);
     count(t, t->status, +1);
     take_resources(core, t);

@@ -99,6 +99,8 @@ int ecs_list_tasks(struct call *c, const struct ecs_list_tasks_request *in,
             return call_fault(c, &ecs_invalid_parameter_exception,
                               "The referenced container instance was not found.");
     }
+    if (in->daemon_name)
+        f.group = call_printf(c, "daemon:%s", ecs_last_segment(in->daemon_name));
     if (in->service_name) {
         const struct service *s = service_find(c->core, cl, in->service_name);
         if (!s)
