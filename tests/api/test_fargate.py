@@ -219,6 +219,8 @@ def test_services_on_fargate(world):
             {"capacityProvider": "FARGATE", "base": 1, "weight": 1},
             {"capacityProvider": "FARGATE_SPOT", "weight": 2}])["service"]
     assert s["networkConfiguration"]["awsvpcConfiguration"]["subnets"] == ["subnet-1"]
+    assert (s["platformVersion"], s["platformFamily"]) == ("LATEST", "Linux")
+    assert s["deployments"][0]["platformVersion"] == "1.4.0"
     host.wait(lambda: len(host.tasks) == 4, what="the service")
     names = sorted(t["capacityProviderName"] for t in host.tasks.values())
     assert names == ["FARGATE"] * 2 + ["FARGATE_SPOT"] * 2

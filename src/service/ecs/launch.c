@@ -52,7 +52,11 @@ int launch_check(struct call *c, const struct cluster *cl,
     const char *first = terms->strategy.n ? terms->strategy.v[0].capacity_provider : NULL;
     bool fargate = first ? provider_is_fargate(provider_kind(c->core, cl, first))
                          : terms->launch_type == ECS_LAUNCH_TYPE_FARGATE;
-    return fargate ? fargate_check(c, def, terms) : instance_check(c, def, terms);
+    if (!fargate)
+        return instance_check(c, def, terms);
+    if (str_empty(terms->platform_version))
+        terms->platform_version = "LATEST";
+    return fargate_check(c, def, terms);
 }
 
 void launch_terms_of(const struct ecs_service *s, struct launch_terms *ret)
@@ -88,6 +92,7 @@ void launch_terms_keep(struct arena *a, const struct launch_terms *terms,
     s->launch_type = (enum ecs_launch_type)own.launch_type;
     s->capacity_provider_strategy = own.strategy;
     s->platform_version = own.platform_version;
+    s->platform_family = own.platform_version ? "Linux" : NULL;
     s->network_configuration = (struct ecs_network_configuration *)(uintptr_t)own.network;
 }
 

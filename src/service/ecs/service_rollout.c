@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "fargate.h"
 #include "launch.h"
 #include "service_alarms.h"
 #include "service_history.h"
@@ -59,7 +60,10 @@ static void begin(struct core *core, struct service *s, const char *revision_arn
         .updated_at = now,
         .launch_type = rec->launch_type,
         .capacity_provider_strategy = rec->capacity_provider_strategy,
-        .platform_version = rec->platform_version,
+        .platform_version = rec->platform_version
+                                ? fargate_platform_version(rec->platform_version)
+                                : NULL,
+        .platform_family = rec->platform_family,
         .network_configuration = rec->network_configuration,
         .rollout_state = ECS_DEPLOYMENT_ROLLOUT_STATE_IN_PROGRESS,
         .rollout_state_reason = arena_strdup(a, str_text(&reason)),
