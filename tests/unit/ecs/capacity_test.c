@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include "calls.h"
+#include "launch.h"
 #include "provider_share.h"
 #include "provisioning.h"
 
@@ -227,6 +228,196 @@ static void scaling_is_told_what_waits(void **state)
     calls_close(&w);
 }
 
+/* ---- anything in any order ---- */
+
+#define HOSTS 6
+
+struct hosts {
+    char *arn[HOSTS]; /* NULL: not registered */
+};
+
+static uint32_t below(struct calls *w, uint32_t n)
+{
+    uint32_t r;
+    calls_random(w, &r, sizeof(r));
+    return r % n;
+}
+
+/* Two of each provider, two of the pool. */
+static void add_host(struct calls *w, struct call *c, struct hosts *h, int k)
+{
+    static const char *const attribute[] = {
+        "'name':'gantry.capacity-provider','value':'p0'",
+        "'name':'gantry.capacity-provider','value':'p1'",
+        "'name':'gantry.launch-type','value':'FARGATE'",
+    };
+    struct ecs_register_container_instance_response *out =
+        CALL(w, c, "RegisterContainerInstance",
+             "{'totalResources':[{'name':'CPU','type':'INTEGER','integerValue':1024},"
+             "{'name':'MEMORY','type':'INTEGER','integerValue':2048}],"
+             "'attributes':[{%s}]}",
+             attribute[k % 3]);
+    assert_non_null(out);
+    h->arn[k] = xstrdup(out->container_instance->container_instance_arn);
+    calls_connected(w, h->arn[k], true);
+}
+
+static void drop_host(struct calls *w, struct call *c, struct hosts *h, int k)
+{
+    assert_non_null(CALL(w, c, "DeregisterContainerInstance",
+                         "{'cluster':'%s','containerInstance':'%s','force':true}",
+                         k % 3 == 2 ? ".fargate" : "default", h->arn[k]));
+    free(h->arn[k]);
+    h->arn[k] = NULL;
+}
+
+static void run_any(struct calls *w, struct call *c)
+{
+    static const char *const how[] = {
+        "'taskDefinition':'f'",
+        "'taskDefinition':'f','capacityProviderStrategy':[{'capacityProvider':'p0',"
+        "'weight':1,'base':1},{'capacityProvider':'p1','weight':2}],'count':3",
+        "'taskDefinition':'f','launchType':'EC2'",
+        "'taskDefinition':'fg','launchType':'FARGATE','networkConfiguration':"
+        "{'awsvpcConfiguration':{'subnets':['s']}}",
+        "'taskDefinition':'fg','capacityProviderStrategy':[{'capacityProvider':"
+        "'FARGATE_SPOT','weight':1}],'count':2,'networkConfiguration':"
+        "{'awsvpcConfiguration':{'subnets':['s']}}",
+    };
+    CALL(w, c, "RunTask", "{%s}", how[below(w, COUNT(how))]);
+}
+
+static struct cluster *cluster_named(struct calls *w, const char *name)
+{
+    AUTO_STR key = STR_INIT;
+    str_addf(&key, "/ecs/cluster/000000000000/us-east-1/%s", name);
+    return table_find(ecs_of(w->core)->clusters, str_text(&key));
+}
+
+static struct task *any_task(struct calls *w)
+{
+    const struct cluster *cl = cluster_named(w, "default");
+    struct task *found = NULL;
+    uint32_t seen = 0;
+    list_for_each (it, &cl->tasks) {
+        struct task *t = list_entry(it, struct task, link);
+        if (t->status != TASK_STOPPED && below(w, ++seen) == 0)
+            found = t;
+    }
+    return found;
+}
+
+static void report(struct calls *w, struct call *c, const struct task *t)
+{
+    if (!t->instance)
+        return;
+    const char *status = t->stopping || below(w, 4) == 0 ? "STOPPED" : "RUNNING";
+    assert_non_null(CALL(w, c, "SubmitTaskStateChange",
+                         "{'cluster':'%s','task':'%s','status':'%s','containers':[]}",
+                         t->instance->cluster->name, t->rec->task->task_arn, status));
+}
+
+static void check_instances(const struct cluster *cl)
+{
+    list_for_each (it, &cl->instances) {
+        const struct instance *i = list_entry(it, struct instance, link);
+        int64_t cpu = 0, number;
+        list_for_each (jt, &i->tasks) {
+            const struct task *t = list_entry(jt, struct task, instance_link);
+            assert_true(str_to_i64(t->rec->task->cpu, 0, INT64_MAX, &number));
+            cpu += number;
+        }
+        assert_int_equal(place_instance_used(i->place)->cpu, cpu);
+        assert_true(cpu <= place_instance_total(i->place)->cpu);
+    }
+}
+
+static void check_world(struct calls *w)
+{
+    const struct cluster *cl = cluster_named(w, "default");
+    const struct cluster *pool = cluster_named(w, ".fargate");
+    int32_t waiting = 0, fargate = 0, pending = 0;
+    list_for_each (it, &cl->tasks) {
+        const struct task *t = list_entry(it, struct task, link);
+        if (t->status == TASK_STOPPED)
+            continue;
+        bool waits = t->status == TASK_PROVISIONING;
+        assert_true(waits == (t->instance == NULL));
+        assert_true(waits == !list_empty(&t->provisioning_link));
+        bool on_pool = t->instance && t->instance->cluster == pool;
+        bool is_fargate = t->rec->task->launch_type == ECS_LAUNCH_TYPE_FARGATE;
+        assert_true(waits || on_pool == is_fargate);
+        waiting += waits;
+        pending += t->status <= TASK_ACTIVATING;
+        fargate += is_fargate;
+    }
+    assert_int_equal(cl->provisioning_count, waiting);
+    assert_int_equal(cl->pending, pending);
+    assert_int_equal(cl->running_fargate + cl->pending_fargate, fargate);
+    check_instances(cl);
+    if (pool)
+        check_instances(pool);
+}
+
+/* Nobody waits for what is there. */
+static void check_nobody_waits_in_vain(struct calls *w, struct cluster *home)
+{
+    bool promised = false; /* room that spot tasks leave is not for spot tasks */
+    list_for_each (it, &home->provisioning) {
+        const struct task *t = list_entry(it, struct task, provisioning_link);
+        promised |= !streq(t->rec->task->capacity_provider_name, "FARGATE_SPOT");
+    }
+    list_for_each (it, &home->provisioning) {
+        struct launch l;
+        const struct task *t = list_entry(it, struct task, provisioning_link);
+        bool spot = streq(t->rec->task->capacity_provider_name, "FARGATE_SPOT");
+        assert_int_equal(launch_of_task(w->core, t, &l), 0);
+        if (!spot || !promised)
+            assert_null(launch_find(w->core, &l));
+        launch_fini(&l);
+    }
+}
+
+static void anything_in_any_order(void **state)
+{
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct calls w;
+        struct call c = {0};
+        struct hosts h = {{NULL}};
+        open_world(&w, &c);
+        w.seed = seed * 7919;
+        for (int step = 0; step < 600; step++) {
+            uint32_t dice = below(&w, 100);
+            int k = (int)below(&w, HOSTS);
+            struct task *t = any_task(&w);
+            if (dice < 4 && h.arn[k])
+                drop_host(&w, &c, &h, k);
+            else if (dice < 20 && !h.arn[k])
+                add_host(&w, &c, &h, k);
+            else if (dice < 22)
+                calls_restart(&w);
+            else if (dice < 30 && h.arn[k])
+                calls_connected(&w, h.arn[k], below(&w, 3) > 0);
+            else if (dice < 34)
+                calls_pass(&w, below(&w, 10 * 60 * 1000));
+            else if (dice < 55)
+                run_any(&w, &c);
+            else if (dice < 60 && t)
+                CALL(&w, &c, "StopTask", "{'task':'%s'}", t->rec->task->task_arn);
+            else if (t)
+                report(&w, &c, t);
+            check_world(&w);
+            check_nobody_waits_in_vain(&w, cluster_named(&w, "default"));
+            if (cluster_named(&w, ".fargate"))
+                check_nobody_waits_in_vain(&w, cluster_named(&w, ".fargate"));
+        }
+        for (int k = 0; k < HOSTS; k++)
+            free(h.arn[k]);
+        arena_free(&c.arena);
+        calls_close(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +426,7 @@ int main(void)
         cmocka_unit_test(a_restart_forgets_neither_the_wish_nor_the_time),
         cmocka_unit_test(a_service_says_once_that_its_tasks_gave_up),
         cmocka_unit_test(scaling_is_told_what_waits),
+        cmocka_unit_test(anything_in_any_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
