@@ -42,6 +42,9 @@ const struct option_row option_rows[] = {
      "how long an agent may be silent before agentConnected "
      "is false",
      NULL, NULL, OPTION_DURATION, FIELD(disconnect_grace_ms), CMD_UP | CMD_SERVER},
+    {"provisioning-timeout", 0, "TIME",
+     "how long a task waits for capacity before it fails (default: 30m)", NULL, NULL,
+     OPTION_DURATION, FIELD(provisioning_timeout_ms), CMD_UP | CMD_SERVER},
     {"server", 0, "URL", "the server to join (default: the one `gantry up` runs here)",
      NULL, NULL, OPTION_TEXT, FIELD(server_url), CMD_AGENT},
     {"cluster", 0, "NAME", "the cluster to join", "default", NULL, OPTION_TEXT,

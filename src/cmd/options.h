@@ -47,6 +47,7 @@ struct options {
     const char *user;
     enum log_level log_level;
     int64_t stopped_task_retention_ms, disconnect_grace_ms; /* 0: AWS's */
+    int64_t provisioning_timeout_ms;                        /* 0: half an hour */
 
     const char *server_url, *cluster;
     const char *introspection, *image_cleanup;

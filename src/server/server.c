@@ -188,6 +188,7 @@ static int core_start(struct server *s, const struct server_config *config,
     struct ecs_settings es = {
         .stopped_task_retention_ms = config->stopped_task_retention_ms,
         .disconnect_grace_ms = config->disconnect_grace_ms,
+        .provisioning_timeout_ms = config->provisioning_timeout_ms,
         .poll_endpoint = endpoint,
     };
     struct ecr_settings rs = {

@@ -306,6 +306,22 @@ def test_waiting_tasks_survive_a_crash(own_server):
     wrong.close()
 
 
+def test_waiting_has_an_end():
+    from conftest import Server, container
+    server = Server("--provisioning-timeout", "300ms")
+    ecs = server.client("ecs")
+    ecs.create_capacity_provider(name="p", autoScalingGroupProvider=of_group("p"))
+    ecs.create_cluster(clusterName="c", capacityProviders=["p"])
+    ecs.register_task_definition(family="f", containerDefinitions=[container()])
+    arn = ecs.run_task(cluster="c", taskDefinition="f", capacityProviderStrategy=[
+        {"capacityProvider": "p", "weight": 1}])["tasks"][0]["taskArn"]
+    eventually(lambda: task(ecs, "c", arn)["lastStatus"] == "STOPPED")
+    over = task(ecs, "c", arn)
+    assert over["stopCode"] == "TaskFailedToStart"
+    assert over["stoppedReason"] == "TaskFailedToStart: NO ACTIVE INSTANCES"
+    server.close()
+
+
 def test_services_by_strategy(ecs, cluster, hosts, provider, taskdef):
     a, b = provider("a"), provider("b")
     ecs.put_cluster_capacity_providers(
