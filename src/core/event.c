@@ -8,15 +8,19 @@
 #include "clock.h"
 #include "core_private.h"
 
-#define LOG_PREFIX "/event/log/"
-#define OF_PREFIX  "/event/of/"
-#define AFTER_ALL  "~" /* sorts after every digit */
+#define LOG_PREFIX  "/event/log/"
+#define HASH_PREFIX "/event/hash/"
+#define AFTER_ALL   "~" /* sorts after every digit */
 
 #define EVENT_KEEP_MS (7LL * 24 * 60 * 60 * 1000)
 #define EVENT_MAX     200000
 
-/* Rows that are read with the store held. */
-#define READ_STEP 64
+/* Events of a commit share a row until it is so long. */
+#define ROW_BYTES (32 * 1024)
+
+/* Rows that are read while a commit waits. */
+#define LOG_STEP  16
+#define HASH_STEP 256
 
 struct batch_event {
     struct batch_event *next;
@@ -41,6 +45,17 @@ static bool moment_parse(const char *text, int64_t *ret_ms, uint64_t *ret_number
     *ret_ms = (int64_t)ms;
     *ret_number = number;
     return true;
+}
+
+/* FNV-1a, 64 bits: a reader checks the name itself. */
+static void hash_text(const char *name, char ret[17])
+{
+    uint64_t h = 14695981039346656037u;
+    for (; *name; name++)
+        h = (h ^ (unsigned char)*name) * 1099511628211u;
+    for (int i = 15; i >= 0; i--, h >>= 4)
+        ret[i] = "0123456789abcdef"[h & 15];
+    ret[16] = '\0';
 }
 
 /* ---- telling ---- */
@@ -151,35 +166,98 @@ void event_encode(struct str *out, const struct event *e)
     str_addc(out, '}');
 }
 
-static void put_index(struct core_batch *batch, const struct string_list *names,
-                      const char *moment)
+static void add_hashes(struct str *out, const struct string_list *names)
 {
-    for (size_t i = 0; i < names->n; i++)
-        store_batch_put_ref(
-            &batch->writes,
-            arena_printf(&batch->arena, OF_PREFIX "%s/%s", names->v[i], moment), NULL, 0);
+    for (size_t i = 0; i < names->n; i++) {
+        char text[17];
+        hash_text(names->v[i], text);
+        if (!strstr(str_text(out), text))
+            str_add(out, text);
+    }
+}
+
+struct row_text {
+    const char *moment; /* of its first event; NULL: empty */
+    struct str events, hashes;
+};
+
+static void add_event(struct row_text *row, const struct batch_event *be)
+{
+    const struct event *e = &be->event;
+    bool first = true;
+    if (!row->moment)
+        row->moment = be->moment;
+    str_addf(&row->events, "%s{\"about\":[", be->moment);
+    add_names(&row->events, &e->resources, &first);
+    add_names(&row->events, &e->about, &first);
+    str_add(&row->events, "],\"event\":");
+    event_encode(&row->events, e);
+    str_add(&row->events, "}\n");
+    add_hashes(&row->hashes, &e->resources);
+    add_hashes(&row->hashes, &e->about);
+}
+
+static void put_row(struct core_batch *batch, const char *prefix, const char *moment,
+                    struct str *text)
+{
+    struct arena *a = &batch->arena;
+    store_batch_put_ref(&batch->writes, arena_printf(a, "%s%s", prefix, moment),
+                        arena_copy(a, text->data, text->len), text->len);
+    str_clear(text);
+}
+
+static void put_rows(struct core_batch *batch, struct row_text *row)
+{
+    if (!row->moment)
+        return;
+    put_row(batch, LOG_PREFIX, row->moment, &row->events);
+    put_row(batch, HASH_PREFIX, row->moment, &row->hashes);
+    row->moment = NULL;
 }
 
 void core_batch_encode(struct core_batch *batch)
 {
-    AUTO_STR text = STR_INIT;
+    struct row_text row = {0};
     for (struct batch_event *be = batch->first_event; be; be = be->next) {
-        const struct event *e = &be->event;
-        bool first = true;
-        str_clear(&text);
-        str_add(&text, "{\"about\":[");
-        add_names(&text, &e->resources, &first);
-        add_names(&text, &e->about, &first);
-        str_add(&text, "],\"event\":");
-        event_encode(&text, e);
-        str_addc(&text, '}');
-        store_batch_put_ref(&batch->writes,
-                            arena_printf(&batch->arena, LOG_PREFIX "%s", be->moment),
-                            arena_copy(&batch->arena, text.data, text.len), text.len);
-        put_index(batch, &e->resources, be->moment);
-        put_index(batch, &e->about, be->moment);
+        add_event(&row, be);
+        if (row.events.len >= ROW_BYTES)
+            put_rows(batch, &row);
     }
+    put_rows(batch, &row);
+    str_free(&row.events);
+    str_free(&row.hashes);
     batch->first_event = batch->last_event = NULL;
+}
+
+/* ---- lines of a row ---- */
+
+struct line {
+    char moment[EVENT_CURSOR_SIZE];
+    const char *about, *json; /* about ends where json begins */
+    size_t json_len;
+};
+
+/* `at` is its beginning, `end` its newline. */
+static bool line_read(const char *at, const char *end, struct line *ret)
+{
+    static const char name[] = "],\"event\":";
+    if (end - at < EVENT_CURSOR_SIZE)
+        return false;
+    snprintf(ret->moment, EVENT_CURSOR_SIZE, "%s", at);
+    ret->about = at + EVENT_CURSOR_SIZE - 1;
+    const char *mark = memmem(at, (size_t)(end - at), name, strlen(name));
+    if (!mark)
+        return false;
+    ret->json = mark + strlen(name);
+    ret->json_len = (size_t)(end - ret->json) - 1;
+    return true;
+}
+
+/* The last line of a row that ends at text + len. */
+static bool line_last(const char *text, size_t len, struct line *ret)
+{
+    const char *begin = len > 1 ? memrchr(text, '\n', len - 1) : NULL;
+    return len > 0 && line_read(begin ? begin + 1 : text, text + len - 1, ret);
 }
 
 /* ---- after a restart ---- */
@@ -188,10 +266,12 @@ static int note_last(void *ctx, const char *key, const void *value, size_t len,
                      struct error *err)
 {
     struct core *core = ctx;
-    int64_t ms;
-    if (!moment_parse(key + strlen(LOG_PREFIX), &ms, &core->event_number))
-        return fail(err, E_CORRUPT, "no event has the key '%s'", key);
-    core->event_ms = ms;
+    struct line last;
+    AUTO_STR text = STR_INIT;
+    str_addn(&text, value, len);
+    if (!line_last(str_text(&text), text.len, &last) ||
+        !moment_parse(last.moment, &core->event_ms, &core->event_number))
+        return fail(err, E_CORRUPT, "there are no events in '%s'", key);
     return 0;
 }
 
@@ -203,16 +283,15 @@ int events_load(struct core *core, struct store *store, struct error *err)
 
 /* ---- reading ---- */
 
-/* Keys or whole rows of one step, copied: the store is not called from its visitor. */
+/* Rows of one step, copied: the store is not called from its visitor. */
 struct row {
-    const char *key;
-    const char *value;
+    const char *moment, *value;
     size_t len;
 };
 
 struct rows {
     struct arena *arena;
-    struct row v[READ_STEP];
+    struct row v[HASH_STEP];
     size_t n;
 };
 
@@ -220,46 +299,9 @@ static int collect(void *ctx, const char *key, const void *value, size_t len,
                    struct error *err)
 {
     struct rows *rows = ctx;
-    rows->v[rows->n++] = (struct row){arena_strdup(rows->arena, key),
+    rows->v[rows->n++] = (struct row){arena_strdup(rows->arena, strrchr(key, '/') + 1),
                                       arena_strndup(rows->arena, value, len), len};
     return 0;
-}
-
-static const char *moment_of(const char *key)
-{
-    return strrchr(key, '/') + 1;
-}
-
-/* The row in the log of an entry of an index; len 0: it was forgotten meanwhile. */
-static int fetch(struct store *store, struct arena *a, const char *moment,
-                 struct row *ret, struct error *err)
-{
-    struct rows rows = {.arena = a};
-    const char *key = arena_printf(a, LOG_PREFIX "%s", moment);
-    struct store_range one = {key, arena_printf(a, "%s" AFTER_ALL, key), false, 1};
-    int r = store_range(store, &one, collect, &rows, err);
-    *ret = rows.n ? rows.v[0] : (struct row){0};
-    return r;
-}
-
-static bool type_is(const char *event, const char *type)
-{
-    static const char name[] = "\"detail-type\":\"";
-    const char *at = strstr(event, name);
-    size_t n = strlen(type);
-    return at && strncmp(at + strlen(name), type, n) == 0 && at[strlen(name) + n] == '"';
-}
-
-/* The envelope within a row. */
-static bool open_row(const struct row *row, const char **ret, size_t *ret_len)
-{
-    static const char name[] = "],\"event\":";
-    const char *at = row->len ? strstr(row->value, name) : NULL;
-    if (!at)
-        return false;
-    *ret = at + strlen(name);
-    *ret_len = row->len - (size_t)(*ret - row->value) - 1;
-    return true;
 }
 
 struct reading {
@@ -268,56 +310,149 @@ struct reading {
     event_visit *visit;
     void *ctx;
     size_t given, looked_at;
-    char at[EVENT_CURSOR_SIZE];
+    char from[EVENT_CURSOR_SIZE];   /* events before it are not wanted */
+    char oldest[EVENT_CURSOR_SIZE]; /* rows before it hold none that is */
+    char row[EVENT_CURSOR_SIZE];    /* the last row that was looked at */
+    char at[EVENT_CURSOR_SIZE];     /* the last event */
+    char hash[17];
 };
-
-static int give(struct reading *rd, struct arena *a, struct row *row, struct error *err)
-{
-    const char *json;
-    size_t len;
-    int r = 0;
-    snprintf(rd->at, sizeof(rd->at), "%s", moment_of(row->key));
-    rd->looked_at++;
-    if (rd->query->resource)
-        r = fetch(rd->store, a, rd->at, row, err);
-    if (r < 0 || !open_row(row, &json, &len) ||
-        (rd->query->detail_type && !type_is(json, rd->query->detail_type)))
-        return r;
-    rd->given++;
-    return rd->visit(rd->ctx, rd->at, json, len, err);
-}
 
 static bool exhausted(const struct reading *rd)
 {
     return rd->given >= rd->query->limit || rd->looked_at >= rd->query->limit_reads;
 }
 
-/* One step. *ret_more is false at the end. */
-static int read_step(struct reading *rd, const char *prefix, bool *ret_more,
-                     struct error *err)
+static bool type_is(const struct line *l, const char *type)
+{
+    static const char name[] = "\"detail-type\":\"";
+    const char *at = strstr(l->json, name);
+    size_t n = strlen(type);
+    return at && strncmp(at + strlen(name), type, n) == 0 && at[strlen(name) + n] == '"';
+}
+
+static bool is_about(const struct line *l, const char *resource)
+{
+    size_t n = strlen(resource);
+    const char *p = l->about;
+    while ((p = memmem(p, (size_t)(l->json - p), resource, n))) {
+        if (p[-1] == '"' && p[n] == '"')
+            return true;
+        p++;
+    }
+    return false;
+}
+
+static bool wanted(const struct reading *rd, const struct line *l)
+{
+    const struct event_query *q = rd->query;
+    int order = q->after ? strcmp(l->moment, q->after) : 0;
+    if (strcmp(l->moment, rd->from) < 0 ||
+        (q->after && (q->newest_first ? order >= 0 : order <= 0)))
+        return false;
+    return (!q->resource || is_about(l, q->resource)) &&
+           (!q->detail_type || type_is(l, q->detail_type));
+}
+
+static int give(struct reading *rd, const struct line *l, struct error *err)
+{
+    rd->looked_at++;
+    memcpy(rd->at, l->moment, EVENT_CURSOR_SIZE);
+    if (!wanted(rd, l))
+        return 0;
+    rd->given++;
+    return rd->visit(rd->ctx, l->moment, l->json, l->json_len, err);
+}
+
+/* False in *ret_done: a limit came before the end of the row. */
+static int give_row(struct reading *rd, const struct row *row, bool *ret_done,
+                    struct error *err)
+{
+    const char *p = row->value, *end = row->value + row->len;
+    int r = 0;
+    while (p < end && r >= 0) {
+        struct line l;
+        if (exhausted(rd)) {
+            *ret_done = false;
+            return 0;
+        }
+        const char *stop = rd->query->newest_first ? end - 1 : strchr(p, '\n');
+        bool good = rd->query->newest_first ? line_last(p, (size_t)(end - p), &l)
+                                            : stop && line_read(p, stop, &l);
+        if (!good)
+            return fail(err, E_CORRUPT, "there are no events in '" LOG_PREFIX "%s'",
+                        row->moment);
+        if (rd->query->newest_first)
+            end = l.about - (EVENT_CURSOR_SIZE - 1);
+        else
+            p = stop + 1;
+        r = give(rd, &l, err);
+    }
+    return r;
+}
+
+/* A row of hashes, then that of the events when the resource is among them. */
+static int look(struct reading *rd, struct arena *a, const struct row *row,
+                bool *ret_done, struct error *err)
+{
+    struct rows found = {.arena = a};
+    if (!rd->query->resource)
+        return give_row(rd, row, ret_done, err);
+    rd->looked_at++;
+    if (rd->query->newest_first || strcmp(row->moment, rd->at) > 0)
+        memcpy(rd->at, row->moment, EVENT_CURSOR_SIZE);
+    if (!strstr(row->value, rd->hash))
+        return 0;
+    const char *key = arena_printf(a, LOG_PREFIX "%s", row->moment);
+    struct store_range one = {key, arena_printf(a, "%s" AFTER_ALL, key), false, 1};
+    int r = store_range(rd->store, &one, collect, &found, err);
+    return r == 0 && found.n ? give_row(rd, &found.v[0], ret_done, err) : r;
+}
+
+static int read_step(struct reading *rd, bool *ret_more, struct error *err)
 {
     AUTO_ARENA a = ARENA_INIT;
     const struct event_query *q = rd->query;
-    char from[EVENT_CURSOR_SIZE];
+    const char *prefix = q->resource ? HASH_PREFIX : LOG_PREFIX;
     struct rows rows = {.arena = &a};
-    moment_text(q->from_ms, 0, from);
-    const char *low = arena_printf(&a, "%s%s", prefix, from);
+    const char *low = arena_printf(&a, "%s%s", prefix, rd->oldest);
     const char *high = arena_printf(&a, "%s" AFTER_ALL, prefix);
-    if (*rd->at && q->newest_first)
-        high = arena_printf(&a, "%s%s", prefix, rd->at);
-    else if (*rd->at && strcmp(rd->at, from) >= 0)
-        low = arena_printf(&a, "%s%s" AFTER_ALL, prefix, rd->at);
-    struct store_range range = {low, high, q->newest_first, READ_STEP};
-    int r = store_range(rd->store, &range, collect, &rows, err);
-    *ret_more = rows.n == READ_STEP;
+    if (*rd->row && q->newest_first)
+        high = arena_printf(&a, "%s%s", prefix, rd->row);
+    else if (*rd->row)
+        low = arena_printf(&a, "%s%s" AFTER_ALL, prefix, rd->row);
+    size_t step = q->resource ? HASH_STEP : LOG_STEP;
+    int r =
+        store_range(rd->store, &(struct store_range){low, high, q->newest_first, step},
+                    collect, &rows, err);
+    *ret_more = rows.n == step;
     for (size_t i = 0; i < rows.n && r >= 0; i++) {
-        if (exhausted(rd)) {
+        bool done = !exhausted(rd);
+        if (done)
+            r = look(rd, &a, &rows.v[i], &done, err);
+        if (!done) {
             *ret_more = true;
             break;
         }
-        r = give(rd, &a, &rows.v[i], err);
+        memcpy(rd->row, rows.v[i].moment, EVENT_CURSOR_SIZE);
     }
     return r;
+}
+
+static int note_moment(void *ctx, const char *key, const void *value, size_t len,
+                       struct error *err)
+{
+    snprintf(ctx, EVENT_CURSOR_SIZE, "%s", strrchr(key, '/') + 1);
+    return 0;
+}
+
+/* A row is named by its first event: the one that holds `from` may begin before. */
+static int find_oldest(struct reading *rd, const char *from, struct error *err)
+{
+    AUTO_STR high = STR_INIT;
+    str_addf(&high, LOG_PREFIX "%s" AFTER_ALL, from);
+    memcpy(rd->oldest, from, EVENT_CURSOR_SIZE);
+    return store_range(rd->store, &(struct store_range){LOG_PREFIX, high.data, true, 1},
+                       note_moment, rd->oldest, err);
 }
 
 int event_history_read(struct store *store, const struct event_query *query,
@@ -325,23 +460,25 @@ int event_history_read(struct store *store, const struct event_query *query,
                        struct error *err)
 {
     struct reading rd = {.store = store, .query = query, .visit = visit, .ctx = ctx};
-    AUTO_STR prefix = STR_INIT;
     int64_t ms;
     uint64_t number;
     ret_cursor[0] = '\0';
     if (query->after && !moment_parse(query->after, &ms, &number))
         return fail(err, E_INVALID, "'%s' is not a cursor", query->after);
-    if (query->resource && strlen(query->resource) > STORE_MAX_KEY / 2)
-        return fail(err, E_INVALID, "the resource's name is too long");
-    snprintf(rd.at, sizeof(rd.at), "%s", query->after ? query->after : "");
+    moment_text(query->from_ms, 0, rd.from);
+    const char *from = rd.from;
+    if (query->after && !query->newest_first && strcmp(query->after, from) > 0)
+        from = query->after;
+    if (query->after)
+        memcpy(rd.at, query->after, EVENT_CURSOR_SIZE);
+    if (query->after && query->newest_first)
+        memcpy(rd.row, query->after, EVENT_CURSOR_SIZE);
     if (query->resource)
-        str_addf(&prefix, OF_PREFIX "%s/", query->resource);
-    else
-        str_add(&prefix, LOG_PREFIX);
+        hash_text(query->resource, rd.hash);
     bool more = true;
-    int r = 0;
+    int r = find_oldest(&rd, from, err);
     while (r >= 0 && more && !exhausted(&rd))
-        r = read_step(&rd, prefix.data, &more, err);
+        r = read_step(&rd, &more, err);
     if (more)
         memcpy(ret_cursor, rd.at, EVENT_CURSOR_SIZE);
     return r < 0 ? r : 0;
@@ -360,37 +497,26 @@ void core_event_bounds(const struct core *core, struct event_bounds *ret)
     };
 }
 
-/* The indexes that name it: the ARNs, which need no escapes, of "about". */
-static void index_keys(struct arena *a, const struct row *row, struct string_list *ret)
-{
-    const char *p = strchr(row->value, '[');
-    const char *end = strstr(row->value, "],\"event\":");
-    while (p && end && (p = strchr(p, '"')) && p < end) {
-        size_t n = strcspn(p + 1, "\"");
-        *LIST_PUSH(a, ret) =
-            arena_printf(a, OF_PREFIX "%.*s/%s", (int)n, p + 1, moment_of(row->key));
-        p += n + 2;
-    }
-}
-
 int event_history_old(struct store *store, const struct event_bounds *bounds,
-                      size_t limit, struct arena *a, struct string_list *ret_keys,
-                      struct error *err)
+                      struct arena *a, struct string_list *ret_keys, struct error *err)
 {
     struct rows rows = {.arena = a};
-    struct store_range range = {LOG_PREFIX, LOG_PREFIX AFTER_ALL, false,
-                                limit < READ_STEP ? limit : READ_STEP};
+    struct store_range range = {LOG_PREFIX, LOG_PREFIX AFTER_ALL, false, LOG_STEP};
     *ret_keys = (struct string_list){.set = true};
     int r = store_range(store, &range, collect, &rows, err);
     for (size_t i = 0; i < rows.n && r >= 0; i++) {
         int64_t ms;
         uint64_t number;
-        if (!moment_parse(moment_of(rows.v[i].key), &ms, &number))
-            return fail(err, E_CORRUPT, "no event has the key '%s'", rows.v[i].key);
+        struct line last;
+        const struct row *row = &rows.v[i];
+        if (!line_last(row->value, row->len, &last) ||
+            !moment_parse(last.moment, &ms, &number))
+            return fail(err, E_CORRUPT, "there are no events in '" LOG_PREFIX "%s'",
+                        row->moment);
         if (ms >= bounds->before_ms && number >= bounds->before_number)
             break;
-        *LIST_PUSH(a, ret_keys) = rows.v[i].key;
-        index_keys(a, &rows.v[i], ret_keys);
+        *LIST_PUSH(a, ret_keys) = arena_printf(a, LOG_PREFIX "%s", row->moment);
+        *LIST_PUSH(a, ret_keys) = arena_printf(a, HASH_PREFIX "%s", row->moment);
     }
     return r;
 }

@@ -9,8 +9,10 @@
  * only copies it; the commit thread encodes it (core_batch_encode()).
  *
  * The history is what the store holds below /event/. It is not loaded at the start:
- *   /event/log/<moment>            {"about": [ARN…], "event": {envelope}}
- *   /event/of/<ARN>/<moment>       empty: this event is about that resource
+ *   /event/log/<moment>     a line an event: <moment>{"about":[ARN…],"event":{envelope}}
+ *   /event/hash/<moment>    hashes of all ARNs in that row, 16 hexadecimal digits each
+ * Events of one commit share rows, which are named by their first: two keys a commit, both
+ * at the end of their kind, cost it little. Who asks for one resource reads hashes.
  * A moment is <ms><number>, 12 and 10 hexadecimal digits, and never goes back, whatever the
  * clock does: key order is the order of events, and the number tells how many there were.
  * It is also the cursor of a reader. Reading and finding what is old go to the store directly
@@ -91,8 +93,7 @@ struct event_bounds {
 };
 /* By core_config's event_keep_ms and event_max. */
 void core_event_bounds(const struct core *core, struct event_bounds *ret);
-/* Keys of the oldest events outside the bounds, at most `limit` events, in the arena. */
+/* Some keys of the oldest events outside the bounds, in the arena; none: all is forgotten. */
 int event_history_old(struct store *store, const struct event_bounds *bounds,
-                      size_t limit, struct arena *a, struct string_list *ret_keys,
-                      struct error *err);
+                      struct arena *a, struct string_list *ret_keys, struct error *err);
 void core_event_forget(struct core *core, const struct string_list *keys);

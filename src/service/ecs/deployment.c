@@ -438,7 +438,7 @@ static void tell_stopped(struct planner *p)
         return;
     struct str text = STR_INIT;
     service_event_stopped(&text, p->s->name, p->stopped_ids, p->stopped_running);
-    tell(p, SERVICE_EVENT_TEXT_ONLY, arena_strdup(p->a, str_text(&text)));
+    tell(p, SERVICE_EVENT_TASKS_STOPPED, arena_strdup(p->a, str_text(&text)));
     str_free(&text);
 }
 

@@ -83,6 +83,7 @@ struct instance {
     bool connected;       /* a stream is open now */
     uint64_t images_told; /* cluster.images_number; 0: it knows no list */
     struct wake wake;     /* disconnect grace */
+    struct wake news;     /* ecs_events.h: tasks came or went */
     struct place_instance *place;
 };
 

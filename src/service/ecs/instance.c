@@ -4,6 +4,7 @@
 #include "agent_update.h"
 #include "capacity_provider.h"
 #include "cluster_images.h"
+#include "ecs_events.h"
 #include "fargate.h"
 #include "gpu.h"
 #include "instance.h"
@@ -86,6 +87,7 @@ void instance_changed(struct core *core, struct instance *i)
     i->rec->instance->version = SET_LONG(i->rec->instance->version.v + 1);
     object_save(core, &i->o);
     instance_reindex(core, i);
+    event_of_instance(core, i);
 }
 
 void instance_room_in(struct core *core, struct cluster *cl)
@@ -125,6 +127,7 @@ static void instance_link(struct instance *i, struct cluster *cl)
     list_init(&i->tasks);
     list_append(&cl->instances, &i->link);
     wake_init(&i->wake, instance_wake);
+    wake_init(&i->news, instance_news);
     cl->instance_count++;
 }
 
@@ -160,6 +163,7 @@ void instance_unlink(struct core *core, struct object *o)
 {
     struct instance *i = (struct instance *)o;
     wake_cancel(core, &i->wake);
+    wake_cancel(core, &i->news);
     list_remove(&i->link);
     if (i->place)
         place_instance_remove(i->cluster->place, i->place);
@@ -439,6 +443,8 @@ int ecs_deregister_container_instance(
     if (ecs->host_ops)
         ecs->host_ops->instance_gone(ecs->host_ctx, c->core,
                                      i->rec->instance->container_instance_arn);
+    i->rec->instance->version = SET_LONG(i->rec->instance->version.v + 1);
+    event_of_instance(c->core, i);
     object_delete(c->core, &i->o);
     return 0;
 }

@@ -9,6 +9,7 @@
 #include "cluster_images.h"
 #include "daemon.h"
 #include "deployment.h"
+#include "ecs_events.h"
 #include "ecs_state.h"
 #include "launch.h"
 #include "service_alarms.h"
@@ -111,6 +112,13 @@ void service_event(struct core *core, struct service *s, const char *text)
     object_save(core, &s->o);
 }
 
+void service_told(struct core *core, struct service *s, enum service_event event,
+                  const char *text)
+{
+    service_event(core, s, text);
+    event_of_service(core, s, event, text);
+}
+
 /* The same complaint is told once until its cause is gone, or again after six hours. */
 static void complain(struct core *core, struct service *s, const char *text)
 {
@@ -120,7 +128,7 @@ static void complain(struct core *core, struct service *s, const char *text)
         return;
     s->rec->last_complaint = arena_strdup(&s->o.arena, text);
     s->rec->last_complaint_at = SET_TIME(now);
-    service_event(core, s, text);
+    service_told(core, s, SERVICE_EVENT_UNPLACED, text);
 }
 
 /* ---- starting tasks ---- */
@@ -423,7 +431,7 @@ static void carry_out(struct core *core, struct service *s, struct service_pictu
                 rollout_fail(core, s, act->deployment, act->text);
             break;
         case DEPLOYMENT_EVENT:
-            service_event(core, s, act->text);
+            service_told(core, s, act->event, act->text);
             break;
         case DEPLOYMENT_BAKE:
             rollout_bake(core, s, act->deployment, p->service.bake_ms);

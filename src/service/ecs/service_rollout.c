@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "ecs_events.h"
 #include "fargate.h"
 #include "launch.h"
 #include "service_alarms.h"
@@ -80,6 +81,7 @@ static void begin(struct core *core, struct service *s, const char *revision_arn
     if (td)
         td->users++;
     object_save(core, &s->o);
+    event_of_deployment(core, s, d);
 }
 
 void service_deploy(struct core *core, struct service *s, const char *taskdef_arn)
@@ -154,6 +156,7 @@ static void over(struct core *core, struct service *s, size_t index,
     d->rollout_state_reason = arena_strdup(&s->o.arena, reason);
     d->updated_at = SET_TIME(core_now_ms(core));
     object_save(core, &s->o);
+    event_of_deployment(core, s, d);
 }
 
 static void history_over(struct core *core, struct service *s, size_t index,

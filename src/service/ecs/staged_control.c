@@ -1,6 +1,7 @@
 /* The controller of deployments by stages, see staged.h. */
 #include <stdio.h>
 
+#include "ecs_events.h"
 #include "service_alarms.h"
 #include "service_control.h"
 #include "service_history.h"
@@ -204,6 +205,7 @@ static void picture_make(const struct look *k, const struct revision *v,
 static bool for_people(const struct deployment_action *act)
 {
     return act->event == SERVICE_EVENT_TEXT_ONLY ||
+           act->event == SERVICE_EVENT_TASKS_STOPPED ||
            act->event == SERVICE_EVENT_START_IMPAIRED;
 }
 
@@ -230,7 +232,7 @@ static void carry_out(struct look *k, const struct revision *v,
                       ECS_TASK_STOP_CODE_SERVICE_SCHEDULER_INITIATED, act->text);
         else if (act->kind == DEPLOYMENT_EVENT && (v->green || v->source) &&
                  for_people(act))
-            service_event(k->core, s, act->text);
+            service_told(k->core, s, act->event, act->text);
         else if (act->kind == DEPLOYMENT_FAIL)
             k->seen.failure = act->text;
     }

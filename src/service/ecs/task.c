@@ -8,6 +8,7 @@
 
 #include "account_settings.h"
 #include "daemon.h"
+#include "ecs_events.h"
 #include "ecs_state.h"
 #include "execute_command.h"
 #include "fargate.h"
@@ -116,6 +117,7 @@ void task_changed(struct core *core, struct task *t)
 {
     t->rec->task->version = SET_LONG(t->rec->task->version.v + 1);
     object_save(core, &t->o);
+    event_of_task(core, t);
 }
 
 /* ---- the host's view ---- */

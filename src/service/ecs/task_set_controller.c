@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "ecs_events.h"
 #include "service_control.h"
 #include "task_set.h"
 
@@ -120,7 +121,7 @@ static void carry_out(struct core *core, struct service *s,
             task_stop(core, p->tasks[act->task].owner,
                       ECS_TASK_STOP_CODE_SERVICE_SCHEDULER_INITIATED, act->text);
         else if (act->kind == DEPLOYMENT_EVENT)
-            service_event(core, s, act->text);
+            service_told(core, s, act->event, act->text);
     }
 }
 

@@ -57,6 +57,7 @@ static void settle(struct world *w)
         struct core_batch *b = core_take_batch(w->core);
         if (!b)
             return;
+        core_batch_encode(b);
         assert_int_equal(store_commit(w->store, &b->writes, &err), 0);
         core_batch_deliver(b);
     }
