@@ -104,3 +104,11 @@ def test_settings_survive_a_crash(own_server):
     ecs.put_account_setting_default(name="tagResourceAuthorization", value="on")
     own_server.restart()
     assert listed(own_server.client("ecs")) == {"tagResourceAuthorization": "on"}
+
+
+def test_deleting_is_for_known_settings_and_principals_of_the_account(account):
+    from_elsewhere = "arn:aws:iam::999999999999:user/bob"
+    with pytest.raises(account.exceptions.InvalidParameterException):
+        account.delete_account_setting(name="containerInsights", principalArn=from_elsewhere)
+    with pytest.raises(account.exceptions.InvalidParameterException):
+        account.delete_account_setting(name="noSuchSetting")

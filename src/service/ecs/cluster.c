@@ -179,7 +179,8 @@ int ecs_create_cluster(struct call *c, const struct ecs_create_cluster_request *
                           "%s",
                           "cluster", name);
     if (tags_check(c, &in->tags) < 0 || cluster_settings_check(c, &in->settings) < 0 ||
-        cluster_configuration_check(c, in->configuration) < 0)
+        cluster_configuration_check(c, in->configuration) < 0 ||
+        cluster_connect_check(c, in->service_connect_defaults) < 0)
         return -1;
     struct cluster_providers providers = {in->capacity_providers,
                                           in->default_capacity_provider_strategy};

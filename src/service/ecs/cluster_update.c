@@ -195,18 +195,24 @@ int ecs_update_cluster_settings(struct call *c,
     return reply_with(c, cl, &out->cluster);
 }
 
+int cluster_connect_check(
+    struct call *c, const struct ecs_cluster_service_connect_defaults_request *defaults)
+{
+    if (!defaults || str_empty(defaults->namespace))
+        return 0;
+    return call_fault(c, &ecs_namespace_not_found_exception,
+                      "The specified namespace was not found: this gantry has no "
+                      "Service Connect namespaces.");
+}
+
 int ecs_update_cluster(struct call *c, const struct ecs_update_cluster_request *in,
                        struct ecs_update_cluster_response *out)
 {
     struct cluster *cl = cluster_require(c, in->cluster);
     if (!cl || setting_values_check(c, &in->settings) < 0 ||
-        cluster_configuration_check(c, in->configuration) < 0)
+        cluster_configuration_check(c, in->configuration) < 0 ||
+        cluster_connect_check(c, in->service_connect_defaults) < 0)
         return -1;
-    if (in->service_connect_defaults &&
-        !str_empty(in->service_connect_defaults->namespace))
-        return call_fault(c, &ecs_namespace_not_found_exception,
-                          "The specified namespace was not found: this gantry has no "
-                          "Service Connect namespaces.");
     settings_keep(cl, &in->settings);
     if (in->configuration)
         cl->rec->cluster->configuration =

@@ -15,6 +15,9 @@ int cluster_settings_check(struct call *c,
                            const struct ecs_cluster_setting_list *settings);
 int cluster_configuration_check(struct call *c,
                                 const struct ecs_cluster_configuration *conf);
+/* Namespaces are Cloud Map's, so a cluster that names one is refused. */
+int cluster_connect_check(
+    struct call *c, const struct ecs_cluster_service_connect_defaults_request *defaults);
 
 /* The capacity providers of a cluster, as a request gives them. */
 struct cluster_providers {
