@@ -6,6 +6,7 @@ import pytest
 def test_services_cannot_join_a_namespace_yet(ecs, cluster, taskdef):
     with pytest.raises(ecs.exceptions.UnsupportedFeatureException):
         ecs.create_service(cluster=cluster, serviceName="s", taskDefinition=taskdef(),
+                           desiredCount=1,
                            serviceConnectConfiguration={"enabled": True, "namespace": "home"})
     with pytest.raises(ecs.exceptions.NamespaceNotFoundException):
         ecs.list_services_by_namespace(namespace="home")
