@@ -34,6 +34,8 @@ enum provider_kind {
     PROVIDER_FARGATE_SPOT,
 };
 
+const char *provider_key(struct arena *a, const char *account, const char *region,
+                         const char *name);
 /* By name or ARN, in the account and region of the cluster. */
 enum provider_kind provider_kind(struct core *core, const struct cluster *cl,
                                  const char *reference);
