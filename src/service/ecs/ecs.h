@@ -15,8 +15,8 @@
 struct ecs_settings {
     int64_t stopped_task_retention_ms; /* 0: AWS's one hour */
     int64_t disconnect_grace_ms;       /* stream lost for so long: agentConnected false */
-    const char *poll_endpoint;         /* DiscoverPollEndpoint's answer to who says no Host */
-    int64_t provisioning_timeout_ms;   /* 0: half an hour in PROVISIONING */
+    const char *poll_endpoint; /* DiscoverPollEndpoint's answer to who says no Host */
+    int64_t provisioning_timeout_ms; /* 0: half an hour in PROVISIONING */
 };
 
 /* Adds the tables and the service's state to the core; before core_load(). */

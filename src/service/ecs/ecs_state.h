@@ -287,17 +287,6 @@ void parameter_hash(const struct wire_shape *shape, const void *in, char ret[65]
 int token_loaded(struct core *core, struct object *o, struct error *err);
 void token_unlink(struct core *core, struct object *o);
 
-/* ---- services: what creation and update of them and of task sets check (service_ops.c) ---- */
-
-/* Parts that need what this server does not have. */
-struct service_extras {
-    size_t load_balancers, registries, volumes, lattice;
-    const struct ecs_service_connect_configuration *connect;
-};
-int service_extras_check(struct call *c, const struct service_extras *x);
-/* Faults ClientException when it is unknown or not ACTIVE. */
-struct taskdef *active_taskdef(struct call *c, const char *reference);
-
 /* ---- services (service_controller.c) ---- */
 
 void service_controller(struct core *core, struct wake *w);

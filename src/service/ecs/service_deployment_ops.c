@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "page.h"
+#include "service_checks.h"
 #include "service_history.h"
 #include "service_rollout.h"
 #include "staged.h"
@@ -149,17 +150,6 @@ static void brief(const struct service_deployment *d,
         .status = rec->status,
         .status_reason = rec->status_reason,
     };
-}
-
-static int service_require(struct call *c, const char *cluster, const char *reference,
-                           struct service **ret)
-{
-    struct cluster *cl = cluster_require(c, cluster);
-    if (!cl)
-        return -1;
-    *ret = service_find(c->core, cl, reference);
-    return *ret ? 0
-                : call_fault(c, &ecs_service_not_found_exception, "Service not found.");
 }
 
 int ecs_list_service_deployments(struct call *c,

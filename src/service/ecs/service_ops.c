@@ -1,222 +1,15 @@
-/* CreateService, UpdateService, DeleteService, DescribeServices, ListServices. */
+/* CreateService, UpdateService, DeleteService. */
 #include <string.h>
 
 #include "daemon.h"
 #include "ecs_state.h"
 #include "launch.h"
-#include "page.h"
+#include "service_checks.h"
 #include "service_daemon.h"
 #include "service_history.h"
 #include "service_rollout.h"
 #include "staged.h"
 #include "task_set.h"
-
-#define MAX_DESIRED 5000
-
-/* ---- what a reply shows ---- */
-
-static struct ecs_deployment *view_deployment(struct ecs_service *v, const char *id)
-{
-    for (size_t i = 0; i < v->deployments.n; i++)
-        if (streq(v->deployments.v[i].id, id))
-            return &v->deployments.v[i];
-    return NULL;
-}
-
-static void count_task(const struct task *t, struct ecs_service *v)
-{
-    struct ecs_deployment *d = view_deployment(v, t->rec->deployment_id);
-    bool running = t->status == TASK_RUNNING;
-    bool pending = t->status <= TASK_ACTIVATING;
-    v->running_count.v += running;
-    v->pending_count.v += pending;
-    if (d) {
-        d->running_count.v += running;
-        d->pending_count.v += pending;
-    }
-}
-
-/* Deployments of one revision (a rollback's and its goal's) are one line. */
-static void view_revisions(struct arena *a, const struct service *s,
-                           struct ecs_service *ret)
-{
-    for (size_t i = 0; i < ret->deployments.n; i++) {
-        const struct ecs_deployment *d = &ret->deployments.v[i];
-        const char *arn = s->rec->deployments.v[i].service_revision_arn;
-        ptrdiff_t first = arn ? service_deployment_of_revision(s, arn) : -1;
-        if (first < 0)
-            continue;
-        if (first == (ptrdiff_t)i)
-            LIST_PUSH(a, &ret->current_service_revisions)->arn = arena_strdup(a, arn);
-        struct ecs_service_current_revision_summary *r = NULL;
-        for (size_t j = 0; j < ret->current_service_revisions.n && !r; j++)
-            if (streq(ret->current_service_revisions.v[j].arn, arn))
-                r = &ret->current_service_revisions.v[j];
-        r->requested_task_count = SET_INT(r->requested_task_count.v + d->desired_count.v);
-        r->running_task_count = SET_INT(r->running_task_count.v + d->running_count.v);
-        r->pending_task_count = SET_INT(r->pending_task_count.v + d->pending_count.v);
-    }
-    if (ret->deployments.n > 0 &&
-        ret->deployments.v[0].rollout_state == ECS_DEPLOYMENT_ROLLOUT_STATE_IN_PROGRESS)
-        ret->current_service_deployment =
-            arena_strdup(a, s->rec->deployments.v[0].service_deployment_arn);
-}
-
-static void service_view(struct arena *a, const struct service *s, bool tags,
-                         struct ecs_service *ret)
-{
-    wire_copy_into(a, &ecs_service_shape, s->rec->service, ret);
-    ret->running_count = ret->pending_count = SET_INT(0);
-    for (size_t i = 0; i < ret->deployments.n; i++) {
-        ret->deployments.v[i].running_count = SET_INT(0);
-        ret->deployments.v[i].pending_count = SET_INT(0);
-    }
-    list_for_each (it, &s->tasks) {
-        count_task(list_entry(it, struct task, service_link), ret);
-    }
-    task_sets_count(s, &ret->task_sets);
-    for (size_t i = 0; i < ret->deployments.n; i++) {
-        struct ecs_deployment *d = &ret->deployments.v[i];
-        d->desired_count = i == 0 ? ret->desired_count
-                                  : SET_INT(d->running_count.v + d->pending_count.v);
-    }
-    ret->task_sets.set = service_external(s);
-    view_revisions(a, s, ret);
-    ret->load_balancers.set = ret->service_registries.set = true;
-    ret->deployments.set = ret->events.set = true;
-    ret->placement_constraints.set = ret->placement_strategy.set = true;
-    if (!tags)
-        ret->tags = (struct ecs_tag_list){0};
-}
-
-/* ---- checks that creation and update share ---- */
-
-static int percent_check(struct call *c, const struct ecs_deployment_configuration *d)
-{
-    int32_t min = d->minimum_healthy_percent.v, max = d->maximum_percent.v;
-    if (min < 0 || min > 100)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "minimumHealthyPercent must be at most 100");
-    if (max < 100)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "maximumPercent must be at least 100");
-    if (min == 100 && max == 100)
-        return call_fault(
-            c, &ecs_invalid_parameter_exception,
-            "Both maximumPercent and minimumHealthyPercent cannot be 100 as "
-            "this will block deployments");
-    return 0;
-}
-
-static int configuration_check(struct call *c,
-                               const struct ecs_deployment_configuration *d)
-{
-    if (staged_config_check(c, d) < 0)
-        return -1;
-    if (d->alarms && d->alarms->enable.v && !ecs_of(c->core)->alarm_ops)
-        return call_fault(c, &ecs_unsupported_feature_exception,
-                          "Deployment alarms are not offered by this gantry.");
-    return percent_check(c, d);
-}
-
-/* What is given replaces, what is left out stays. */
-static struct ecs_deployment_configuration *
-configuration_merge(struct arena *a, const struct ecs_deployment_configuration *old,
-                    const struct ecs_deployment_configuration *given, bool daemon)
-{
-    struct ecs_deployment_configuration *d =
-        old ? wire_copy(a, &ecs_deployment_configuration_shape, old)
-            : arena_new(a, struct ecs_deployment_configuration);
-    if (given && given->minimum_healthy_percent.set)
-        d->minimum_healthy_percent = given->minimum_healthy_percent;
-    if (given && given->maximum_percent.set)
-        d->maximum_percent = given->maximum_percent;
-    if (given && given->deployment_circuit_breaker)
-        d->deployment_circuit_breaker = wire_copy(
-            a, &ecs_deployment_circuit_breaker_shape, given->deployment_circuit_breaker);
-    if (given && given->strategy)
-        staged_config_change(d, given->strategy);
-    if (given && given->lifecycle_hooks.set)
-        d->lifecycle_hooks = given->lifecycle_hooks;
-    if (given && given->bake_time_in_minutes.set)
-        d->bake_time_in_minutes = given->bake_time_in_minutes;
-    if (given && given->linear_configuration)
-        d->linear_configuration =
-            wire_copy(a, &ecs_linear_configuration_shape, given->linear_configuration);
-    if (given && given->canary_configuration)
-        d->canary_configuration =
-            wire_copy(a, &ecs_canary_configuration_shape, given->canary_configuration);
-    if (given && given->alarms)
-        d->alarms = given->alarms;
-    if (!d->minimum_healthy_percent.set)
-        d->minimum_healthy_percent = SET_INT(daemon ? 0 : 100);
-    if (!d->maximum_percent.set)
-        d->maximum_percent = SET_INT(daemon ? 100 : 200);
-    if (!d->strategy)
-        d->strategy = ECS_DEPLOYMENT_STRATEGY_ROLLING;
-    if (!d->deployment_circuit_breaker) {
-        d->deployment_circuit_breaker =
-            arena_new(a, struct ecs_deployment_circuit_breaker);
-        d->deployment_circuit_breaker->enable = SET_BOOL(false);
-        d->deployment_circuit_breaker->rollback = SET_BOOL(false);
-    }
-    staged_config_default(a, d);
-    return d;
-}
-
-static int placement_check(struct call *c,
-                           const struct ecs_placement_constraint_list *constraints,
-                           const struct ecs_placement_strategy_list *strategies)
-{
-    struct place_strategy strategy[PLACE_MAX_STRATEGIES];
-    size_t n;
-    struct place_need need = {0};
-    struct compiled_constraints compiled = {0};
-    int r = constraints_compile(c, c->core, constraints, NULL, &need, &compiled);
-    constraints_free(&compiled);
-    return r < 0 ? r : strategies_read(c, strategies, strategy, &n);
-}
-
-static int desired_check(struct call *c, int32_t desired)
-{
-    if (desired < 0 || desired > MAX_DESIRED)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "desiredCount must be between 0 and %d.", MAX_DESIRED);
-    return 0;
-}
-
-struct taskdef *active_taskdef(struct call *c, const char *reference)
-{
-    struct taskdef *td = taskdef_find(c, reference);
-    if (!td)
-        call_fault(c, &ecs_client_exception, "TaskDefinition not found.");
-    else if (taskdef_of(td)->status != ECS_TASK_DEFINITION_STATUS_ACTIVE)
-        call_fault(c, &ecs_client_exception, "TaskDefinition is inactive");
-    else
-        return td;
-    return NULL;
-}
-
-static int not_offered(struct call *c, const char *what)
-{
-    return call_fault(c, &ecs_unsupported_feature_exception,
-                      "%s are not offered by this gantry.", what);
-}
-
-int service_extras_check(struct call *c, const struct service_extras *x)
-{
-    if (x->load_balancers)
-        return not_offered(c, "Load balancers");
-    if (x->registries)
-        return not_offered(c, "Service registries");
-    if (x->connect && x->connect->enabled.v)
-        return not_offered(c, "Service Connect namespaces");
-    if (x->volumes)
-        return not_offered(c, "Volumes configured at launch");
-    if (x->lattice)
-        return not_offered(c, "VPC Lattice target groups");
-    return 0;
-}
 
 /* ---- CreateService ---- */
 
@@ -287,7 +80,8 @@ static int create_offered(struct call *c, const struct ecs_create_service_reques
         .connect = in->service_connect_configuration,
     };
     if (controller_of(in) == ECS_DEPLOYMENT_CONTROLLER_TYPE_CODE_DEPLOY)
-        return not_offered(c, "Services with the deployment controller CODE_DEPLOY");
+        return service_not_offered(c,
+                                   "Services with the deployment controller CODE_DEPLOY");
     return service_extras_check(c, &extras);
 }
 
@@ -306,14 +100,15 @@ static int create_check(struct call *c, const struct ecs_create_service_request 
     if (!in->desired_count.set && !daemon(in))
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "DesiredCount cannot be null or empty.");
-    if (create_offered(c, in) < 0 || desired_check(c, in->desired_count.v) < 0 ||
+    if (create_offered(c, in) < 0 || service_desired_check(c, in->desired_count.v) < 0 ||
         tags_check(c, &in->tags) < 0)
         return -1;
-    const struct ecs_deployment_configuration *conf =
-        configuration_merge(&c->arena, NULL, in->deployment_configuration, daemon(in));
-    return configuration_check(c, conf) < 0
+    const struct ecs_deployment_configuration *conf = service_configuration_merge(
+        &c->arena, NULL, in->deployment_configuration, daemon(in));
+    return service_configuration_check(c, conf) < 0
                ? -1
-               : placement_check(c, &in->placement_constraints, &in->placement_strategy);
+               : service_placement_check(c, &in->placement_constraints,
+                                         &in->placement_strategy);
 }
 
 /* 1: the service is there with the same parameters. */
@@ -347,7 +142,7 @@ static void service_fill(struct call *c, struct service *s, const struct cluster
     rec->desired_count = in->desired_count;
     launch_terms_keep(a, terms, rec);
     rec->deployment_configuration =
-        configuration_merge(a, NULL, in->deployment_configuration, daemon(in));
+        service_configuration_merge(a, NULL, in->deployment_configuration, daemon(in));
     rec->created_at = SET_TIME(core_now_ms(c->core));
     rec->created_by = arena_strdup(a, c->who.arn);
     rec->role_arn = in->role;
@@ -421,18 +216,6 @@ int ecs_create_service(struct call *c, const struct ecs_create_service_request *
 
 /* ---- UpdateService ---- */
 
-static int service_require(struct call *c, const char *cluster, const char *reference,
-                           struct service **ret)
-{
-    struct cluster *cl = cluster_require(c, cluster);
-    if (!cl)
-        return -1;
-    *ret = service_find(c->core, cl, reference);
-    if (!*ret)
-        return call_fault(c, &ecs_service_not_found_exception, "Service not found.");
-    return 0;
-}
-
 static int update_offered(struct call *c, const struct ecs_update_service_request *in)
 {
     struct service_extras extras = {
@@ -470,8 +253,8 @@ static void update_settings(struct service *s,
     if (own->availability_zone_rebalancing)
         rec->availability_zone_rebalancing = own->availability_zone_rebalancing;
     rec->deployment_configuration =
-        configuration_merge(a, rec->deployment_configuration,
-                            own->deployment_configuration, service_is_daemon(s));
+        service_configuration_merge(a, rec->deployment_configuration,
+                                    own->deployment_configuration, service_is_daemon(s));
 }
 
 /* What runs is the task sets' business. */
@@ -486,7 +269,8 @@ static int update_external(struct call *c, struct service *s,
             "Only the desired count, placement, health check grace period and "
             "tag settings of a service with the deployment controller "
             "EXTERNAL can be updated; use task sets for the rest.");
-    if (placement_check(c, &in->placement_constraints, &in->placement_strategy) < 0)
+    if (service_placement_check(c, &in->placement_constraints, &in->placement_strategy) <
+        0)
         return -1;
     update_settings(s, in);
     service_updated(c->core, s);
@@ -556,7 +340,7 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
     if (!streq(s->rec->service->status, "ACTIVE"))
         return call_fault(c, &ecs_service_not_active_exception,
                           "Service was not ACTIVE.");
-    if ((in->desired_count.set && desired_check(c, in->desired_count.v) < 0) ||
+    if ((in->desired_count.set && service_desired_check(c, in->desired_count.v) < 0) ||
         controller_check(c, s, in->deployment_controller) < 0)
         return -1;
     if (service_external(s))
@@ -574,10 +358,11 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
     if (!td || launch_check(c, s->cluster, taskdef_of(td), &terms) < 0)
         return -1;
     const struct ecs_deployment_configuration *conf =
-        configuration_merge(&c->arena, s->rec->service->deployment_configuration,
-                            in->deployment_configuration, service_is_daemon(s));
-    if (configuration_check(c, conf) < 0 ||
-        placement_check(c, &in->placement_constraints, &in->placement_strategy) < 0)
+        service_configuration_merge(&c->arena, s->rec->service->deployment_configuration,
+                                    in->deployment_configuration, service_is_daemon(s));
+    if (service_configuration_check(c, conf) < 0 ||
+        service_placement_check(c, &in->placement_constraints, &in->placement_strategy) <
+            0)
         return -1;
     const char *wanted = taskdef_of(td)->task_definition_arn;
     bool deploy = starts_deployment(s->rec->service, in, &terms, wanted);
@@ -616,73 +401,5 @@ int ecs_delete_service(struct call *c, const struct ecs_delete_service_request *
     }
     out->service = arena_new(&c->arena, struct ecs_service);
     service_view(&c->arena, s, true, out->service);
-    return 0;
-}
-
-/* ---- reading ---- */
-
-int ecs_describe_services(struct call *c, const struct ecs_describe_services_request *in,
-                          struct ecs_describe_services_response *out)
-{
-    struct cluster *cl = cluster_require(c, in->cluster);
-    if (!cl)
-        return -1;
-    if (in->services.n == 0)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "Services cannot be empty.");
-    if (in->services.n > 10)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "Services cannot have more than 10 elements.");
-    bool tags = false;
-    for (size_t i = 0; i < in->include.n; i++)
-        tags |= in->include.v[i] == ECS_SERVICE_FIELD_TAGS;
-    out->services.set = out->failures.set = true;
-    for (size_t i = 0; i < in->services.n; i++) {
-        const char *reference = in->services.v[i];
-        const struct service *s = service_find(c->core, cl, reference);
-        if (s) {
-            service_view(&c->arena, s, tags, LIST_PUSH(&c->arena, &out->services));
-            continue;
-        }
-        struct ecs_failure *f = LIST_PUSH(&c->arena, &out->failures);
-        f->arn = arn_looks_like(reference)
-                     ? reference
-                     : ecs_arn(&c->arena, cl->region, cl->account, "service/%s/%s",
-                               cl->name, ecs_last_segment(reference));
-        f->reason = "MISSING";
-    }
-    return 0;
-}
-
-int ecs_list_services(struct call *c, const struct ecs_list_services_request *in,
-                      struct ecs_list_services_response *out)
-{
-    struct cluster *cl = cluster_require(c, in->cluster);
-    size_t limit;
-    const char *at;
-    if (!cl)
-        return -1;
-    struct table *table = ecs_of(c->core)->services;
-    const char *prefix = ecs_key(&c->arena, "service", cl->account, cl->region,
-                                 call_printf(c, "%s/", cl->name));
-    if (ecs_page_size(c, in->max_results, 10, 100, &limit) < 0 ||
-        ecs_page_start(c, in->next_token, prefix, &at) < 0)
-        return -1;
-    out->service_arns.set = true;
-    struct service *s;
-    while ((s = table_next(table, prefix, at))) {
-        const struct ecs_service *rec = s->rec->service;
-        if (streq(rec->status, "ACTIVE") && !service_hidden(s) &&
-            (!in->launch_type || in->launch_type == rec->launch_type) &&
-            (!in->scheduling_strategy ||
-             in->scheduling_strategy == rec->scheduling_strategy)) {
-            if (out->service_arns.n == limit) {
-                out->next_token = page_token(&c->arena, at);
-                break;
-            }
-            *LIST_PUSH(&c->arena, &out->service_arns) = rec->service_arn;
-        }
-        at = s->o.key;
-    }
     return 0;
 }

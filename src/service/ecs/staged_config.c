@@ -1,6 +1,7 @@
 /* Deployment configurations by stages: checked, filled up and read. */
 #include <string.h>
 
+#include "service_checks.h"
 #include "service_history.h"
 #include "staged_private.h"
 

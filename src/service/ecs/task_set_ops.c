@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "launch.h"
+#include "service_checks.h"
 #include "task_set.h"
 
 #define MAX_DESCRIBED 100
