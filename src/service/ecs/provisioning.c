@@ -82,38 +82,42 @@ static void give_up(struct core *core, const struct cluster *home, struct task *
 
 /* Needs that found no room in this pass: most that wait are many of the same. */
 struct futile {
-    struct {
-        const struct taskdef *taskdef;
-        const char *provider, *deployment;
-        int64_t cpu, memory_mib;
-    } seen[16];
+    const struct task *seen[16];
     size_t n;
 };
 
-static bool is_futile(const struct futile *f, const struct task *t,
-                      const struct place_need *need)
+/* GPUs are the one need that a task's record does not sum up. */
+static bool asks_for_own_gpus(const struct task *t)
 {
-    for (size_t k = 0; k < f->n; k++)
-        if (f->seen[k].taskdef == t->taskdef && f->seen[k].cpu == need->resources.cpu &&
-            f->seen[k].memory_mib == need->resources.memory_mib &&
-            streq(f->seen[k].provider, t->rec->task->capacity_provider_name) &&
-            streq(f->seen[k].deployment, t->rec->deployment_id))
+    const struct ecs_task_override *o = t->rec->task->overrides;
+    for (size_t i = 0; o && i < o->container_overrides.n; i++)
+        if (o->container_overrides.v[i].resource_requirements.n)
             return true;
     return false;
 }
 
-/* Standalone tasks with constraints of their own are always asked for alone. */
-static void note_futile(struct futile *f, const struct task *t,
-                        const struct place_need *need)
+/* Needs at least what one of those needs that were asked for in vain. */
+static bool is_futile(const struct futile *f, const struct task *t)
 {
-    if (f->n == sizeof(f->seen) / sizeof(f->seen[0]) ||
-        (!t->service && t->rec->placement_constraints.n))
-        return;
-    f->seen[f->n].taskdef = t->taskdef;
-    f->seen[f->n].provider = t->rec->task->capacity_provider_name;
-    f->seen[f->n].deployment = t->rec->deployment_id;
-    f->seen[f->n].cpu = need->resources.cpu;
-    f->seen[f->n++].memory_mib = need->resources.memory_mib;
+    const struct ecs_task *rec = t->rec->task;
+    for (size_t k = 0; k < f->n; k++) {
+        const struct ecs_task *other = f->seen[k]->rec->task;
+        if (f->seen[k]->taskdef == t->taskdef && streq(other->cpu, rec->cpu) &&
+            streq(other->memory, rec->memory) &&
+            streq(other->capacity_provider_name, rec->capacity_provider_name) &&
+            streq(f->seen[k]->rec->deployment_id, t->rec->deployment_id) &&
+            !asks_for_own_gpus(t))
+            return true;
+    }
+    return false;
+}
+
+/* Standalone tasks with constraints of their own are always asked for alone. */
+static void note_futile(struct futile *f, const struct task *t)
+{
+    bool alone = (!t->service && t->rec->placement_constraints.n) || asks_for_own_gpus(t);
+    if (!alone && f->n < sizeof(f->seen) / sizeof(f->seen[0]))
+        f->seen[f->n++] = t;
 }
 
 static bool is_spot(const struct task *t)
@@ -132,18 +136,22 @@ static void pass_task(struct core *core, struct pass *p, struct task *t)
 {
     struct launch l;
     struct instance *i = NULL;
+    bool old = t->rec->task->created_at.v <= p->deadline_ms;
+    bool futile = is_futile(&p->futile, t);
+    bool reclaims = t->rec->task->launch_type == ECS_LAUNCH_TYPE_FARGATE && !is_spot(t);
+    if (futile && !old && !reclaims)
+        return;
     bool ready = launch_of_task(core, t, &l) == 0;
-    bool futile = ready && is_futile(&p->futile, t, &l.need);
     if (ready && !futile)
         i = launch_find(core, &l);
     if (i) {
         task_place(core, t, i);
-    } else if (!ready || t->rec->task->created_at.v <= p->deadline_ms) {
+    } else if (!ready || old) {
         give_up(core, p->home, t, &l);
     } else {
         if (!futile)
-            note_futile(&p->futile, t, &l.need);
-        if (l.fargate && !is_spot(t))
+            note_futile(&p->futile, t);
+        if (reclaims)
             fargate_reclaim(core, p->home, &l.need, &p->reclaim);
     }
     launch_fini(&l);
