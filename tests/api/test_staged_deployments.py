@@ -6,7 +6,9 @@ what is shown. How tasks come and go is in tests/unit/ecs/staged_test.c, on a vi
 import http.server
 import json
 import queue
+import signal
 import threading
+import time
 
 import pytest
 from botocore.exceptions import ClientError
@@ -255,6 +257,25 @@ def test_a_deployment_goes_on_after_kill_9(own_server, hook):
     own_server.restart()
     assert asked.call()[2]["executionId"] == first["executionId"]
     wait_for(ecs, "c", "SUCCESSFUL")
+
+
+def test_a_server_does_not_wait_for_a_hook_to_end(own_server, hook):
+    ecs = own_server.client("ecs")
+    ecs.create_cluster(clusterName="c")
+    ecs.register_task_definition(family="f", containerDefinitions=[
+        {"name": "a", "image": "x:1", "memory": 64}])
+    slow = hook(SUCCEEDED)
+    gate = threading.Event()
+    answer = slow.next
+    slow.next = lambda: (gate.wait(60), answer())[1]
+    create(ecs, "c", "f", lifecycleHooks=[lambda_hook(slow.url, "POST_SCALE_UP")])
+    slow.call()
+    assert newest(ecs, "c")["lifecycleHookDetails"][0]["status"] == "IN_PROGRESS"
+    begun = time.monotonic()
+    own_server.restart(signal.SIGTERM)
+    assert time.monotonic() - begun < 10
+    assert newest(ecs, "c")["lifecycleHookDetails"][0]["status"] == "IN_PROGRESS"
+    gate.set()
 
 
 @pytest.mark.parametrize("conf", [

@@ -96,7 +96,7 @@ struct service {
     struct list waiting;     /* cluster->waiting */
     struct list daemon_link; /* cluster->daemons */
     struct wake wake;        /* the controller */
-    bool traffic_told;       /* to the load balancer, since the server started */
+    bool traffic_told;       /* staged_control.c looked at it since the server started */
 };
 
 /* lastStatus of a task; the names are ECS's. */

@@ -117,6 +117,7 @@ void rollout_hook_answered(struct rollout_hook *h, enum rollout_answer answer,
 {
     if (h->status != HOOK_IN_PROGRESS)
         return;
+    h->calling = false;
     h->failures = answer == ANSWER_NONE ? h->failures + 1 : 0;
     h->call_at_ms = now_ms + (delay_ms > 0 ? delay_ms : ROLLOUT_RECALL_MS);
     if (answer == ANSWER_SUCCEEDED)
@@ -172,6 +173,7 @@ static void hook_look(struct pass *p, uint32_t k)
         return;
     if (p->now >= h->call_at_ms) {
         h->call_at_ms = p->now + ROLLOUT_CALL_LEASE_MS;
+        h->calling = true;
         p->plan->calls[p->plan->call_count++] = k;
         p->plan->actions |= ROLLOUT_CHANGED;
     }
@@ -387,6 +389,13 @@ void rollout_advance(const struct rollout_config *config,
     struct pass p = {config, seen, now_ms, r, ret};
     while (move(&p))
         ret->wake_at_ms = 0; /* what the stage before waited for */
+}
+
+void rollout_restarted(struct rollout *r)
+{
+    for (size_t k = 0; k < r->hook_count; k++)
+        if (r->hooks[k].calling)
+            r->hooks[k].call_at_ms = 0;
 }
 
 bool rollout_wants_green(const struct rollout *r)

@@ -82,6 +82,7 @@ struct rollout_hook {
     int64_t call_at_ms; /* IN_PROGRESS: when it is to be called (again) */
     int64_t expires_at_ms;
     uint32_t failures; /* calls in a row that reached nobody */
+    bool calling;      /* the last call has no answer yet */
 };
 
 /* ---- one deployment ---- */
@@ -144,6 +145,9 @@ void rollout_init(struct rollout *r, size_t older);
 void rollout_advance(const struct rollout_config *config,
                      const struct rollout_observed *seen, int64_t now_ms,
                      struct rollout *r, struct rollout_plan *ret);
+
+/* The process that made the calls is no more: what has no answer is called again. */
+void rollout_restarted(struct rollout *r);
 
 /* Which revisions should run tasks now? */
 bool rollout_wants_green(const struct rollout *r);

@@ -132,6 +132,7 @@ static bool look_begin(struct core *core, struct service *s, struct look *k)
         staged_abandon(core, s);
         return false;
     }
+    bool restarted = !s->traffic_told;
     s->traffic_told = true;
     *k = (struct look){.core = core, .s = s};
     k->conf = staged_config_of(core, s);
@@ -139,6 +140,8 @@ static bool look_begin(struct core *core, struct service *s, struct look *k)
     k->config.bake_ms = service_bake_ms(core, s);
     k->desired = (uint32_t)s->rec->service->desired_count.v;
     staged_read(s->rec->rollout, &k->r);
+    if (restarted)
+        rollout_restarted(&k->r);
     return true;
 }
 

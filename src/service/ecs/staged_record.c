@@ -42,6 +42,7 @@ void staged_hook_read(const struct gantry_rollout_hook_record *rec,
         .call_at_ms = rec->call_at.v,
         .expires_at_ms = rec->expires_at.v,
         .failures = (uint32_t)rec->unanswered.v,
+        .calling = rec->calling.v,
     };
 }
 
@@ -53,6 +54,7 @@ void staged_hook_write(struct gantry_rollout_hook_record *rec,
     rec->call_at = SET_TIME(h->call_at_ms);
     rec->expires_at = SET_TIME(h->expires_at_ms);
     rec->unanswered = SET_INT((int32_t)h->failures);
+    rec->calling = SET_BOOL(h->calling);
 }
 
 /* ---- the record ---- */
