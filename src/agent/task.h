@@ -33,6 +33,7 @@ struct container_stats;
 struct engine;
 struct probe;
 struct task;
+struct fetch;
 
 enum container_step {
     CSTEP_NONE, /* nothing but perhaps files, an address, a root */
@@ -127,6 +128,7 @@ struct task {
 
     /* under way */
     enum part prepared;
+    struct fetch *fetch; /* of its secrets, see task_secrets.h */
     int64_t accepted_ns;
     uv_timer_t look_timer; /* a dependency's startTimeout; valid while look_open */
     bool look_open;

@@ -9,8 +9,10 @@
 #include "server_calls.h"
 #include "str.h"
 
-#define TRIES    3
-#define RETRY_MS 300
+#define TRIES         3  /* when a store can't answer */
+#define TRIES_AWAY    45 /* when nobody does: a server may be starting again */
+#define RETRY_MS      300
+#define RETRY_MOST_MS 2000
 
 enum use { USE_ENV, USE_FILE, USE_REGISTRY, USE_LOG, USE_CONFIG };
 
@@ -170,14 +172,22 @@ static int take_all(struct fetch *f)
 
 /* ---- asking ---- */
 
+void task_secrets_forget(struct task *t)
+{
+    if (!t->fetch)
+        return;
+    arena_free(&t->fetch->arena);
+    free(t->fetch);
+    t->fetch = NULL;
+}
+
 static void on_timer_closed(uv_handle_t *h)
 {
     struct fetch *f = h->data;
     struct task *t = f->t;
     struct engine *e = t->engine;
     t->handles--;
-    arena_free(&f->arena);
-    free(f);
+    task_secrets_forget(t);
     engine_release(e, t);
 }
 
@@ -239,9 +249,11 @@ static void on_answer(void *ctx, const struct server_answer *answer)
         next(f);
         return;
     }
-    if (!is_final(answer) && f->tries < TRIES && !f->t->stop_wanted &&
+    unsigned most = answer->status == 0 ? TRIES_AWAY : TRIES;
+    if (!is_final(answer) && f->tries < most && !f->t->stop_wanted &&
         !f->t->engine->stopping) {
-        uv_timer_start(&f->timer, on_retry, (uint64_t)RETRY_MS << f->tries, 0);
+        uint64_t ms = (uint64_t)RETRY_MS << (f->tries < 4 ? f->tries : 4);
+        uv_timer_start(&f->timer, on_retry, ms < RETRY_MOST_MS ? ms : RETRY_MOST_MS, 0);
         return;
     }
     AUTO_STR complaint = STR_INIT;
@@ -310,6 +322,7 @@ void task_secrets_fetch(struct task *t,
                         void (*then)(struct task *t, int r, const struct error *err))
 {
     struct fetch *f = xcalloc(1, sizeof(*f));
+    t->fetch = f;
     f->t = t;
     f->then = then;
     uv_timer_init(t->engine->loop, &f->timer);

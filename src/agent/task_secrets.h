@@ -15,3 +15,5 @@ bool task_secrets_needed(const struct task *t);
 /* `then` comes once, from the loop; the task stays in memory so long. */
 void task_secrets_fetch(struct task *t,
                         void (*then)(struct task *t, int r, const struct error *err));
+/* The loop is gone, and the fetch with it. */
+void task_secrets_forget(struct task *t);

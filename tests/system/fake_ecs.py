@@ -130,6 +130,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == '/gantry/v1/agent/telemetry':
             self.answer(*self.server.fake.take_telemetry(json.loads(body)))
             return
+        if target == 'GetSecretValue' and self.server.fake.hang_up:
+            self.server.fake.hang_up -= 1
+            self.close_connection = True
+            return
         self.server.fake.calls.append(target)
         status, out = self.server.fake.call(target, json.loads(body))
         self.answer(status, out)
@@ -216,6 +220,7 @@ class FakeEcs:
         self.refuse_streams = False
         self.secrets, self.parameters, self.objects = {}, {}, {}
         self.fail_secrets = 0
+        self.hang_up = 0  # so many calls for secrets get no answer
         self.logins = [f'AWS:{PASSWORD}']
         self.fail_submits = 0
         self.telemetry, self.fail_telemetry = [], 0

@@ -512,6 +512,15 @@ def test_secrets_that_do_not_come(place, settings, reason):
     assert all('exitCode' not in c for c in report['containers'])
 
 
+def test_secrets_while_the_server_is_away(place):
+    """The task waits for its server, as a failed call says nothing about a secret."""
+    place.server.secrets[ASM] = 'late'
+    place.server.hang_up = 3
+    assert place.run(sh('echo $A', secrets=[{'name': 'A', 'valueFrom': ASM}]))['main'] == [
+        'late']
+    assert place.server.hang_up == 0
+
+
 def test_password_of_a_registry(place):
     login = ASM + 'login'
     place.server.logins.append('someone:secret')
