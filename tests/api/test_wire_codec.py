@@ -109,6 +109,9 @@ class Random:
         if kind == 'long':
             return r.randint(-2**63, 2**63 - 1)
         if kind in ('double', 'float'):
+            bounds = shape.metadata
+            if 'max' in bounds:
+                return r.uniform(bounds.get('min', 0.0), bounds['max'])
             return r.choice([r.uniform(-10, 10), 0.1, 1e300, 5e-324, 3.0])
         if kind == 'timestamp':
             return datetime.datetime.fromtimestamp(r.randint(0, 4102444800),
