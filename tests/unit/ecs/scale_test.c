@@ -241,6 +241,8 @@ static double until_complete(struct world *w)
 /* Nothing runs, and nothing is written, for hours. */
 static void check_rests(struct world *w)
 {
+    w->now_ms += 60000; /* what is told late, such as an instance's last event */
+    settle(w);
     for (int minute = 0; minute < 3 * 60; minute++) {
         w->now_ms += 60000;
         while (core_react(w->core, 0))
