@@ -46,7 +46,24 @@ void api_close(struct api *api)
     free(api);
 }
 
-/* Host, type and target, then what signing adds. */
+/* The given headers, then what signing adds. */
+static const struct http_header *sign(struct api *api, struct arena *a,
+                                      const struct wire_http_request *req)
+{
+    size_t n = req->header_count, more = 0;
+    struct sigv4_credentials creds = {api->keys.access_key_id, api->keys.secret, NULL};
+    const struct wire_header *added =
+        sigv4_sign(a, req, &creds, api->region, "ecs", clock_wall_ms());
+    while (added[more].name)
+        more++;
+    struct http_header *all = arena_new_array(a, struct http_header, n + more + 1);
+    for (size_t i = 0; i < n + more; i++) {
+        const struct wire_header *h = i < n ? &req->headers[i] : &added[i - n];
+        all[i] = (struct http_header){h->name, h->value};
+    }
+    return all;
+}
+
 static const struct http_header *signed_headers(struct api *api, struct arena *a,
                                                 const char *target, const char *body)
 {
@@ -55,26 +72,15 @@ static const struct http_header *signed_headers(struct api *api, struct arena *a
         {"Content-Type", "application/x-amz-json-1.1"},
         {"X-Amz-Target", target},
     };
-    size_t n = sizeof(base) / sizeof(base[0]), more = 0;
     struct wire_http_request req = {
         .method = "POST",
         .path = "/",
         .headers = base,
-        .header_count = n,
+        .header_count = sizeof(base) / sizeof(base[0]),
         .body = body,
         .body_len = strlen(body),
     };
-    struct sigv4_credentials creds = {api->keys.access_key_id, api->keys.secret, NULL};
-    const struct wire_header *added =
-        sigv4_sign(a, &req, &creds, api->region, "ecs", clock_wall_ms());
-    while (added[more].name)
-        more++;
-    struct http_header *all = arena_new_array(a, struct http_header, n + more + 1);
-    for (size_t i = 0; i < n + more; i++) {
-        const struct wire_header *h = i < n ? &base[i] : &added[i - n];
-        all[i] = (struct http_header){h->name, h->value};
-    }
-    return all;
+    return sign(api, a, &req);
 }
 
 static int refused(const char *operation, const struct http_client_response *resp,
@@ -118,6 +124,40 @@ int api_ecs(struct api *api, const char *operation, json_t *body, json_t **ret,
     return r;
 }
 
+static int get(struct api *api, const struct http_client_request *req, const char *what,
+               struct str *ret, struct error *err)
+{
+    struct http_client_response resp = HTTP_CLIENT_RESPONSE_INIT;
+    int r = http_client_do(api->http, req, &resp, err);
+    if (r == 0 && resp.status != 200)
+        r = fail(err, E_PROTOCOL, "%s: HTTP status %d", what, resp.status);
+    if (r == 0)
+        str_addn(ret, str_text(&resp.body), resp.body.len);
+    http_client_response_fini(&resp);
+    return r;
+}
+
+int api_get_signed(struct api *api, const char *path, const char *query, struct str *ret,
+                   struct error *err)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    if (str_empty(api->url))
+        return fail(err, E_NOTFOUND, "no server runs here: sudo gantry up");
+    const struct wire_header host = {"Host", api->host};
+    struct wire_http_request signs = {.method = "GET",
+                                      .path = path,
+                                      .query = query,
+                                      .headers = &host,
+                                      .header_count = 1,
+                                      .body = ""};
+    struct http_client_request req = {
+        .url = arena_printf(&a, "%s%s?%s", api->url, path, query),
+        .headers = sign(api, &a, &signs),
+        .timeout_ms = CALL_TIMEOUT_MS,
+    };
+    return get(api, &req, path, ret, err);
+}
+
 int api_get(struct api *api, const char *path, struct str *ret, struct error *err)
 {
     AUTO_ARENA a = ARENA_INIT;
@@ -125,12 +165,5 @@ int api_get(struct api *api, const char *path, struct str *ret, struct error *er
         .url = arena_printf(&a, "%s%s", api->url, path),
         .timeout_ms = CALL_TIMEOUT_MS,
     };
-    struct http_client_response resp = HTTP_CLIENT_RESPONSE_INIT;
-    int r = http_client_do(api->http, &req, &resp, err);
-    if (r == 0 && resp.status != 200)
-        r = fail(err, E_PROTOCOL, "%s: HTTP status %d", path, resp.status);
-    if (r == 0)
-        str_addn(ret, str_text(&resp.body), resp.body.len);
-    http_client_response_fini(&resp);
-    return r;
+    return get(api, &req, path, ret, err);
 }

@@ -31,6 +31,8 @@ int agent_command(struct options *o, struct error *err);
 int env_command(struct options *o, struct error *err);
 int status_command(struct options *o, struct error *err);
 int logs_command(struct options *o, struct error *err);
+int events_command(struct options *o, struct error *err);
+int why_command(struct options *o, struct error *err);
 int exec_command(struct options *o, struct error *err);
 int doctor_command(struct options *o, struct error *err);
 int version_command(struct options *o, struct error *err);

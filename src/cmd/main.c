@@ -42,6 +42,19 @@ const struct command commands[] = {
      "TASK is an ARN, an id, or the beginning of an id. What the container wrote to "
      "standard error is printed to standard error.",
      1, 2, logs_command},
+    {CMD_EVENTS, "events", "", "print what happened",
+     "Events of tasks, instances, services and deployments, oldest first, from the "
+     "server's "
+     "history, which outlives what DescribeTasks remembers. Without --since: the newest "
+     "50 "
+     "(--tail says how many). With --json a line is an event in EventBridge's form.",
+     0, 0, events_command},
+    {CMD_WHY, "why", "TASK|SERVICE", "say why it stopped, waits or is not steady",
+     "TASK is an ARN or a full id, SERVICE an ARN or a name. Tells from the present "
+     "state "
+     "and the history of events why a task stopped or does not run, or why a service is "
+     "not steady, and what to do next.",
+     1, 1, why_command},
     {CMD_EXEC, "exec", "TASK [--] COMMAND [ARGUMENT]...", "run a program in a container",
      "Runs it in a running container of this machine and exits with its exit status (128 "
      "+ "

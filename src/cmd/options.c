@@ -10,8 +10,10 @@
 #include "command.h"
 #include "str.h"
 
-#define PARTS    (CMD_UP | CMD_SERVER | CMD_AGENT)
-#define HERE     (PARTS | CMD_DOWN | CMD_ENV | CMD_STATUS | CMD_LOGS | CMD_EXEC | CMD_DOCTOR)
+#define PARTS (CMD_UP | CMD_SERVER | CMD_AGENT)
+#define HERE                                                                             \
+    (PARTS | CMD_DOWN | CMD_ENV | CMD_STATUS | CMD_LOGS | CMD_EXEC | CMD_DOCTOR |        \
+     CMD_EVENTS | CMD_WHY)
 #define FIELD(f) offsetof(struct options, f)
 
 const struct option_row option_rows[] = {
@@ -45,10 +47,12 @@ const struct option_row option_rows[] = {
     {"provisioning-timeout", 0, "TIME",
      "how long a task waits for capacity before it fails (default: 30m)", NULL, NULL,
      OPTION_DURATION, FIELD(provisioning_timeout_ms), CMD_UP | CMD_SERVER},
+    {"event-retention", 0, "TIME", "how far the history of events goes back (7 days)",
+     NULL, NULL, OPTION_DURATION, FIELD(event_keep_ms), CMD_UP | CMD_SERVER},
     {"server", 0, "URL", "the server to join (default: the one `gantry up` runs here)",
      NULL, NULL, OPTION_TEXT, FIELD(server_url), CMD_AGENT},
-    {"cluster", 0, "NAME", "the cluster to join", "default", NULL, OPTION_TEXT,
-     FIELD(cluster), CMD_AGENT},
+    {"cluster", 0, "NAME", "the cluster: to join, or that is meant", "default", NULL,
+     OPTION_TEXT, FIELD(cluster), CMD_AGENT | CMD_EVENTS | CMD_WHY},
     {"instance-type", 0, "NAME", "value of the attribute ecs.instance-type", NULL, NULL,
      OPTION_TEXT, FIELD(instance_type), CMD_UP | CMD_AGENT},
     {"attribute", 0, "NAME=VALUE", "a custom attribute of this instance; repeat for more",
@@ -95,17 +99,26 @@ const struct option_row option_rows[] = {
     {"purge", 0, NULL, "also end all tasks and remove networks, mounts and all data",
      NULL, NULL, OPTION_FLAG, FIELD(purge), CMD_DOWN},
     {"json", 0, NULL, "print JSON", NULL, NULL, OPTION_FLAG, FIELD(json),
-     CMD_STATUS | CMD_DOCTOR},
+     CMD_STATUS | CMD_DOCTOR | CMD_EVENTS},
     {"cli", 0, NULL,
      "also define a shell function `aws` that passes --endpoint-url, for an "
      "AWS CLI older than 2.13",
      NULL, NULL, OPTION_FLAG, FIELD(cli), CMD_ENV},
-    {"follow", 'f', NULL, "go on printing what comes, until the container ends", NULL,
-     NULL, OPTION_FLAG, FIELD(follow), CMD_LOGS},
+    {"follow", 'f', NULL, "go on printing what comes", NULL, NULL, OPTION_FLAG,
+     FIELD(follow), CMD_LOGS | CMD_EVENTS},
     {"tail", 0, "N", "only the last N lines", NULL, NULL, OPTION_NUMBER, FIELD(tail),
-     CMD_LOGS},
+     CMD_LOGS | CMD_EVENTS},
     {"since", 0, "TIME", "only newer than 10m, or than 2026-11-22T18:08:00Z", NULL, NULL,
-     OPTION_TEXT, FIELD(since), CMD_LOGS},
+     OPTION_TEXT, FIELD(since), CMD_LOGS | CMD_EVENTS},
+    {"task", 0, "TASK", "only of this task (an ARN or a full id)", NULL, NULL,
+     OPTION_TEXT, FIELD(event_task), CMD_EVENTS},
+    {"service", 0, "SERVICE", "only of this service (an ARN or a name) and its tasks",
+     NULL, NULL, OPTION_TEXT, FIELD(event_service), CMD_EVENTS},
+    {"instance", 0, "INSTANCE", "only of this instance (an ARN or an id) and its tasks",
+     NULL, NULL, OPTION_TEXT, FIELD(event_instance), CMD_EVENTS},
+    {"type", 0, "TYPE",
+     "only task, instance, service or deployment events (or a detail-type in full)", NULL,
+     NULL, OPTION_TEXT, FIELD(event_type), CMD_EVENTS},
     {"timestamps", 't', NULL, "put the time before each line", NULL, NULL, OPTION_FLAG,
      FIELD(timestamps), CMD_LOGS},
     {"interactive", 'i', NULL, "pass standard input on", NULL, NULL, OPTION_FLAG,

@@ -28,6 +28,8 @@ enum command_bit {
     CMD_DOCTOR = 1 << 8,
     CMD_VERSION = 1 << 9,
     CMD_HELP = 1 << 10,
+    CMD_EVENTS = 1 << 11,
+    CMD_WHY = 1 << 12,
 };
 
 #define OPTION_LIST_MAX 64
@@ -47,6 +49,7 @@ struct options {
     const char *user;
     enum log_level log_level;
     int64_t stopped_task_retention_ms, disconnect_grace_ms; /* 0: AWS's */
+    int64_t event_keep_ms;                                  /* 0: 7 days */
     int64_t provisioning_timeout_ms;                        /* 0: half an hour */
 
     const char *server_url, *cluster;
@@ -61,7 +64,7 @@ struct options {
 
     bool follow, timestamps;
     int64_t tail; /* < 0: all */
-    const char *since;
+    const char *since, *event_task, *event_service, *event_instance, *event_type;
 
     bool interactive, tty;
     const char *container, *exec_user, *workdir;

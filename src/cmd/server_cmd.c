@@ -69,6 +69,7 @@ int server_command(struct options *o, struct error *err)
             .dev = o->dev,
             .stopped_task_retention_ms = o->stopped_task_retention_ms,
             .disconnect_grace_ms = o->disconnect_grace_ms,
+            .event_keep_ms = o->event_keep_ms,
             .provisioning_timeout_ms = o->provisioning_timeout_ms,
             .ready = on_ready,
             .ready_ctx = o,

@@ -78,8 +78,7 @@ static int hex_value(char c)
                                   : -1;
 }
 
-/* The decoded value of one query parameter; NULL when absent. */
-static const char *parameter(struct arena *a, const char *query, const char *name)
+const char *query_parameter(struct arena *a, const char *query, const char *name)
 {
     size_t n = strlen(name);
     for (const char *p = query; p; p = strchr(p, '&') ? strchr(p, '&') + 1 : NULL) {
@@ -106,7 +105,7 @@ static void check_then_run(struct server *s, struct http_request *req, bool sess
     sc->session = session;
     api_wire_request(req, &wreq);
     api_read_credentials(&sc->arena, &wreq, &sc->credentials);
-    sc->instance_arn = parameter(&sc->arena, req->query, "containerInstanceArn");
+    sc->instance_arn = query_parameter(&sc->arena, req->query, "containerInstanceArn");
     sc->task.run = run;
     shell_submit(s->shell, &sc->task);
 }

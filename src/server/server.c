@@ -57,6 +57,11 @@ static bool is_agent_telemetry(const struct http_request *req)
     return streq(req->path, "/gantry/v1/agent/telemetry");
 }
 
+static bool is_events(const struct http_request *req)
+{
+    return streq(req->path, EVENTS_PATH);
+}
+
 static bool is_session(const struct http_request *req)
 {
     return str_starts(req->path, RELAY_AGENT_PATH) ||
@@ -72,7 +77,7 @@ static void begin(struct http_request *req)
         page_health(s, req);
     else if (streq(req->path, "/metrics"))
         page_metrics(s, req);
-    else if (is_agent_stream(req) || is_session(req))
+    else if (is_agent_stream(req) || is_session(req) || is_events(req))
         http_accept_body(req, 0);
     else if (is_agent_telemetry(req))
         agent_telemetry_begin(req);
@@ -91,6 +96,8 @@ static void complete(struct http_request *req)
         agent_session_open(s, req);
     else if (str_starts(req->path, RELAY_CLIENT_PATH))
         relay_client(s->relay, req);
+    else if (is_events(req))
+        events_open(s, req);
     else if (is_agent_telemetry(req))
         agent_telemetry_complete(s, req);
     else
@@ -184,6 +191,7 @@ static int core_start(struct server *s, const struct server_config *config,
         .region = config->region,
         .account_id = config->account_id,
         .dev = config->dev,
+        .event_keep_ms = config->event_keep_ms,
     };
     struct ecs_settings es = {
         .stopped_task_retention_ms = config->stopped_task_retention_ms,
@@ -209,6 +217,7 @@ static int core_start(struct server *s, const struct server_config *config,
     int r = core_load(s->core, s->store, err);
     wake_init(&s->housekeeping, housekeeping);
     wake_now(s->core, &s->housekeeping);
+    s->events_forget = events_forget_new(s);
     return r;
 }
 
@@ -245,6 +254,7 @@ static void stop(struct server *s)
     relay_free(s->relay);
     if (s->core)
         wake_cancel(s->core, &s->housekeeping);
+    events_forget_free(s->events_forget);
     core_free(s->core);
     registry_free(s->registry);
     blob_store_close(s->blobs);

@@ -19,6 +19,7 @@ struct server_config {
     /* Clocks that a test must not wait for; 0: AWS's value. */
     int64_t stopped_task_retention_ms;
     int64_t disconnect_grace_ms;
+    int64_t event_keep_ms; /* the history of events; 0: 7 days */
     int64_t provisioning_timeout_ms;
     /* Called once when calls are answered; NULL: nothing. `url` is http://host:port. */
     void (*ready)(void *ctx, const char *url);

@@ -25,12 +25,16 @@ struct server {
     struct blob_store *blobs;
     struct registry *registry;
     struct wake housekeeping;
+    struct events_forget *events_forget;
     struct http_server *http;
     struct authenticator auth;
     struct api_service services[32];
     struct api_front api;
     int64_t started_ms;
 };
+
+/* The decoded value of one query parameter, in the arena; NULL when absent. */
+const char *query_parameter(struct arena *a, const char *query, const char *name);
 
 /* GET /gantry/v1/agent?containerInstanceArn=…: the stream of one agent. */
 void agent_stream_open(struct server *s, struct http_request *req);
@@ -40,3 +44,14 @@ void agent_session_open(struct server *s, struct http_request *req);
 #define AGENT_TELEMETRY_MAX (1024 * 1024)
 void agent_telemetry_begin(struct http_request *req);
 void agent_telemetry_complete(struct server *s, struct http_request *req);
+
+/* GET /gantry/v1/events: the history of events, a line {"cursor":…,"event":{…}} each.
+ *   resource=ARN (or its last part, "task/default/0123…": of the caller's account)
+ *   type=detail-type   since=ms   after=cursor   limit=N   order=newest
+ * The last line has no event when there is more behind its cursor. */
+#define EVENTS_PATH "/gantry/v1/events"
+void events_open(struct server *s, struct http_request *req);
+
+/* Forgets old events from now on, a few at a time. State thread, before it runs. */
+struct events_forget *events_forget_new(struct server *s);
+void events_forget_free(struct events_forget *f); /* NULL allowed; before core_free() */
