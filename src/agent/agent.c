@@ -87,6 +87,10 @@ static void fill_config(struct agent_config *c)
         c->cpu_units = machine_cpu_units();
     if (c->memory_mib <= 0)
         c->memory_mib = machine_memory_mib();
+    if (c->share > 0) {
+        c->cpu_units = c->cpu_units * c->share / 100;
+        c->memory_mib = c->memory_mib * c->share / 100;
+    }
     if (c->workers == 0)
         c->workers = 8;
 }

@@ -55,6 +55,8 @@ struct agent_config {
     const char *instance_type;     /* attribute ecs.instance-type; NULL: "gantry.local" */
     int64_t reserved_memory_mib;   /* not offered to tasks */
     int64_t cpu_units, memory_mib; /* 0: what the machine has */
+    int share;                     /* percent of those that is offered; 0: all */
+    bool fargate; /* of the pool: runs only tasks of launch type FARGATE, see fargate_rule.h */
     const struct agent_attribute *attributes; /* besides the built-in ones */
     size_t attribute_count;
 

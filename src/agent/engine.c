@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "fargate_rule.h"
 #include "fd.h"
 #include "health_probe.h"
 #include "http_client.h"
@@ -26,9 +27,11 @@
 static int64_t stop_timeout_ms(const struct container *c)
 {
     const struct agent_config *config = c->task->engine->config;
+    int64_t ms = config->stop_timeout_ms > 0 ? config->stop_timeout_ms : STOP_TIMEOUT_MS;
     if (c->def->stop_timeout.set)
-        return (int64_t)c->def->stop_timeout.v * 1000;
-    return config->stop_timeout_ms > 0 ? config->stop_timeout_ms : STOP_TIMEOUT_MS;
+        ms = (int64_t)c->def->stop_timeout.v * 1000;
+    return fargate_is(c->task->host) && ms > FARGATE_STOP_MAX_MS ? FARGATE_STOP_MAX_MS
+                                                                 : ms;
 }
 
 static int64_t pull_timeout_ms(const struct task *t)

@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "engine.h"
+#include "fargate_rule.h"
 #include "fd.h"
 #include "health_probe.h"
 #include "http_client.h"
@@ -70,6 +71,8 @@ static bool is_acceptable(struct task *t, struct error *err)
 {
     size_t index = SIZE_MAX;
     int r = task_order_build(&t->arena, t->host->task_definition, &t->order, err);
+    if (r >= 0 && t->engine->config->fargate && !fargate_is(t->host))
+        r = fail(err, E_UNSUPPORTED, "the pool runs tasks of launch type FARGATE only");
     if (r >= 0)
         r = task_check_supported(t->host, &index, err);
     if (r >= 0)

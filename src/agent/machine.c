@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "fargate_rule.h"
 #include "fd.h"
 #include "gpu_device.h"
 #include "str.h"
@@ -96,6 +97,8 @@ static void add_attributes(struct arena *a, const struct agent_config *c,
     for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++)
         add(a, l, capabilities[i], NULL);
     add_api_versions(a, l);
+    if (c->fargate)
+        add(a, l, FARGATE_ATTRIBUTE, FARGATE_LAUNCH_TYPE);
     for (size_t i = 0; i < c->attribute_count; i++)
         add(a, l, c->attributes[i].name, c->attributes[i].value);
 }

@@ -367,7 +367,8 @@ void metadata_open(struct metadata *m, struct engine *e)
     const char *address = net ? net_gateway(net) : "127.0.0.1";
     struct error err = ERROR_INIT;
     uint16_t port;
-    bool here = net && net_local_claim(net);
+    /* the pool has no task in host mode, so that address is left to others */
+    bool here = net && !e->config->fargate && net_local_claim(net);
     *m = (struct metadata){.engine = e};
     int r = listen_there(m, address, &port, &err);
     if (r >= 0 && net)

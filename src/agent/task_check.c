@@ -4,6 +4,7 @@
  * Also what of logConfiguration is done. */
 #include <stdlib.h>
 
+#include "fargate_rule.h"
 #include "firelens_config.h"
 #include "host_room.h"
 #include "str.h"
@@ -92,7 +93,10 @@ int task_check_supported(const struct gantry_host_task *task, size_t *ret_index,
 {
     static container_rule *const rules[] = {bad_feature, bad_security};
     const struct ecs_task_definition *def = task->task_definition;
-    const char *bad = bad_task(def);
+    const char *bad = fargate_refuses(task, ret_index);
+    if (bad)
+        return fail(err, E_UNSUPPORTED, "%s: not allowed on Fargate", bad);
+    bad = bad_task(def);
     *ret_index = SIZE_MAX;
     if (bad)
         return refuse(err, bad);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "fargate_rule.h"
 #include "host_room.h"
 #include "ipc_space.h"
 #include "str.h"
@@ -145,8 +146,7 @@ static void env_inject(struct env *e, const struct gantry_host_task *task,
                        const struct ecs_container_definition *def,
                        const struct env_list *files)
 {
-    bool fargate = streq(task->launch_type, "FARGATE");
-    env_put(e, "AWS_EXECUTION_ENV", fargate ? "AWS_ECS_FARGATE" : "AWS_ECS_EC2");
+    env_put(e, "AWS_EXECUTION_ENV", fargate_is(task) ? "AWS_ECS_FARGATE" : "AWS_ECS_EC2");
     bool set = env_has(e, "AWS_REGION") || env_has(e, "AWS_DEFAULT_REGION") ||
                list_has(&def->environment, "AWS_REGION") ||
                list_has(&def->environment, "AWS_DEFAULT_REGION") ||
@@ -321,6 +321,8 @@ void task_limits(const struct gantry_host_task *task, struct cgroup_limits *ret)
     int64_t memory = task_size_parse(o && o->memory ? o->memory : def->memory);
     *ret = (struct cgroup_limits)CGROUP_LIMITS_INIT;
     ret->memory_max_bytes = memory * MIB;
+    if (fargate_is(task))
+        ret->swap_max_bytes = 0;
     if (cpu > 0) {
         ret->cpu_quota_us = cgroup_cpu_quota_us(cpu);
         return;
@@ -369,17 +371,24 @@ static const char *const *null_ended(struct arena *a, const struct string_list *
     return v;
 }
 
-static void put_ulimits(struct arena *a, const struct ecs_ulimit_list *l,
+static void put_ulimits(struct arena *a, const struct spec_source *s,
                         struct container_spec *ret)
 {
+    const struct ecs_ulimit_list *l = &s->def->ulimits;
     struct spec_ulimit *v = arena_new_array(a, struct spec_ulimit, l->n + 1);
-    for (size_t i = 0; i < l->n; i++)
+    bool nofile = false;
+    for (size_t i = 0; i < l->n; i++) {
         v[i] = (struct spec_ulimit){
             .name = wire_enum_name(&ecs_ulimit_name_shape, (int)l->v[i].name),
             .soft = l->v[i].soft_limit.v,
             .hard = l->v[i].hard_limit.v};
+        nofile = nofile || l->v[i].name == ECS_ULIMIT_NAME_NOFILE;
+    }
     ret->ulimits = v;
     ret->ulimit_count = l->n;
+    if (!nofile && fargate_is(s->task))
+        v[ret->ulimit_count++] =
+            (struct spec_ulimit){"nofile", FARGATE_NOFILE, FARGATE_NOFILE};
 }
 
 static void put_devices(struct arena *a, const struct spec_source *s,
@@ -548,7 +557,7 @@ int task_spec_build(struct arena *a, const struct spec_source *s,
     put_process(a, s, &spec);
     put_security(def, &spec);
     put_linux(a, s, &spec);
-    put_ulimits(a, &def->ulimits, &spec);
+    put_ulimits(a, s, &spec);
     put_mounts(a, s, &spec);
     put_sysctls(a, &def->system_controls, &spec);
     put_labels(a, s, &spec);

@@ -85,6 +85,8 @@ static int prepare(struct options *o, struct layout *l, struct agent_config *con
     int r = layout_make(l, NULL, err);
     if (r == 0)
         r = layout_make_run_dir(l, err);
+    if (o->fargate)
+        *l = layout_of_pool(l);
     if (r == 0)
         r = agent_settings_fill(o, l, config, err);
     if (r == 0)
@@ -100,8 +102,8 @@ int agent_command(struct options *o, struct error *err)
 {
     struct layout l;
     struct agent_config config;
-    prctl(PR_SET_NAME, "gantry-agent");
-    log_init("agent", o->log_level);
+    prctl(PR_SET_NAME, o->fargate ? "gantry-fargate" : "gantry-agent");
+    log_init(o->fargate ? "fargate" : "agent", o->log_level);
     if (o->ready_fd >= 0) /* no container may inherit it */
         fcntl((int)o->ready_fd, F_SETFD, FD_CLOEXEC);
     int r = open_stop(err);

@@ -11,15 +11,15 @@
 #include "str.h"
 
 /* A server that was just started still believes for a while what it knew before: so there
- * must be an open stream too. */
-static bool any_stream(struct api *api)
+ * must be an open stream of each agent too. */
+static bool streams(struct api *api, int count)
 {
     AUTO_STR text = STR_INIT;
     struct error err;
     if (api_get(api, "/metrics", &text, &err) < 0)
         return false;
     const char *line = strstr(str_text(&text), "\ngantry_hosts_connected ");
-    return line && strtod(line + strlen("\ngantry_hosts_connected "), NULL) >= 1;
+    return line && strtod(line + strlen("\ngantry_hosts_connected "), NULL) >= count;
 }
 
 /* 1: connected. 0: not yet, for whatever reason. */
@@ -56,7 +56,7 @@ int agent_joined_wait(const struct layout *l, const struct run_record *record)
         return -err.code;
     int r = 0;
     while (!r && clock_mono_ns() < until) {
-        r = any_stream(api) && joined(api, l);
+        r = streams(api, record->parts[PART_FARGATE].pid ? 2 : 1) && joined(api, l);
         if (!r)
             nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
     }

@@ -6,6 +6,6 @@
 #include "agent.h"
 #include "layout.h"
 
-/* Needs l->run_id. Server and credentials are left to the caller. */
+/* Needs l->agent_run. Server and credentials are left to the caller. */
 int agent_settings_fill(struct options *o, const struct layout *l,
                         struct agent_config *ret, struct error *err);

@@ -218,6 +218,21 @@ static void check_disk(struct options *o, struct finding *f)
         finding_mend(f, "make room, or choose a --data-dir on a larger disk");
 }
 
+/* A Fargate task's storage has a size; so has that of a task that asks for one. */
+static void check_sized(struct options *o, struct finding *f)
+{
+    AUTO_STR path = STR_INIT;
+    bool loops = access("/dev/loop-control", F_OK) == 0;
+    if (loops && program_find("mkfs.ext4", &path)) {
+        finding_set(f, DOCTOR_OK, "loop devices and %s: Fargate tasks can run",
+                    path.data);
+        return;
+    }
+    finding_set(f, DOCTOR_WARNING, "%s: no task on FARGATE can start",
+                loops ? "mkfs.ext4 is missing" : "there are no loop devices");
+    finding_mend(f, loops ? "apt-get install e2fsprogs" : "modprobe loop");
+}
+
 /* ---- programs ---- */
 
 static void check_program(const char *program, const char *package, struct finding *f)
@@ -404,6 +419,7 @@ const struct doctor_check doctor_checks[] = {
     {"interfaces", check_links},
     {"forwarding", check_forward},
     {"disk", check_disk},
+    {"storage", check_sized},
     {"user", check_user},
     {"port", check_port},
     {0},

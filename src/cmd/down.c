@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent_settings.h"
@@ -40,7 +41,7 @@ static int wait_for_end(const struct process_id *up, int pidfd, struct error *er
     int64_t until = clock_mono_ns() + STOP_PATIENCE_MS * INT64_C(1000000);
     while (!process_wait(pidfd, PROGRESS_MS)) {
         if (clock_mono_ns() < until) {
-            progress("waiting for the agent and the server to end …");
+            progress("waiting for the agents and the server to end …");
             continue;
         }
         progress("it does not end and is killed");
@@ -90,10 +91,41 @@ static int remove_dir(const char *path, struct error *err)
     return r < 0 ? wrap(err, "removing '%s'", path) : 0;
 }
 
+static int purge_agent(struct options *o, const struct layout *l, struct error *err)
+{
+    struct agent_config config;
+    int r = agent_settings_fill(o, l, &config, err);
+    if (r == 0)
+        r = agent_prepare(&config, err);
+    if (r >= 0)
+        r = agent_purge(&config, err);
+    return r < 0 ? wrap(err, "removing what the agent made") : 0;
+}
+
+/* In a process of its own: agent_prepare() takes this one into a namespace that is made
+ * for one agent. */
+static int purge_pool(struct options *o, const struct layout *l, struct error *err)
+{
+    const struct layout pool = layout_of_pool(l);
+    int status = 0;
+    pid_t pid = fork();
+    if (pid < 0)
+        return fail_errno(err, errno, "fork");
+    if (pid == 0) {
+        int r = purge_agent(o, &pool, err);
+        if (r < 0)
+            progress(err->text);
+        _exit(r < 0);
+    }
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return status ? fail(err, E_EXEC, "what Fargate's agent made could not be removed")
+                  : 0;
+}
+
 static int purge(struct options *o, struct layout *l, const struct run_record *rec,
                  struct error *err)
 {
-    struct agent_config config;
     int r = layout_read_id(l, err);
     if (r == -E_NOTFOUND && access(l->data_dir, F_OK) == 0 && rmdir(l->data_dir) < 0)
         return fail(err, E_CONFLICT,
@@ -103,21 +135,21 @@ static int purge(struct options *o, struct layout *l, const struct run_record *r
     if (r < 0 && r != -E_NOTFOUND)
         return r;
     if (r == -E_NOTFOUND && !str_empty(rec->run_id) && strlen(rec->run_id) == 8)
-        memcpy(l->run_id, rec->run_id, sizeof(l->run_id)); /* the data are gone already */
+        layout_set_id(l, rec->run_id); /* the data are gone already */
     if (*l->run_id) {
         progress("removing containers, networks and data …");
-        r = agent_settings_fill(o, l, &config, err);
+        r = purge_pool(o, l, err);
         if (r == 0)
-            r = agent_prepare(&config, err);
-        if (r >= 0)
-            r = agent_purge(&config, err);
+            r = purge_agent(o, l, err);
         if (r < 0)
-            return wrap(err, "removing what the agent made");
+            return r;
     }
     /* The run's id goes last: after a crash in between, purge still knows its own. */
     r = remove_dir(l->server_dir, err);
     if (r == 0)
         r = remove_dir(l->agent_dir, err);
+    if (r == 0)
+        r = remove_dir(l->pool_dir, err);
     if (r == 0)
         r = remove_dir(l->data_dir, err);
     if (r == 0 && access(l->lock_path, F_OK) == 0)

@@ -30,7 +30,7 @@ static int open_runtime(struct options *o, const struct here *here, struct runti
     if (r == 0)
         r = agent_prepare(&agent, err);
     if (r >= 0)
-        r = cgroups_open(CGROUP_ROOT, here->layout.run_id, &config.cgroups, err);
+        r = cgroups_open(CGROUP_ROOT, here->layout.agent_run, &config.cgroups, err);
     return r == 0 ? runtime_open(&config, ret, err) : r;
 }
 
@@ -127,8 +127,7 @@ int exec_command(struct options *o, struct error *err)
         return fail(err, E_INVALID, "--tty needs a terminal as standard input");
     int r = here_find(o, &here, err);
     if (r == 0)
-        r = agent_find_container(here.layout.agent_dir, o->args[0], o->container,
-                                 &o->arena, &c, err);
+        r = here_find_container(o, &here, o->container, &c, err);
     if (r < 0)
         return r;
     if (!streq(c.status, "RUNNING"))

@@ -4,6 +4,7 @@
  * options say). */
 #pragma once
 
+#include "agent.h"
 #include "layout.h"
 #include "run_record.h"
 
@@ -14,3 +15,9 @@ struct here {
 };
 
 int here_find(struct options *o, struct here *ret, struct error *err);
+
+/* A container of the task that the first argument names, as agent_find_container() does,
+ * among the instance's tasks and Fargate's; here->layout becomes that of the agent which
+ * has it. */
+int here_find_container(struct options *o, struct here *here, const char *name,
+                        struct agent_container *ret, struct error *err);

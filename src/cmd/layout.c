@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -27,7 +28,25 @@ void layout_init(struct layout *l, struct options *o)
         .lock_path = arena_printf(a, "%s/up.lock", o->run_dir),
         .record_path = arena_printf(a, "%s/up.json", o->run_dir),
         .log_path = arena_printf(a, "%s/up.log", o->run_dir),
+        .pool_dir = arena_printf(a, "%s/fargate", o->data_dir),
+        .pool_run_dir = arena_printf(a, "%s/fargate", o->run_dir),
     };
+}
+
+void layout_set_id(struct layout *l, const char id[static 9])
+{
+    memcpy(l->run_id, id, sizeof(l->run_id));
+    memcpy(l->agent_run, id, sizeof(l->run_id));
+}
+
+struct layout layout_of_pool(const struct layout *l)
+{
+    struct layout pool = *l;
+    pool.agent_dir = l->pool_dir;
+    pool.agent_run_dir = l->pool_run_dir;
+    if (*l->run_id)
+        snprintf(pool.agent_run, sizeof(pool.agent_run), "%sf", l->run_id);
+    return pool;
 }
 
 int layout_read_id(struct layout *l, struct error *err)
@@ -42,16 +61,18 @@ int layout_read_id(struct layout *l, struct error *err)
     text.data[strcspn(text.data, "\n")] = '\0';
     if (strlen(text.data) != 8 || !hex_decode(text.data, raw, sizeof(raw)))
         return fail(err, E_CORRUPT, "'%s' holds no run's id", l->run_id_path);
-    memcpy(l->run_id, text.data, sizeof(l->run_id));
+    layout_set_id(l, text.data);
     return 0;
 }
 
 static int make_id(struct layout *l, struct error *err)
 {
     unsigned char raw[4];
+    char id[9];
     if (getrandom(raw, sizeof(raw), 0) != sizeof(raw))
         return fail_errno(err, errno, "getrandom");
-    hex_encode(raw, sizeof(raw), l->run_id);
+    hex_encode(raw, sizeof(raw), id);
+    layout_set_id(l, id);
     AUTO_STR text = STR_INIT;
     str_addf(&text, "%s\n", l->run_id);
     return file_replace(l->run_id_path, text.data, text.len, 0644, 1, err);

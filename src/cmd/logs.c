@@ -100,8 +100,7 @@ int logs_command(struct options *o, struct error *err)
     if (r == 0)
         r = here_find(o, &here, err);
     if (r == 0)
-        r = agent_find_container(here.layout.agent_dir, o->args[0], name, &o->arena, &c,
-                                 err);
+        r = here_find_container(o, &here, name, &c, err);
     if (r < 0)
         return r;
     if (!c.log_path)

@@ -59,6 +59,17 @@ const struct option_row option_rows[] = {
      NULL, NULL, OPTION_LIST, FIELD(attributes), CMD_UP | CMD_AGENT},
     {"reserved-memory", 0, "MIB", "memory that is not offered to tasks", NULL, NULL,
      OPTION_NUMBER, FIELD(reserved_memory_mib), CMD_UP | CMD_AGENT},
+    {"fargate", 0, NULL, "run tasks of launch type FARGATE: be part of the hidden pool",
+     NULL, NULL, OPTION_FLAG, FIELD(fargate), CMD_AGENT},
+    {"share", 0, "PERCENT",
+     "how much of the machine's CPU and memory is offered (default: 100)", NULL, NULL,
+     OPTION_NUMBER, FIELD(share), CMD_AGENT},
+    {"no-fargate", 0, NULL, "run no tasks of launch type FARGATE on this machine", NULL,
+     NULL, OPTION_FLAG, FIELD(no_fargate), CMD_UP},
+    {"fargate-share", 0, "PERCENT",
+     "give Fargate's tasks this much of CPU and memory and the rest to the instance "
+     "(default: both may use all of it)",
+     NULL, NULL, OPTION_NUMBER, FIELD(fargate_share), CMD_UP},
     {"image-pull", 0, "WHEN", "default, always, once or prefer-cached", "default", NULL,
      OPTION_PULL, FIELD(pull), CMD_UP | CMD_AGENT},
     {"stop-timeout", 0, "TIME",
@@ -297,6 +308,13 @@ static int check_values(struct options *o, struct error *err)
         strspn(o->region, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(o->region))
         return fail(err, E_INVALID, "--region '%s': expected a name such as us-east-1",
                     o->region);
+    if (o->share > 100)
+        return fail(err, E_INVALID, "--share %lld: expected a percentage, 1 to 100",
+                    (long long)o->share);
+    if (o->fargate_share > 99)
+        return fail(err, E_INVALID,
+                    "--fargate-share %lld: expected a percentage, 1 to 99",
+                    (long long)o->fargate_share);
     if (o->listen && !strrchr(o->listen, ':'))
         return fail(err, E_INVALID,
                     "--listen '%s': expected ADDRESS:PORT such as "

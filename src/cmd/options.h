@@ -57,6 +57,8 @@ struct options {
     int64_t image_minimum_age_ms, stop_timeout_ms;
     const char *instance_type, *subnet, *port_range, *ca_file, *runtime, *conmon, *init;
     int64_t reserved_memory_mib;
+    bool fargate, no_fargate;
+    int64_t share, fargate_share; /* percent; 0: not given */
     int64_t pull; /* enum agent_pull */
     struct option_list attributes, insecure_registries, efs_servers;
 

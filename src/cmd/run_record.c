@@ -17,7 +17,7 @@
 
 const char *part_name(enum part_id part)
 {
-    static const char *const names[] = {"server", "agent"};
+    static const char *const names[] = {"server", "agent", "fargate"};
     _Static_assert(sizeof(names) / sizeof(names[0]) == PART_COUNT,
                    "a name for each part");
     return names[part];

@@ -21,8 +21,8 @@ struct process_id {
     int64_t start_ticks;
 };
 
-enum part_id { PART_SERVER, PART_AGENT, PART_COUNT };
-const char *part_name(enum part_id part); /* "server", "agent" */
+enum part_id { PART_SERVER, PART_AGENT, PART_FARGATE, PART_COUNT };
+const char *part_name(enum part_id part); /* "server", "agent", "fargate" */
 
 struct run_record {
     const char *url, *region, *account_id, *data_dir, *run_dir, *run_id;

@@ -121,9 +121,11 @@ static json_t *collect(const struct here *here)
     json_object_set_new(all, "server", describe_server(here, api));
     if (api && add_instances(api, json_object_get(all, "instances"), &err) < 0)
         note(all, "instances", &err);
-    if (agent_each_container(here->layout.agent_dir, add_container,
-                             json_object_get(all, "containers"), &err) < 0)
+    json_t *containers = json_object_get(all, "containers");
+    if (agent_each_container(here->layout.agent_dir, add_container, containers, &err) < 0)
         note(all, "containers of this machine", &err);
+    if (agent_each_container(here->layout.pool_dir, add_container, containers, &err) < 0)
+        note(all, "containers of Fargate tasks", &err);
     api_close(api);
     return all;
 }

@@ -68,12 +68,19 @@ static void fill_record(struct supervisor *s)
 
 /* ---- stopping ---- */
 
-/* The agent first: so its last reports still find the server. */
+/* The agents first: so their last reports still find the server. */
 static void stop_next(struct supervisor *s)
 {
-    struct part *agent = &s->parts[PART_AGENT], *server = &s->parts[PART_SERVER];
+    bool agents = false;
     s->kill_ns = clock_mono_ns() + STOP_PATIENCE_NS;
-    part_signal(part_runs(agent) ? agent : server, SIGTERM);
+    for (enum part_id p = PART_AGENT; p < PART_COUNT; p++) {
+        if (!part_runs(&s->parts[p]))
+            continue;
+        agents = true;
+        part_signal(&s->parts[p], SIGTERM);
+    }
+    if (!agents)
+        part_signal(&s->parts[PART_SERVER], SIGTERM);
 }
 
 static void stop(struct supervisor *s)
@@ -95,29 +102,58 @@ static void stop_failed(struct supervisor *s, int r)
 
 static bool all_ended(const struct supervisor *s)
 {
-    return !part_runs(&s->parts[PART_SERVER]) && !part_runs(&s->parts[PART_AGENT]) &&
-           !s->prober;
+    for (enum part_id p = 0; p < PART_COUNT; p++)
+        if (part_runs(&s->parts[p]))
+            return false;
+    return !s->prober;
 }
 
 /* ---- starting ---- */
 
+/* What up was told about the instance is not the pool's: attributes and a subnet of its
+ * own; who asks at localhost means the instance. */
+static void settle_agent(struct options *o, enum part_id id)
+{
+    o->share = o->fargate_share;
+    if (id == PART_AGENT) {
+        o->share = o->fargate_share > 0 ? 100 - o->fargate_share : 0;
+        return;
+    }
+    o->attributes.count = 0;
+    o->subnet = NULL;
+    o->introspection = "off";
+}
+
+static size_t add_agent_args(const struct supervisor *s, struct options *o,
+                             enum part_id id, const char **args, size_t n)
+{
+    args[n++] = arena_printf(&o->arena, "--server=%s", s->record.url);
+    if (o->share > 0)
+        args[n++] = arena_printf(&o->arena, "--share=%d", (int)o->share);
+    if (id == PART_FARGATE)
+        args[n++] = "--fargate";
+    return n;
+}
+
 static void start_part(struct supervisor *s, struct part *p)
 {
-    static const enum command_bit bits[] = {CMD_SERVER, CMD_AGENT};
+    static const enum command_bit bits[] = {CMD_SERVER, CMD_AGENT, CMD_AGENT};
     struct error err = ERROR_INIT;
     struct options *o = s->config->options;
     size_t n = 0, count;
     /* Made anew each time in an arena of its own: restarts must not add up. */
     struct options copy = *o;
     copy.arena = (struct arena)ARENA_INIT;
+    if (p->id != PART_SERVER)
+        settle_agent(&copy, p->id);
     const char **forwarded = options_forward(&copy, bits[p->id], 0, &count);
-    const char **args = arena_new_array(&copy.arena, const char *, count + 6);
+    const char **args = arena_new_array(&copy.arena, const char *, count + 8);
     args[n++] = "gantry";
-    args[n++] = part_name(p->id);
+    args[n++] = p->id == PART_SERVER ? "server" : "agent";
     for (size_t i = 0; i < count; i++)
         args[n++] = forwarded[i];
-    if (p->id == PART_AGENT)
-        args[n++] = arena_printf(&copy.arena, "--server=%s", s->record.url);
+    if (p->id != PART_SERVER)
+        n = add_agent_args(s, &copy, p->id, args, n);
     int r = part_start(p, args, n, &err);
     arena_free(&copy.arena);
     if (r < 0) {
@@ -162,6 +198,8 @@ static void on_server_ready(struct supervisor *s, const char *url)
     o->listen = s->record.url + strlen("http://");
     save_record(s);
     start_part(s, &s->parts[PART_AGENT]);
+    if (!o->no_fargate)
+        start_part(s, &s->parts[PART_FARGATE]);
     start_prober(s);
 }
 

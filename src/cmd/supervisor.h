@@ -1,4 +1,5 @@
-/* supervisor.h: keeps the parts of one machine running: the server and the agent.
+/* supervisor.h: keeps the parts of one machine running: the server, the agent and
+ * the agent of Fargate's pool.
  *
  * A single-threaded loop over descriptors (signalfd, pidfds, pipes), so no signal handler
  * races with a child that ends. Children are this same program (/proc/self/exe), each as

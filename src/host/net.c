@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -393,11 +394,30 @@ static int net_init(const struct net_config *config, struct net *net, struct err
     return r;
 }
 
+/* Two runs that begin at once must not both find the same subnet free. Held until the
+ * descriptor is closed. */
+static int lock_subnets(struct error *err)
+{
+    AUTO_STR dir = STR_INIT;
+    int r = ports_dir(&dir, err);
+    if (r == 0)
+        r = dir_make_all(dir.data, 0755, err);
+    if (r < 0)
+        return r;
+    AUTO_FD fd = open(dir.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || flock(fd, LOCK_EX) < 0)
+        return fail_errno(err, errno, "lock '%s'", dir.data);
+    return fd_take(&fd);
+}
+
 int net_open(const struct net_config *config, struct net **ret, struct error *err)
 {
     struct net *net = xcalloc(1, sizeof(*net));
     AUTO_LINK s = {.fd = -1};
     int r = net_init(config, net, err);
+    AUTO_FD lock = r == 0 ? lock_subnets(err) : -1;
+    if (r == 0 && lock < 0)
+        r = lock;
     if (r == 0)
         r = make_dirs(net, err);
     if (r == 0)

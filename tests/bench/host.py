@@ -155,7 +155,8 @@ class Gantry:
                 continue
             ours = str(self.folder / "run").encode()
             if os.path.basename(words[0]) == b"gantry" and any(w.endswith(ours) for w in words):
-                found[words[1].decode()] = int(entry.name)
+                part = "fargate" if b"--fargate" in words else words[1].decode()
+                found[part] = int(entry.name)
         return found
 
     def __exit__(self, *_):

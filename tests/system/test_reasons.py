@@ -17,7 +17,7 @@ import botocore.exceptions
 import pytest
 
 from support import images, machine
-from support.gantry import GANTRY, Gantry, Not, eventually, reasons_not_to_run
+from support.gantry import Gantry, Not, eventually, reasons_not_to_run
 
 pytestmark = [
     pytest.mark.skipif(bool(reasons_not_to_run()), reason=str(reasons_not_to_run())),
@@ -541,61 +541,6 @@ def test_way_to_the_world(g, family):
     finally:
         ip("netns", "delete", world)
         subprocess.run(["ip", "link", "delete", "uplink"], check=False, capture_output=True)
-
-
-# ---- Fargate ----
-
-@pytest.fixture
-def pool(g):
-    """A second instance beside g's own: it runs Fargate's tasks."""
-    keys = {k.lower(): v for k, v in
-            json.loads(machine.read(f"{g.data}/server/root-keys.json")).items()}
-    where = ["--data-dir", f"{g.dir}/pool-data", "--run-dir", f"{g.dir}/pool-run"]
-    with open(f"{g.dir}/pool.log", "wb") as log:
-        agent = subprocess.Popen(
-            [GANTRY, "agent", *where, "--server", f"http://{g.address}",
-             "--insecure-registry", "127.0.0.1", "--attribute", "gantry.launch-type=FARGATE"],
-            stdout=log, stderr=log, env={
-                **os.environ, "AWS_ACCESS_KEY_ID": keys["accesskeyid"],
-                "AWS_SECRET_ACCESS_KEY": keys["secretaccesskey"]})
-    try:
-        yield g
-    finally:
-        agent.terminate()
-        agent.wait(timeout=20)
-        print(machine.read(f"{g.dir}/pool.log")[-3000:])
-        purged = subprocess.run([GANTRY, "down", "--purge", *where], capture_output=True,
-                                text=True, check=False)
-    assert purged.returncode == 0, purged.stderr
-
-
-def test_fargate(pool, family):
-    """An address and a disk of its own, one group of exactly its size."""
-    definition = pool.define(
-        family, {**main(pool, "serve", "8080", "by its address", portMappings=[
-            {"containerPort": 8080}]), "memory": 256}, {**main(pool, "polite"), "name": "side"},
-        networkMode="awsvpc", requiresCompatibilities=["FARGATE"], cpu="256", memory="512")
-    task = pool.run_task(definition, launchType="FARGATE", networkConfiguration={
-        "awsvpcConfiguration": {"subnets": ["subnet-12345678"]}})
-    found = pool.wait_status(task, "RUNNING")
-    address, = {i["privateIpv4Address"] for c in found["containers"]
-                for i in c["networkInterfaces"]}
-    assert not any(c.get("networkBindings") for c in found["containers"])
-    assert words_behind(8080, address) == "by its address"
-    name = task.rsplit("/", 1)[-1]
-    disk = next(line.split()[1] for line in machine.read("/proc/mounts").splitlines()
-                if f"/{name}/.disk " in line)
-    size = os.statvfs(disk)
-    assert 19 << 30 < size.f_blocks * size.f_frsize <= 20 << 30
-    limits = [machine.read(f"{base}/{f}").split()[0]
-              for base, _, files in os.walk("/sys/fs/cgroup")
-              if base.endswith((f"/ecs/{name}", f"ecstasks-{name}.slice"))
-              for f in files if f in ("memory.limit_in_bytes", "cpu.cfs_quota_us",
-                                      "memory.max", "cpu.max")]
-    assert sorted(limits) == sorted([str(512 << 20), "25000"]), limits
-    pool.ecs.stop_task(task=task)
-    pool.wait_status(task, "STOPPED")
-    assert not os.path.exists(disk)
 
 
 # ---- a full disk ----

@@ -671,7 +671,7 @@ def test_ephemeral_storage(place):
     use = dict(mountPoints=[at('v', '/v'), at('t', '/t')])
     task = place.up(sh(script + '; exec sleep 100', **use),
                     volumes=[{'name': 'v'}, docker('t', scope='task')],
-                    words={'ephemeralStorageGiB': 1, 'launchType': 'FARGATE'})
+                    words={'ephemeralStorageGiB': 1})
     said = place.wait_said(task, 3)
     assert 900_000 < int(said[0].split()[1]) <= 1 << 20, said
     assert 'No space left' in said[1] and said[2] == 'full'
