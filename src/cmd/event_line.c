@@ -13,16 +13,22 @@ const char *text_of(const json_t *object, const char *member)
     return json_string_value(json_object_get(object, member));
 }
 
+const char *words_of(const json_t *object, const char *member)
+{
+    const char *text = text_of(object, member);
+    return text ? text : "";
+}
+
 static void add_exits(const json_t *task, struct str *out)
 {
     const json_t *containers = json_object_get(task, "containers");
     for (size_t i = 0; i < json_array_size(containers); i++) {
         const json_t *c = json_array_get(containers, i), *code;
         if ((code = json_object_get(c, "exitCode")))
-            str_addf(out, "; %s exited with %lld", text_of(c, "name"),
+            str_addf(out, "; %s exited with %lld", words_of(c, "name"),
                      (long long)json_integer_value(code));
         else if (text_of(c, "reason"))
-            str_addf(out, "; %s: %s", text_of(c, "name"), text_of(c, "reason"));
+            str_addf(out, "; %s: %s", words_of(c, "name"), text_of(c, "reason"));
     }
 }
 
@@ -30,11 +36,11 @@ static void task_line(const json_t *t, struct str *out)
 {
     const char *group = text_of(t, "group"), *status = text_of(t, "lastStatus");
     const char *desired = text_of(t, "desiredStatus");
-    str_addf(out, "task %s %s", arn_tail(text_of(t, "taskArn")), status);
+    str_addf(out, "task %s %s", arn_tail(text_of(t, "taskArn")), status ? status : "");
     if (!streq(status, "STOPPED") && streq(desired, "STOPPED"))
         str_add(out, " (to be STOPPED)");
     str_addf(out, " %s", arn_tail(text_of(t, "taskDefinitionArn")));
-    if (str_starts(group, "service:"))
+    if (group && str_starts(group, "service:"))
         str_addf(out, " of service %s", group + strlen("service:"));
     if (text_of(t, "stopCode"))
         str_addf(out, ": %s", text_of(t, "stopCode"));
@@ -47,7 +53,7 @@ static void task_line(const json_t *t, struct str *out)
 static void instance_line(const json_t *i, struct str *out)
 {
     str_addf(out, "instance %s %s, agent %s, %lld running, %lld pending",
-             arn_tail(text_of(i, "containerInstanceArn")), text_of(i, "status"),
+             arn_tail(text_of(i, "containerInstanceArn")), words_of(i, "status"),
              json_is_true(json_object_get(i, "agentConnected")) ? "connected"
                                                                 : "not connected",
              (long long)json_integer_value(json_object_get(i, "runningTasksCount")),
@@ -60,13 +66,12 @@ void event_line(const json_t *event, struct str *out)
     const json_t *detail = json_object_get(event, "detail");
     const char *resource =
         json_string_value(json_array_get(json_object_get(event, "resources"), 0));
-    str_addf(out, "%s ", text_of(event, "time"));
+    str_addf(out, "%s ", words_of(event, "time"));
     if (streq(type, "ECS Task State Change"))
         task_line(detail, out);
     else if (streq(type, "ECS Container Instance State Change"))
         instance_line(detail, out);
     else
         str_addf(out, "service %s %s: %s", arn_tail(resource),
-                 text_of(detail, "eventName"),
-                 text_of(detail, "reason") ? text_of(detail, "reason") : "");
+                 words_of(detail, "eventName"), words_of(detail, "reason"));
 }

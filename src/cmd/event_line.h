@@ -13,3 +13,5 @@ void event_line(const json_t *event, struct str *out);
 const char *arn_tail(const char *arn);
 /* A member's text; NULL when it has none. */
 const char *text_of(const json_t *object, const char *member);
+/* The same to be printed: "" when it has none. */
+const char *words_of(const json_t *object, const char *member);

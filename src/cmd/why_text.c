@@ -101,7 +101,7 @@ static void end_sentence(struct str *out, const char *text)
 static void add_container(const json_t *c, struct str *out)
 {
     const json_t *code = json_object_get(c, "exitCode");
-    const char *name = text_of(c, "name"), *reason = text_of(c, "reason");
+    const char *name = words_of(c, "name"), *reason = text_of(c, "reason");
     if (code) {
         const char *meaning = exit_meaning((long long)json_integer_value(code));
         str_addf(out, "Container '%s' ended with exit code %lld", name,
@@ -176,7 +176,7 @@ static void why_waiting(const json_t *t, struct str *out)
     str_addf(out,
              "It was placed on instance %s, which has not reported it RUNNING yet.\n",
              arn_tail(text_of(t, "containerInstanceArn")));
-    if (text_of(t, "pullStartedAt") && !text_of(t, "pullStoppedAt"))
+    if (json_object_get(t, "pullStartedAt") && !json_object_get(t, "pullStoppedAt"))
         str_add(out, "Its images are being pulled.\n");
     add_next(out, "see that the instance's agent is connected and what it is doing: "
                   "'gantry status' there");
@@ -203,9 +203,9 @@ static void add_history(const json_t *events, struct str *out)
     for (size_t i = json_array_size(events); i-- > 0;) {
         const json_t *e = json_array_get(events, i);
         const char *status = detail_text(e, "lastStatus");
-        if (!is_type(e, "ECS Task State Change") || streq(status, last))
+        if (!is_type(e, "ECS Task State Change") || !status || streq(status, last))
             continue;
-        str_addf(out, "  %s %s\n", text_of(e, "time"), status);
+        str_addf(out, "  %s %s\n", words_of(e, "time"), status);
         last = status;
     }
 }
@@ -225,10 +225,10 @@ int why_task(const json_t *task, const json_t *events, struct str *out, struct e
         return fail(err, E_NOTFOUND,
                     "there is no such task, and the history knows none; 'gantry events "
                     "--type task' lists those it knows");
-    const char *group = text_of(t, "group"), *status = text_of(t, "lastStatus");
+    const char *group = text_of(t, "group"), *status = words_of(t, "lastStatus");
     str_addf(out, "Task %s (%s", arn_tail(text_of(t, "taskArn")),
              arn_tail(text_of(t, "taskDefinitionArn")));
-    if (str_starts(group, "service:"))
+    if (group && str_starts(group, "service:"))
         str_addf(out, ", service %s", group + strlen("service:"));
     str_addf(out, ") is %s.\n", status);
     if (!task)
@@ -275,7 +275,7 @@ static void add_deployment(const json_t *d, struct str *out)
     if (!state || streq(state, "COMPLETED"))
         return;
     str_addf(out, "Deployment %s (%s) %s: %lld of %lld tasks run, %lld are pending",
-             text_of(d, "id"), arn_tail(text_of(d, "taskDefinition")),
+             words_of(d, "id"), arn_tail(text_of(d, "taskDefinition")),
              streq(state, "FAILED") ? "failed" : "is in progress",
              number_of(d, "runningCount"), number_of(d, "desiredCount"),
              number_of(d, "pendingCount"));
@@ -305,7 +305,7 @@ static const char *add_failed_tasks(const json_t *events, struct str *out)
         if (!ended_badly(e) || !still_true(events, e))
             continue;
         str_addf(out, "Task %s ended at %s. ", arn_tail(text_of(t, "taskArn")),
-                 text_of(e, "time"));
+                 words_of(e, "time"));
         add_stop_code(t, out);
         for (size_t c = 0; c < json_array_size(containers); c++)
             add_container(json_array_get(containers, c), out);
@@ -323,7 +323,7 @@ static const char *add_placement(const json_t *events, struct str *out)
     const char *reason = e ? detail_text(e, "reason") : NULL;
     if (!reason || !still_true(events, e))
         return NULL;
-    str_addf(out, "At %s a task could not be placed: ", text_of(e, "time"));
+    str_addf(out, "At %s a task could not be placed: ", words_of(e, "time"));
     end_sentence(out, reason);
     const char *advice = hint_for(reason);
     return advice ? advice
@@ -355,7 +355,7 @@ static void add_service(const json_t *s, struct str *out)
     const json_t *deployments = json_object_get(s, "deployments");
     str_addf(
         out, "Service %s is %s; it wants %lld tasks, %lld run and %lld are pending.\n",
-        text_of(s, "serviceName"), text_of(s, "status"), number_of(s, "desiredCount"),
+        words_of(s, "serviceName"), words_of(s, "status"), number_of(s, "desiredCount"),
         number_of(s, "runningCount"), number_of(s, "pendingCount"));
     for (size_t i = 0; i < json_array_size(deployments); i++)
         add_deployment(json_array_get(deployments, i), out);
@@ -377,7 +377,7 @@ int why_service(const json_t *service, const json_t *events, struct str *out,
         const json_t *e = newest_named(events, "SERVICE_STEADY_STATE");
         str_add(out, "It is steady");
         if (e)
-            str_addf(out, ", told last at %s", text_of(e, "time"));
+            str_addf(out, ", told last at %s", words_of(e, "time"));
         str_add(out, ".\n");
         return 0;
     }

@@ -322,12 +322,15 @@ static bool exhausted(const struct reading *rd)
     return rd->given >= rd->query->limit || rd->looked_at >= rd->query->limit_reads;
 }
 
-static bool type_is(const struct line *l, const char *type)
+/* A text in the envelope, which comes before the detail; NULL: any will do. */
+static bool envelope_says(const struct line *l, const char *member, const char *value)
 {
-    static const char name[] = "\"detail-type\":\"";
-    const char *at = strstr(l->json, name);
-    size_t n = strlen(type);
-    return at && strncmp(at + strlen(name), type, n) == 0 && at[strlen(name) + n] == '"';
+    if (!value)
+        return true;
+    const char *at = strstr(l->json, member);
+    size_t n = strlen(value);
+    return at && strncmp(at + strlen(member), value, n) == 0 &&
+           at[strlen(member) + n] == '"';
 }
 
 static bool is_about(const struct line *l, const char *resource)
@@ -350,7 +353,8 @@ static bool wanted(const struct reading *rd, const struct line *l)
         (q->after && (q->newest_first ? order >= 0 : order <= 0)))
         return false;
     return (!q->resource || is_about(l, q->resource)) &&
-           (!q->detail_type || type_is(l, q->detail_type));
+           envelope_says(l, "\"detail-type\":\"", q->detail_type) &&
+           envelope_says(l, "\"account\":\"", q->account);
 }
 
 static int give(struct reading *rd, const struct line *l, struct error *err)

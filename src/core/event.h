@@ -69,6 +69,7 @@ void event_encode(struct str *out, const struct event *event);
 struct event_query {
     const char *resource;    /* ARN; NULL: of all */
     const char *detail_type; /* NULL: all */
+    const char *account;     /* NULL: all */
     int64_t from_ms;         /* 0: from the beginning */
     const char *after;       /* cursor; NULL: none. Only later ones (earlier ones when
                                 newest_first) */

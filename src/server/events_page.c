@@ -106,6 +106,7 @@ static void run(struct core *core, struct core_task *task)
         c->query.resource =
             arena_printf(&c->arena, "arn:aws:ecs:%s:%s:%s", core_config(core)->region,
                          who.account_id, c->query.resource);
+    c->query.account = arena_strdup(&c->arena, who.account_id);
     c->job.run = read_and_reply;
     workers_submit(c->server->workers, &c->job);
 }

@@ -200,6 +200,8 @@ static void events_are_found_by_resource_type_and_time(void **state)
            "4 3 2 1 ");
     expect(w, (struct event_query){.resource = "arn:"}, "");
     expect(w, (struct event_query){.detail_type = "A"}, "1 3 ");
+    expect(w, (struct event_query){.account = "000000000000"}, "1 2 3 4 ");
+    expect(w, (struct event_query){.account = "00000000000"}, "");
     expect(w, (struct event_query){.from_ms = 1001000}, "3 4 ");
     expect(w, (struct event_query){.from_ms = 1001001}, "");
     expect(w, (struct event_query){.newest_first = true, .limit = 2, .limit_reads = 9},
