@@ -69,8 +69,14 @@ def test_deleting(own):
     register(ecs, "f")
     answer = ecs.delete_daemon_task_definition(daemonTaskDefinition="f:1")
     assert answer["daemonTaskDefinitionArn"] == ARN.format(account, "f", 1)
-    with pytest.raises(ecs.exceptions.ClientException):
-        ecs.describe_daemon_task_definition(daemonTaskDefinition="f:1")
+    for name in ("f:1", ARN.format(account, "f", 1)):
+        left = ecs.describe_daemon_task_definition(daemonTaskDefinition=name)
+        assert left["daemonTaskDefinition"]["status"] == "DELETED"
+        assert left["daemonTaskDefinition"]["daemonTaskDefinitionArn"] == ARN.format(
+            account, "f", 1)
+    for never in ("f:2", "f:0", "f:x", "g:1", "f", ARN.format("999999999999", "f", 1)):
+        with pytest.raises(ecs.exceptions.ClientException):
+            ecs.describe_daemon_task_definition(daemonTaskDefinition=never)
     assert register(ecs, "f") == ARN.format(account, "f", 2)  # numbers are not used again
 
 

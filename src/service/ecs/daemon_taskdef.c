@@ -33,12 +33,17 @@ static struct ecs_daemon_task_definition *view(struct arena *a, const struct tas
 
 /* ---- finding ---- */
 
+static int no_such_definition(struct call *c)
+{
+    return call_fault(c, &ecs_client_exception,
+                      "The specified daemon task definition does not exist.");
+}
+
 static int revision_require(struct call *c, const char *reference, struct taskdef **ret)
 {
     *ret = daemon_taskdef_find(c, reference);
     if (!*ret)
-        return call_fault(c, &ecs_client_exception,
-                          "The specified daemon task definition does not exist.");
+        return no_such_definition(c);
     return 0;
 }
 
@@ -78,14 +83,46 @@ int ecs_register_daemon_task_definition(
 
 /* ---- DescribeDaemonTaskDefinition, DeleteDaemonTaskDefinition ---- */
 
+/* A number that its family gave and that has no definition is that of a deleted one: all
+ * that is left of it is its name and that it is DELETED, which clients wait for. */
+static struct ecs_daemon_task_definition *deleted_view(struct call *c,
+                                                       const char *reference)
+{
+    struct arn arn;
+    const char *name = ecs_last_segment(reference), *colon = strrchr(name, ':');
+    int64_t revision;
+    if (!colon || !str_to_i64(colon + 1, 1, INT32_MAX, &revision) ||
+        (arn_looks_like(reference) &&
+         (!arn_parse(&c->arena, reference, &arn) || !streq(arn.region, c->region) ||
+          !streq(arn.account, c->who.account_id) ||
+          !str_starts(arn.resource, "daemon-task-definition/"))))
+        return NULL;
+    const char *family = arena_strndup(&c->arena, name, (size_t)(colon - name));
+    const struct family *f = table_find(
+        ecs_of(c->core)->daemon_families,
+        ecs_key(&c->arena, "daemon-family", c->who.account_id, c->region, family));
+    if (!f || revision > f->rec->last_revision.v)
+        return NULL;
+    struct ecs_daemon_task_definition *v =
+        arena_new(&c->arena, struct ecs_daemon_task_definition);
+    v->daemon_task_definition_arn =
+        ecs_arn(&c->arena, c->region, c->who.account_id, "daemon-task-definition/%s:%d",
+                family, (int)revision);
+    v->family = family;
+    v->revision = SET_INT((int32_t)revision);
+    v->status = ECS_DAEMON_TASK_DEFINITION_STATUS_DELETED;
+    return v;
+}
+
 int ecs_describe_daemon_task_definition(
     struct call *c, const struct ecs_describe_daemon_task_definition_request *in,
     struct ecs_describe_daemon_task_definition_response *out)
 {
-    struct taskdef *td;
-    if (revision_require(c, in->daemon_task_definition, &td) < 0)
-        return -1;
-    out->daemon_task_definition = view(&c->arena, td);
+    struct taskdef *td = daemon_taskdef_find(c, in->daemon_task_definition);
+    out->daemon_task_definition =
+        td ? view(&c->arena, td) : deleted_view(c, in->daemon_task_definition);
+    if (!out->daemon_task_definition)
+        return no_such_definition(c);
     return 0;
 }
 
