@@ -151,7 +151,7 @@ static void run_done(struct run *run)
 
 static bool read_output(struct run *run)
 {
-    char extra[4096];
+    char extra[4096] = {0};
     for (;;) {
         size_t room = sizeof(run->text) - run->len;
         ssize_t n = read(run->out_fd, room ? run->text + run->len : extra,

@@ -4,9 +4,9 @@
  * durable, blocks on threads of its own, and what was answered goes back to the state thread.
  * Nothing is kept: who gets no answer calls again.
  *
- * Owns: two threads from the first call on, and HOOK_CALLS_MAX calls at most; more are dropped. A call takes 30 s
- * at most, an answer 256 KiB. Threads: hook_calls_attach() before the state thread runs,
- * the rest the caller's. Fails: never; a call that can't be made is not answered. */
+ * Owns: two threads from the first call on, and HOOK_CALLS_MAX calls at most; more are
+ * dropped. A call takes 30 s at most, an answer 256 KiB. Threads: hook_calls_attach()
+ * before the state thread runs, the rest the caller's. Fails: never; a call that can't be made is not answered. */
 #pragma once
 
 #include "core.h"

@@ -25,7 +25,8 @@ def revision(ecs, arn):
 
 
 def settled(ecs, cluster, status="SUCCESSFUL"):
-    return eventually(lambda: (d := deployments(ecs, cluster)) and d[0]["status"] == status and d[0],
+    return eventually(lambda: (d := deployments(ecs, cluster)) and d[0]["status"] == status
+                      and d[0],
                       timeout=60, what=f"{status}: {deployments(ecs, cluster)}")
 
 
@@ -34,7 +35,8 @@ QUICK = {"minimumHealthyPercent": 0, "maximumPercent": 200}
 
 def create(ecs, cluster, td, count=2, **more):
     return ecs.create_service(cluster=cluster, serviceName="s", taskDefinition=td,
-                              desiredCount=count, deploymentConfiguration={**QUICK, **more})["service"]
+                              desiredCount=count,
+                              deploymentConfiguration={**QUICK, **more})["service"]
 
 
 def test_the_first_deployment(ecs, cluster, host, taskdef):
@@ -112,7 +114,8 @@ def test_listing(ecs, cluster, host, taskdef):
     assert deployments(ecs, cluster, status=["STOPPED", "SUCCESSFUL"]) == everything
     day = datetime.timedelta(days=1)
     now = datetime.datetime.now()
-    assert deployments(ecs, cluster, createdAt={"after": now - day, "before": now + day}) == everything
+    around = {"after": now - day, "before": now + day}
+    assert deployments(ecs, cluster, createdAt=around) == everything
     assert deployments(ecs, cluster, createdAt={"before": now - day}) == []
     assert deployments(ecs, cluster, createdAt={"after": now + day}) == []
 
@@ -126,15 +129,16 @@ def test_stopping_rolls_back(ecs, cluster, hosts, taskdef):
     ecs.update_service(cluster=cluster, service="s", taskDefinition=taskdef(cpu=64))
     second = deployments(ecs, cluster)[0]["serviceDeploymentArn"]
     host.auto = True
-    assert ecs.stop_service_deployment(serviceDeploymentArn=second)["serviceDeploymentArn"] == second
+    stopped = ecs.stop_service_deployment(serviceDeploymentArn=second)
+    assert stopped["serviceDeploymentArn"] == second
     found = describe(ecs, second)
     assert found["status"] in ("ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL")
     assert found["rollback"]["serviceRevisionArn"] == first["targetServiceRevisionArn"]
     settled(ecs, cluster, "ROLLBACK_SUCCESSFUL")
     s = service_of(ecs, cluster)
     assert s["taskDefinition"] == td and len(s["deployments"]) == 1
-    assert any(e["message"] == f"(service s) rolling back to deployment {s['deployments'][0]['id']}."
-               for e in s["events"])
+    told = f"(service s) rolling back to deployment {s['deployments'][0]['id']}."
+    assert told in [e["message"] for e in s["events"]]
     with pytest.raises(ecs.exceptions.ConflictException):
         ecs.stop_service_deployment(serviceDeploymentArn=second)
 

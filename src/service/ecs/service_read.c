@@ -38,15 +38,16 @@ static void view_revisions(struct arena *a, const struct service *s,
     for (size_t i = 0; i < ret->deployments.n; i++) {
         const struct ecs_deployment *d = &ret->deployments.v[i];
         const char *arn = s->rec->deployments.v[i].service_revision_arn;
-        ptrdiff_t first = arn ? service_deployment_of_revision(s, arn) : -1;
-        if (first < 0)
+        if (!arn || service_deployment_of_revision(s, arn) < 0)
             continue;
-        if (first == (ptrdiff_t)i)
-            LIST_PUSH(a, &ret->current_service_revisions)->arn = arena_strdup(a, arn);
         struct ecs_service_current_revision_summary *r = NULL;
         for (size_t j = 0; j < ret->current_service_revisions.n && !r; j++)
             if (streq(ret->current_service_revisions.v[j].arn, arn))
                 r = &ret->current_service_revisions.v[j];
+        if (!r) {
+            r = LIST_PUSH(a, &ret->current_service_revisions);
+            r->arn = arena_strdup(a, arn);
+        }
         r->requested_task_count = SET_INT(r->requested_task_count.v + d->desired_count.v);
         r->running_task_count = SET_INT(r->running_task_count.v + d->running_count.v);
         r->pending_task_count = SET_INT(r->pending_task_count.v + d->pending_count.v);

@@ -116,7 +116,8 @@ static void set_up(struct fixture *f, const struct scene *x)
     };
 }
 
-/* "+2 -t0 -t1 !t" …: started, stopped, completed C, bakes K, failed F, rollback B, removed ~index. */
+/* "+2 -t0 -t1 !t" …: started, stopped, completed C, bakes K, failed F,
+ * rollback B, removed ~index. */
 static void describe(const struct fixture *f, struct str *out)
 {
     for (size_t k = 0; k < f->plan.count; k++) {
