@@ -6,7 +6,8 @@
  *
  * Owns: two threads from the first call on, and HOOK_CALLS_MAX calls at most; more are
  * dropped. A call takes 30 s at most, an answer 256 KiB. Threads: hook_calls_attach()
- * before the state thread runs, the rest the caller's. Fails: never; a call that can't be made is not answered. */
+ * before the state thread runs, the rest the caller's. Fails: never; a call that
+ * can't be made is not answered. */
 #pragma once
 
 #include "core.h"
