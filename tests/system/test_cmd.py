@@ -23,8 +23,8 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GANTRY = os.environ.get("GANTRY", str(ROOT / "build/gantry"))
-COMMANDS = ["up", "down", "server", "agent", "status", "logs", "exec", "env", "doctor",
-            "version", "help"]
+COMMANDS = ["up", "down", "server", "agent", "status", "logs", "exec", "events", "why",
+            "env", "doctor", "version", "help"]
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
               pytest.mark.timeout(180)]

@@ -11,6 +11,7 @@
 #include "deployment.h"
 #include "ecs.h"
 #include "ecs_state.h"
+#include "event.h"
 
 struct world {
     int64_t now_ms;
@@ -213,6 +214,34 @@ static void check_counts(struct world *w)
     assert_int_equal(used, cpu);
 }
 
+static int take_json(void *ctx, const char *cursor, const char *json, size_t len,
+                     struct error *err)
+{
+    str_addn(ctx, json, len);
+    return 0;
+}
+
+/* What was told of a task last is what it is. */
+static void check_history(struct world *w)
+{
+    list_for_each (it, &the_cluster(w)->tasks) {
+        const struct ecs_task *t = list_entry(it, struct task, link)->rec->task;
+        AUTO_STR text = STR_INIT, version = STR_INIT, status = STR_INIT;
+        char cursor[EVENT_CURSOR_SIZE];
+        struct error err;
+        struct event_query q = {.resource = t->task_arn,
+                                .newest_first = true,
+                                .limit = 1,
+                                .limit_reads = SIZE_MAX};
+        assert_int_equal(event_history_read(w->store, &q, take_json, &text, cursor, &err),
+                         0);
+        str_addf(&version, "\"version\":%lld,", (long long)t->version.v);
+        str_addf(&status, "\"lastStatus\":\"%s\",\"launchType\"", t->last_status);
+        assert_non_null(strstr(str_text(&text), version.data));
+        assert_non_null(strstr(str_text(&text), status.data));
+    }
+}
+
 static void check_bounds(struct world *w)
 {
     list_for_each (it, &the_cluster(w)->services) {
@@ -371,6 +400,7 @@ static void any_sequence_of_events_comes_to_rest(void **state)
             one_event(w);
         quiesce(w);
         check_counts(w);
+        check_history(w);
         check_rest(w);
     }
 }
