@@ -12,6 +12,8 @@ import time
 import urllib.parse
 from pathlib import Path
 
+from support.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 DRIVER = Path(os.environ.get("IMAGE_DRIVER",
                              ROOT / os.environ.get("BUILD", "build") / "tests/system/image_driver"))
@@ -32,12 +34,6 @@ def driver(*args, ok=True):
     if ok is not None:
         assert (r.returncode == 0) == ok, (args, lines, r.returncode, r.stderr.decode())
     return lines
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def wait_port(port, process):

@@ -21,6 +21,8 @@ import urllib.request
 
 import pytest
 
+from support.ports import free_port
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GANTRY = os.environ.get("GANTRY", str(ROOT / "build/gantry"))
 COMMANDS = ["up", "down", "server", "agent", "status", "logs", "exec", "events", "why",
@@ -36,12 +38,6 @@ def gantry(*args, check=True, timeout=90, **more):
     if check:
         assert done.returncode == 0, f"{args}: {done.returncode}\n{done.stderr}"
     return done
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def until(what, seconds=30):

@@ -18,6 +18,7 @@ import pytest
 
 from support import images, machine
 from support.gantry import Gantry, Not, eventually, reasons_not_to_run
+from support.ports import free_port
 
 pytestmark = [
     pytest.mark.skipif(bool(reasons_not_to_run()), reason=str(reasons_not_to_run())),
@@ -434,11 +435,6 @@ def words_behind(port, host="127.0.0.1"):
         except OSError as e:
             return Not(e)
     return eventually(look, 10, f"an answer on {host}:{port}")
-
-
-def free_port():
-    with socket.create_server(("0.0.0.0", 0)) as s:
-        return s.getsockname()[1]
 
 
 @pytest.fixture

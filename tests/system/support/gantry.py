@@ -6,7 +6,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,6 +15,7 @@ import botocore.config
 import botocore.exceptions
 
 from support import images, machine
+from support.ports import free_port
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
 GANTRY = os.environ.get("GANTRY", str(TOP / "build" / "gantry"))
@@ -57,11 +57,6 @@ class Not:
 
     def __repr__(self):
         return str(self.why)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
 
 
 class Gantry:
