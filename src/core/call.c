@@ -33,6 +33,10 @@ void call_run(struct core *core, struct core_task *task)
     const struct wire_shape *output = call->operation->wire->output;
     call->out = arena_alloc(&call->arena, output ? output->size : 1);
     int r = call->operation->run(call, call->in, call->out);
+    /* The reply is encoded on another thread, later: by then the records that a handler's
+     * answer points into may have changed or gone. */
+    if (r == 0 && output)
+        call->out = wire_copy(&call->arena, output, call->out);
     assert((r < 0) == (call->fault != NULL));
     /* A refused operation must not have changed anything. */
     assert(r == 0 || list_empty(&core->dirty));

@@ -4,7 +4,8 @@
  * A handler reads as: find, check, change, fill the reply. It runs on the state thread,
  * never waits, and returns 0, or a negative value after call_fault(). `in` has passed the
  * model's checks (types, required members, lengths, ranges, enums); `out` is zeroed and
- * lies, like all that a handler puts into it, in the call's arena.
+ * lies in the call's arena; what a handler puts into it may point into records, too, as the
+ * answer is copied when the handler returns.
  *
  * Owns: nothing, rows are static. Threads: any. Fails: never. */
 #pragma once

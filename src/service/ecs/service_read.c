@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "daemon.h"
+#include "express.h"
 #include "page.h"
 #include "service_checks.h"
 #include "service_history.h"
@@ -132,6 +133,15 @@ int ecs_describe_services(struct call *c, const struct ecs_describe_services_req
     return 0;
 }
 
+/* Express gateway services are the ones that ECS manages the resources of. */
+static bool managed_so(const struct ecs_list_services_request *in,
+                       const struct service *s)
+{
+    return !in->resource_management_type ||
+           (in->resource_management_type == ECS_RESOURCE_MANAGEMENT_TYPE_ECS) ==
+               service_is_express(s);
+}
+
 int ecs_list_services(struct call *c, const struct ecs_list_services_request *in,
                       struct ecs_list_services_response *out)
 {
@@ -153,7 +163,8 @@ int ecs_list_services(struct call *c, const struct ecs_list_services_request *in
         if (streq(rec->status, "ACTIVE") && !service_hidden(s) &&
             (!in->launch_type || in->launch_type == rec->launch_type) &&
             (!in->scheduling_strategy ||
-             in->scheduling_strategy == rec->scheduling_strategy)) {
+             in->scheduling_strategy == rec->scheduling_strategy) &&
+            managed_so(in, s)) {
             if (out->service_arns.n == limit) {
                 out->next_token = page_token(&c->arena, at);
                 break;
