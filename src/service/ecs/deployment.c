@@ -518,6 +518,8 @@ static void rule_balance(struct planner *p)
         most = count[z] > count[most] ? z : most;
     }
     bool balanced = count[most] - count[least] < 2;
+    if (!balanced && p->upper <= p->live)
+        return; /* the one more on the way has no place within the maximum */
     tell_balance(p, count, balanced);
     if (balanced || must_wait(p, p->memory->unmoved_at_ms))
         return;

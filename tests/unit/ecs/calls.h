@@ -10,11 +10,19 @@
 #include "ecs.h"
 #include "ecs_state.h"
 
+struct calls;
+/* A test may look at decisions, and pull the plug. Called when a core is there, but has
+ * loaded nothing yet; and before a batch is stored: true loses it, and the core starts
+ * again from what was stored. */
+static void (*calls_attached)(struct calls *w);
+static bool (*calls_crash)(struct calls *w);
+
 struct calls {
     int64_t now_ms;
     uint64_t seed;
     struct store *store;
     struct core *core;
+    unsigned pace; /* wake-ups a batch; 0: all that are due */
 };
 
 static int64_t calls_now(void *ctx)
@@ -40,18 +48,28 @@ static int calls_enter(struct call *c)
 
 static void calls_done(struct outbound *out) {}
 
+static void calls_start(struct calls *w);
+
 static void calls_settle(struct calls *w)
 {
     struct error err;
-    for (;;) {
-        while (core_react(w->core, 0))
+    struct core_batch *b = NULL;
+    bool more;
+    do {
+        while ((more = core_react(w->core, w->pace)) && !w->pace)
             ;
-        struct core_batch *b = core_take_batch(w->core);
-        if (!b)
+        b = core_take_batch(w->core);
+        bool crash = b && calls_crash && calls_crash(w);
+        if (b && !crash)
+            assert_int_equal(store_commit(w->store, &b->writes, &err), 0);
+        if (b)
+            core_batch_deliver(b);
+        if (crash) {
+            core_free(w->core);
+            calls_start(w);
             return;
-        assert_int_equal(store_commit(w->store, &b->writes, &err), 0);
-        core_batch_deliver(b);
-    }
+        }
+    } while (more || b);
 }
 
 static void calls_start(struct calls *w)
@@ -62,6 +80,8 @@ static void calls_start(struct calls *w)
     struct error err;
     w->core = core_new(&config, &out);
     ecs_attach(w->core, &settings);
+    if (calls_attached)
+        calls_attached(w);
     assert_int_equal(core_load(w->core, w->store, &err), 0);
     calls_settle(w);
 }

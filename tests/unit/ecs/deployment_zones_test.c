@@ -152,6 +152,20 @@ static void test_a_move_without_room_waits(void **state)
     arena_free(&w.arena);
 }
 
+/* 110 % of three are three. */
+static void test_a_move_stays_within_the_maximum(void **state)
+{
+    struct world w;
+    world_init(&w, "000", 3);
+    w.service.maximum_percent = 110;
+    plan(&w, 1000000);
+    assert_null(first(&w, DEPLOYMENT_START));
+    w.service.maximum_percent = 134;
+    plan(&w, 1000001);
+    assert_non_null(first(&w, DEPLOYMENT_START));
+    arena_free(&w.arena);
+}
+
 static void test_a_daemon_fills_what_is_vacant(void **state)
 {
     struct world w;
@@ -213,6 +227,7 @@ int main(void)
         cmocka_unit_test(test_a_move_takes_one_from_the_fullest),
         cmocka_unit_test(test_a_difference_of_one_is_balance),
         cmocka_unit_test(test_a_move_without_room_waits),
+        cmocka_unit_test(test_a_move_stays_within_the_maximum),
         cmocka_unit_test(test_a_daemon_fills_what_is_vacant),
         cmocka_unit_test(test_an_old_daemon_hands_over_within_the_minimum),
     };
