@@ -39,6 +39,7 @@ struct planner {
     const char **stop_texts; /* by deployment */
 
     uint32_t wanted, started, stopped;
+    bool ranked;  /* the tasks' ranks are there */
     bool failed;  /* nothing is started or replaced for the primary any more */
     bool waiting; /* a start waits for its time */
     const char **stopped_ids;
@@ -330,6 +331,9 @@ static size_t candidates(struct planner *p, enum fate fate, bool by_rank,
 {
     struct candidate *v = arena_new_array(p->a, struct candidate, p->s->task_count);
     size_t n = 0;
+    if (p->s->rank && !p->ranked)
+        p->s->rank(p->s->rank_ctx);
+    p->ranked = true;
     for (uint32_t k = 0; k < p->s->task_count; k++) {
         const struct deployment_task *t = &p->s->tasks[k];
         if (p->fate[k] != fate ||
@@ -346,13 +350,22 @@ static size_t candidates(struct planner *p, enum fate fate, bool by_rank,
     return n;
 }
 
+static bool any_may_leave(const struct planner *p)
+{
+    for (size_t k = 0; k < p->s->task_count; k++)
+        if (p->fate[k] == FATE_LEAVES && !p->s->tasks[k].is_protected &&
+            may_leave(p, &p->s->tasks[k]))
+            return true;
+    return false;
+}
+
 /* Older deployments and draining instances hand over. */
 static void rule_leave(struct planner *p)
 {
     if (p->leaving_free == 0)
         return;
     struct candidate *v;
-    size_t n = candidates(p, FATE_LEAVES, false, &v);
+    size_t n = any_may_leave(p) ? candidates(p, FATE_LEAVES, false, &v) : 0;
     for (size_t k = 0; k < n; k++)
         if (may_leave(p, &p->s->tasks[v[k].task]))
             stop(p, v[k].task);

@@ -128,6 +128,9 @@ struct deployment_service {
     size_t deployment_count;
     const struct deployment_task *tasks;
     size_t task_count;
+    /* Fills the tasks' ranks, once, when somebody may have to go; NULL: they are there. */
+    void (*rank)(void *ctx);
+    void *rank_ctx;
 };
 
 enum deployment_action_kind {

@@ -274,12 +274,20 @@ static size_t list_length(const struct list *head)
 }
 
 /* The order of leaving is only worth its sort when somebody may have to leave. */
-static void picture_ranks(struct core *core, struct service *s, struct service_picture *p)
+struct ranking {
+    struct core *core;
+    const struct service *service;
+    struct service_picture *picture;
+};
+
+static void picture_rank(void *ctx)
 {
+    const struct ranking *r = ctx;
+    struct core *core = r->core;
+    const struct service *s = r->service;
+    struct service_picture *p = r->picture;
     struct arena *a = core_scratch(core);
     size_t n = p->service.task_count;
-    if (n <= p->service.desired && p->service.deployment_count == 1)
-        return;
     struct place_victim *v = arena_new_array(a, struct place_victim, n);
     for (size_t i = 0; i < n; i++) {
         struct task *t = p->tasks[i].owner;
@@ -349,7 +357,10 @@ void service_picture_tasks(struct core *core, struct service *s,
     }
     p->service.tasks = p->tasks;
     p->service.task_count = n;
-    picture_ranks(core, s, p);
+    struct ranking *r = arena_new(core_scratch(core), struct ranking);
+    *r = (struct ranking){core, s, p};
+    p->service.rank = picture_rank;
+    p->service.rank_ctx = r;
 }
 
 static void picture_make(struct core *core, struct service *s, struct service_picture *p)
