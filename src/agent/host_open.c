@@ -1,7 +1,9 @@
 /* host_open.c: opens the parts of src/host for one agent, and removes what no task has. */
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "fargate_rule.h"
 #include "fd.h"
 #include "firelens.h"
 #include "host_work.h"
@@ -54,10 +56,21 @@ static void open_net(struct host *h)
              h->net_error.text, NULL);
 }
 
+/* A container's hard limit can't be above ours, unless we may raise that. */
+static int64_t nofile_limit(void)
+{
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_max >= FARGATE_NOFILE)
+        return FARGATE_NOFILE;
+    struct rlimit raised = {l.rlim_cur, FARGATE_NOFILE};
+    return setrlimit(RLIMIT_NOFILE, &raised) == 0 ? FARGATE_NOFILE : (int64_t)l.rlim_max;
+}
+
 int host_open(struct host *h, const struct agent_config *config, struct error *err)
 {
     memset(h, 0, sizeof(*h));
     h->config = config;
+    h->nofile = nofile_limit();
     snprintf(h->roots, sizeof(h->roots), "%s/roots", config->data_dir);
     int r = make_folders(h, err);
     if (r >= 0)

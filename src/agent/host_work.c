@@ -371,6 +371,7 @@ static int build_config(struct arena *a, struct host *h, const struct create_req
                             .def = c->def,
                             .image = &q->image->config,
                             .id = c->id,
+                            .fargate_nofile = h->nofile,
                             .rootfs = q->rootfs,
                             .net_path = q->net->netns_path[0] ? q->net->netns_path : NULL,
                             .cgroups_path = group.data,

@@ -26,6 +26,7 @@ struct host {
     struct registry_client *registry;
     struct image_store *images;
     char roots[256]; /* overlay.h's dir */
+    int64_t nofile;  /* of a Fargate task: FARGATE_NOFILE, or what this machine allows */
 };
 
 int host_open(struct host *h, const struct agent_config *config, struct error *err);

@@ -388,7 +388,7 @@ static void put_ulimits(struct arena *a, const struct spec_source *s,
     ret->ulimit_count = l->n;
     if (!nofile && fargate_is(s->task))
         v[ret->ulimit_count++] =
-            (struct spec_ulimit){"nofile", FARGATE_NOFILE, FARGATE_NOFILE};
+            (struct spec_ulimit){"nofile", s->fargate_nofile, s->fargate_nofile};
 }
 
 static void put_devices(struct arena *a, const struct spec_source *s,

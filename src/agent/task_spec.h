@@ -54,6 +54,7 @@ struct spec_source {
     struct env_extra env;
     struct spec_device *gpus; /* besides those of the definition */
     size_t gpu_count;
+    int64_t fargate_nofile;    /* for a Fargate task that says nothing about it */
     const char *metadata_base; /* see metadata.h; NULL: the agent does not listen */
     const char *endpoint_id;
 };

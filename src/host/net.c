@@ -166,12 +166,20 @@ static int make_bridge(struct net *net, struct link_socket *s, struct error *err
     return r < 0 ? r : link_set_up(s, net->bridge_index, true, err);
 }
 
+/* How a setting was before any run: beside the ports, as the last run to go has to know
+ * it, whichever was first. Like the settings themselves it is gone after a reboot. */
+static void before_path(const struct net *net, const char *file, struct str *ret)
+{
+    str_clear(ret);
+    str_addf(ret, "%s.%s", net->ports.dir, file);
+}
+
 /* What a sysctl was before we changed it, kept once; purge puts it back. */
 static int remember(struct net *net, const char *file, const char *value,
                     struct error *err)
 {
     AUTO_STR path = STR_INIT;
-    sub_path(net->dir, file, &path);
+    before_path(net, file, &path);
     if (access(path.data, F_OK) == 0)
         return 0;
     return file_replace(path.data, value, strlen(value), 0600, 0, err);
@@ -745,11 +753,12 @@ static int restore_sysctls(struct net *net, struct error *err)
 {
     AUTO_STR path = STR_INIT, before = STR_INIT, list = STR_INIT;
     struct error ignored;
-    sub_path(net->dir, "ip_forward", &path);
+    before_path(net, "ip_forward", &path);
     int r = 0;
     if (file_read(AT_FDCWD, path.data, 64, &before, &ignored) == 0)
         r = sysctl_write(FORWARD_SYSCTL, str_text(&before), err);
-    sub_path(net->dir, "reserved", &path);
+    unlink(path.data);
+    before_path(net, "reserved", &path);
     if (r < 0 || access(path.data, F_OK) < 0)
         return r;
     char *now = xmalloc(LIST_MAX);
@@ -758,6 +767,8 @@ static int restore_sysctls(struct net *net, struct error *err)
         r = port_list_remove(now, net->ports.low, net->ports.high, &list, err);
     if (r == 0)
         r = sysctl_write(RESERVED_SYSCTL, str_text(&list), err);
+    if (r == 0)
+        unlink(path.data);
     free(now);
     return r;
 }

@@ -270,6 +270,94 @@ static void what_is_refused(void **state)
     }
 }
 
+/* A Fargate task as it should be, and what makes the agent refuse it. */
+static void fargate_refusals(void **state)
+{
+#define SIZED  "\"networkMode\":\"awsvpc\",\"cpu\":\"256\",\"memory\":\"512\""
+#define ON_20G ",\"launchType\":\"FARGATE\",\"ephemeralStorageGiB\":20"
+    static const struct {
+        const char *container, *definition, *task, *says;
+    } rows[] = {
+        {"", "," SIZED, ON_20G, NULL},
+        {",\"privileged\":false", "," SIZED, ON_20G, NULL},
+        {",\"privileged\":true", "," SIZED, ON_20G, "privileged: not allowed"},
+        {",\"linuxParameters\":{\"capabilities\":{\"add\":[\"SYS_PTRACE\"]}}", "," SIZED,
+         ON_20G, NULL},
+        {",\"linuxParameters\":{\"capabilities\":{\"add\":[\"SYS_ADMIN\"]}}", "," SIZED,
+         ON_20G, "capabilities"},
+        {",\"linuxParameters\":{\"devices\":[{\"hostPath\":\"/dev/kmsg\"}]}", "," SIZED,
+         ON_20G, "devices"},
+        {",\"linuxParameters\":{\"maxSwap\":1}", "," SIZED, ON_20G, "swap"},
+        {",\"dockerSecurityOptions\":[\"seccomp:unconfined\"]", "," SIZED, ON_20G,
+         "dockerSecurityOptions"},
+        {",\"resourceRequirements\":[{\"type\":\"GPU\",\"value\":\"1\"}]", "," SIZED,
+         ON_20G, "GPU"},
+        {"", "," SIZED ",\"pidMode\":\"task\"", ON_20G, NULL},
+        {"", "," SIZED ",\"pidMode\":\"host\"", ON_20G, "pidMode host"},
+        {"", "," SIZED ",\"ipcMode\":\"task\"", ON_20G, "ipcMode"},
+        {"", "," SIZED ",\"volumes\":[{\"name\":\"v\",\"host\":{}}]", ON_20G, NULL},
+        {"", "," SIZED ",\"volumes\":[{\"name\":\"v\",\"host\":{\"sourcePath\":\"/\"}}]",
+         ON_20G, "sourcePath"},
+        {"", "," SIZED ",\"volumes\":[{\"name\":\"v\",\"dockerVolumeConfiguration\":{}}]",
+         ON_20G, "dockerVolumeConfiguration"},
+        {"", ",\"networkMode\":\"host\",\"cpu\":\"256\",\"memory\":\"512\"", ON_20G,
+         "network mode"},
+        {"", ",\"networkMode\":\"awsvpc\",\"memory\":\"512\"", ON_20G, "without cpu"},
+        {"", ",\"networkMode\":\"awsvpc\",\"cpu\":\"256\"", ON_20G, "without memory"},
+        {"", "," SIZED, ",\"launchType\":\"FARGATE\"", "unlimited ephemeral storage"},
+        {",\"privileged\":true", "," SIZED, ",\"launchType\":\"EC2\"", NULL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        AUTO_ARENA a = ARENA_INIT;
+        struct error err = ERROR_INIT;
+        size_t index;
+        struct gantry_host_task *t = words_of(
+            &a,
+            arena_printf(&a,
+                         "{\"taskArn\":\"arn:aws:ecs:r:1:task/c/0123abcd\",\"taskId\":"
+                         "\"0123abcd\",\"taskDefinition\":{\"family\":\"f\","
+                         "\"containerDefinitions\":[{\"name\":\"x\"%s}]%s}%s}",
+                         rows[i].container, rows[i].definition, rows[i].task));
+        int r = task_check_supported(t, &index, &err);
+        assert_int_equal(r < 0, rows[i].says != NULL);
+        if (rows[i].says && !strstr(err.text, rows[i].says))
+            fail_msg("'%s' does not say '%s'", err.text, rows[i].says);
+    }
+#undef SIZED
+#undef ON_20G
+}
+
+static void fargate_limits(void **state)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    struct error err = ERROR_INIT;
+    struct cgroup_limits limits;
+    struct image_config image = {0};
+    struct gantry_host_task *t =
+        task_of(&a, "{\"name\":\"x\",\"command\":[\"/x\"]}",
+                ",\"networkMode\":\"awsvpc\",\"cpu\":\"512\",\"memory\":\"1024\"", "");
+    t->launch_type = "FARGATE";
+    task_limits(t, &limits);
+    assert_int_equal(limits.cpu_quota_us, 50000);
+    assert_int_equal(limits.memory_max_bytes, INT64_C(1) << 30);
+    assert_int_equal(limits.swap_max_bytes, 0);
+    struct spec_source s = {.task = t,
+                            .def = &t->task_definition->container_definitions.v[0],
+                            .image = &image,
+                            .id = "i",
+                            .rootfs = "/r",
+                            .cgroups_path = "/g",
+                            .fargate_nofile = 65535};
+    struct container_spec c;
+    assert_int_equal(task_spec_build(&a, &s, &c, &err), 0);
+    assert_int_equal(c.ulimit_count, 1);
+    assert_string_equal(c.ulimits[0].name, "nofile");
+    assert_int_equal(c.ulimits[0].hard, 65535);
+    t->launch_type = "EC2";
+    assert_int_equal(task_spec_build(&a, &s, &c, &err), 0);
+    assert_int_equal(c.ulimit_count, 0);
+}
+
 static void driver_options(void **state)
 {
     static const struct {
@@ -513,6 +601,8 @@ int main(void)
         cmocka_unit_test(limits_of_task_and_container),
         cmocka_unit_test(whole_spec),
         cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(fargate_refusals),
+        cmocka_unit_test(fargate_limits),
         cmocka_unit_test(driver_options),
         cmocka_unit_test(ranges_and_links),
         cmocka_unit_test(efs_names),
