@@ -10,6 +10,7 @@
 #include "event_history.h"
 #include "event_line.h"
 #include "here.h"
+#include "table_text.h"
 
 #define DEFAULT_COUNT 50
 #define SINCE_MAX     100000
@@ -64,6 +65,7 @@ static void print_event(const struct options *o, const json_t *event)
         json_dumpf(event, stdout, JSON_COMPACT);
     } else {
         event_line(event, &line);
+        text_make_harmless(line.data);
         fputs(line.data, stdout);
     }
     putchar('\n');

@@ -6,10 +6,18 @@
 
 #include "str.h"
 
-static void add(struct table_text *t, char *text)
+void text_make_harmless(char *text)
 {
     for (char *p = text; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+        if (((unsigned char)*p < 0x20 && *p != '\n') || *p == 0x7f)
+            *p = '?';
+}
+
+static void add(struct table_text *t, char *text)
+{
+    text_make_harmless(text);
+    for (char *p = text; *p; p++)
+        if (*p == '\n')
             *p = '?';
     if (t->count == t->cap) {
         t->cap = t->cap ? 2 * t->cap : 64;

@@ -26,3 +26,6 @@ void table_text_add(struct table_text *t, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void table_text_print(const struct table_text *t, FILE *out);
 void table_text_free(struct table_text *t);
+
+/* Control characters other than line ends become '?'. */
+void text_make_harmless(char *text);

@@ -6,6 +6,7 @@
 #include "command.h"
 #include "event_history.h"
 #include "here.h"
+#include "table_text.h"
 #include "why_text.h"
 
 #define EVENTS_OF_TASK    100
@@ -74,8 +75,10 @@ int why_command(struct options *o, struct error *err)
         r = api_open(&here.layout, &here.record, &api, err);
     if (r == 0)
         r = explain(o, api, &text, err);
-    if (r == 0)
-        fputs(str_text(&text), stdout);
+    if (r == 0 && text.data) {
+        text_make_harmless(text.data);
+        fputs(text.data, stdout);
+    }
     api_close(api);
     return r;
 }
