@@ -5,7 +5,7 @@ import time
 import host
 import report
 
-GOALS_MIB = {"server": 15, "agent": 8}
+GOALS_MIB = {"server": 15, "agent": 8, "fargate": 8}
 
 
 def run(out, options):
