@@ -99,7 +99,8 @@ def test_a_task(g, family):
     task = start(g, family,
                  main(g, "serve", "8080", "from the neighbour", stopTimeout=2),
                  {**shell(g, "until /probe fetch 127.0.0.1 8080 > /said; do :; done; "
-                             "busybox cat /said; exec busybox sleep 100"), "name": "side", "stopTimeout": 2,
+                             "busybox cat /said; exec busybox sleep 100"),
+                  "name": "side", "stopTimeout": 2,
                   "environment": [{"name": "PATH", "value": "/bin"}]})
     found = g.wait_status(task, "RUNNING")
     assert found["launchType"] == "FARGATE" and found["platformVersion"] == "1.4.0"
@@ -161,8 +162,8 @@ def test_too_much_memory(g, family):
 
 def test_ephemeral_storage(g, family):
     """21 GiB are a limit, however much the machine has; a full disk is ENOSPC inside."""
-    script = ("exec 2>&1; busybox fallocate -l 20g /a && echo fits; busybox fallocate -l 2g /b || echo full; "
-              "busybox rm /a")
+    script = ("exec 2>&1; busybox fallocate -l 20g /a && echo fits; "
+              "busybox fallocate -l 2g /b || echo full; busybox rm /a")
     found = end(g, family, shell(g, script, environment=[{"name": "PATH", "value": "/bin"}]),
                 ephemeralStorage={"sizeInGiB": 21})
     words = g.logs(found["taskArn"])
@@ -232,8 +233,9 @@ def test_without_the_pool(family):
 def test_shares(family):
     g = Gantry("--fargate-share", "25")
     try:
-        found = g.ecs.describe_container_instances(containerInstances=g.ecs.list_container_instances(
-        )["containerInstanceArns"])["containerInstances"][0]
+        arns = g.ecs.list_container_instances()["containerInstanceArns"]
+        found = g.ecs.describe_container_instances(
+            containerInstances=arns)["containerInstances"][0]
         cpu = {r["name"]: r for r in found["registeredResources"]}["CPU"]["integerValue"]
         assert cpu == len(os.sched_getaffinity(0)) * 1024 * 75 // 100
     finally:

@@ -541,7 +541,7 @@ static bool all_obey(struct world *w)
     size_t n = 0;
     list_for_each (it, &the_cluster(w)->tasks) {
         struct task *t = list_entry(it, struct task, link);
-        v = realloc(v, (n + 1) * sizeof(*v));
+        v = xrealloc(v, (n + 1) * sizeof(*v));
         if (any(t))
             v[n++] = t;
     }
