@@ -30,7 +30,8 @@ def g():
         gantry.image = gantry.push("probe", images.probe_image())
         busybox = pathlib.Path("/bin/busybox").read_bytes()
         gantry.busybox = gantry.push("busybox", images.probe_image(
-            files=[("bin", None), ("bin/busybox", busybox)], Entrypoint=["/bin/busybox", "sh", "-c"]))
+            files=[("bin", None), ("bin/busybox", busybox)],
+            Entrypoint=["/bin/busybox", "sh", "-c"]))
         yield gantry
     finally:
         gantry.close()
