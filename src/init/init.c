@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/uio.h>
 
 #define PATH_BYTES     4096
 #define CANNOT_EXECUTE 126
@@ -91,11 +92,16 @@ static size_t length(const char *s)
     return n;
 }
 
+/* In one call, as each call may become a log line of its own. */
 static void complain(const char *command, const char *why)
 {
     const char *const parts[] = {"init: ", command, ": ", why, "\n"};
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-        call(__NR_write, 2, at(parts[i]), (long)length(parts[i]), 0, 0);
+    struct iovec v[sizeof(parts) / sizeof(parts[0])];
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        v[i].iov_base = (void *)(uintptr_t)parts[i];
+        v[i].iov_len = length(parts[i]);
+    }
+    call(__NR_writev, 2, at(v), sizeof(parts) / sizeof(parts[0]), 0, 0);
 }
 
 static int has_slash(const char *s)
