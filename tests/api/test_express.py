@@ -76,7 +76,8 @@ def test_an_image_becomes_a_service(world):
 def test_updates_keep_what_they_do_not_name(world):
     world.host()
     arn = world.create(primaryContainer={"image": "web:1", "containerPort": 8080,
-                                         "environment": [{"name": "A", "value": "1"}]})["serviceArn"]
+                                         "environment": [{"name": "A", "value": "1"}]}
+                                         )["serviceArn"]
     eventually(lambda: world.plain()["runningCount"] == 1)
     before = world.plain()["taskDefinition"]
     # Scaling alone changes no task.
