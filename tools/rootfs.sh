@@ -98,6 +98,11 @@ rootfs_run() {
                 [ -e /dev/$node ] || continue
                 touch "$root/dev/$node" && mount --bind /dev/$node "$root/dev/$node"
             done
+            if [ -e /dev/loop-control ]; then
+                touch "$root/dev/loop-control"
+                mount --bind /dev/loop-control "$root/dev/loop-control"
+                for n in $(seq 0 63); do mknod "$root/dev/loop$n" b 7 "$n"; done
+            fi
             mkdir -p "$root/dev/pts" "$root/dev/shm" "$root/dev/net"
             mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
             mount -t tmpfs shm "$root/dev/shm"

@@ -45,6 +45,8 @@ class World:
         self.lone = set()      # ids of standalone tasks that nobody hurt
         self.hurt = set()      # ids whose container or supervisor was killed
         self.stopped = set()   # ids that were stopped through the API
+        self.early = set()     # ids whose supervisor was killed before the first instruction:
+                               # such a start is tried again
         self.first_seen = {}   # id -> process, which must stay the same
         self.runtime_id = {}   # task id -> container id
         self.network = True
@@ -111,7 +113,7 @@ class World:
         ids = {t["containers"][0]["runtimeId"] for t in tasks.values()}
         if ids != set(supervisors):
             return Not(f"supervised: {ids ^ set(supervisors)}")
-        lone = {k for k, t in tasks.items() if t["group"].startswith("family:")}
+        lone = {k for k, t in tasks.items() if t["group"].startswith("family:")} - self.early
         if lone != self.lone:
             return Not(f"standalone: {lone}, not {self.lone}")
         return self.instance_agrees(len(tasks)) and self.answers(tasks)
@@ -161,7 +163,7 @@ class World:
         """Of those that ran before the kills, only the hurt may be gone."""
         containers, _ = self.g.processes.look()
         gone = set(before) - {task for task, _ in containers}
-        allowed = self.hurt | self.stopped | self.scaled_away()
+        allowed = self.hurt | self.early | self.stopped | self.scaled_away()
         assert gone <= allowed, f"gone though nobody touched them: {gone - allowed}"
 
     def scaled_away(self):
@@ -217,6 +219,7 @@ class Killer:
         found = self.targets(kind)
         if not found:
             return False
+        begun_before = {name for name, _ in self.g.processes.look()[0]}
         task, process = self.rng.choice(found)
         try:
             fd = os.pidfd_open(process.pid)
@@ -231,7 +234,8 @@ class Killer:
         finally:
             os.close(fd)
         if task:
-            self.world.hurt.add(task)
+            begun = kind == "container" or task in begun_before
+            (self.world.hurt if begun else self.world.early).add(task)
             self.world.lone.discard(task)
         self.done[kind] += 1
         if kind == "up":

@@ -417,6 +417,11 @@ def test_rights_and_limits(place):
     assert said[4:] == ['77', 'read-only', '1000']
 
 
+needs_loop = pytest.mark.skipif(not os.path.exists('/dev/loop-control'),
+                                reason='needs loop devices')
+
+
+@needs_loop
 def test_device(place):
     device = os.stat('/dev/loop-control')
     said = place.run(
@@ -664,6 +669,7 @@ def test_firelens_without_router(place):
 
 # ---- disks and GPUs ----
 
+@needs_loop
 def test_ephemeral_storage(place):
     """Root and task volumes share a disk of the size asked for; a full one is ENOSPC."""
     script = ('echo z > /t/z; busybox df -k / | busybox tail -1; '
@@ -696,6 +702,7 @@ def test_gpu_that_is_not_there(place):
 
 # ---- kill -9 ----
 
+@needs_loop
 def test_killed_while_everything_is_made(place):
     """At whatever moment the agent dies: the next one goes on, and nothing is left."""
     place.server.parameters['key'] = 'x'
