@@ -122,6 +122,28 @@ def test_a_placement_failure_is_told(server, ecs, cluster, host, taskdef):
     assert "insufficient memory" in failure["detail"]["reason"]
 
 
+def test_a_new_count_and_a_daemon_out_of_place_are_told(server, ecs, cluster, host, taskdef):
+    service = ecs.create_service(cluster=cluster, serviceName="s", taskDefinition=taskdef(),
+                                 desiredCount=1)["service"]["serviceArn"]
+    ecs.update_service(cluster=cluster, service="s", desiredCount=1)
+    told = "SERVICE_DESIRED_COUNT_UPDATED"
+    assert told not in names(history(server, resource=service, type=ACTION))
+    ecs.update_service(cluster=cluster, service="s", desiredCount=2)
+    eventually(lambda: told in names(history(server, resource=service, type=ACTION)))
+
+    ecs.put_attributes(cluster=cluster, attributes=[
+        {"name": "kind", "value": "good", "targetId": host.arn}])
+    daemon = ecs.create_service(cluster=cluster, serviceName="d", taskDefinition=taskdef(),
+                                schedulingStrategy="DAEMON", placementConstraints=[
+                                    {"type": "memberOf", "expression": "attribute:kind == good"}])
+    arn = daemon["service"]["serviceArn"]
+    eventually(lambda: ecs.list_tasks(cluster=cluster, serviceName="d")["taskArns"])
+    ecs.put_attributes(cluster=cluster, attributes=[
+        {"name": "kind", "value": "bad", "targetId": host.arn}])
+    eventually(lambda: "SERVICE_DAEMON_PLACEMENT_CONSTRAINT_VIOLATED" in names(
+        history(server, resource=arn, type=ACTION)))
+
+
 def test_reading_is_paged_in_both_directions(server, ecs, cluster, host, taskdef):
     td = taskdef()
     for _ in range(3):

@@ -431,6 +431,8 @@ static void carry_out(struct core *core, struct service *s, struct service_pictu
             start_deployment(core, s, act->deployment, act, memory);
             break;
         case DEPLOYMENT_STOP:
+            if (p->tasks[act->task].misplaced)
+                event_of_service(core, s, SERVICE_EVENT_DAEMON_MISPLACED, act->text);
             task_stop(core, p->tasks[act->task].owner,
                       ECS_TASK_STOP_CODE_SERVICE_SCHEDULER_INITIATED, act->text);
             break;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "daemon.h"
+#include "ecs_events.h"
 #include "ecs_state.h"
 #include "launch.h"
 #include "service_checks.h"
@@ -366,7 +367,10 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
         return -1;
     const char *wanted = taskdef_of(td)->task_definition_arn;
     bool deploy = starts_deployment(s->rec->service, in, &terms, wanted);
+    int32_t desired = s->rec->service->desired_count.v;
     update_settings(s, in);
+    if (s->rec->service->desired_count.v != desired)
+        event_of_service(c->core, s, SERVICE_EVENT_DESIRED_UPDATED, NULL);
     launch_terms_keep(&s->o.arena, &terms, s->rec->service);
     if (deploy)
         service_deploy(c->core, s, wanted);
