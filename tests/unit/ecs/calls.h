@@ -60,8 +60,10 @@ static void calls_settle(struct calls *w)
             ;
         b = core_take_batch(w->core);
         bool crash = b && calls_crash && calls_crash(w);
-        if (b && !crash)
+        if (b && !crash) {
+            core_batch_encode(b);
             assert_int_equal(store_commit(w->store, &b->writes, &err), 0);
+        }
         if (b)
             core_batch_deliver(b);
         if (crash) {

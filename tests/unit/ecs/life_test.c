@@ -6,133 +6,33 @@
 
 #include <stdlib.h>
 
-#include "call.h"
-#include "core.h"
+#include "calls.h"
 #include "deployment.h"
-#include "ecs.h"
-#include "ecs_state.h"
 #include "event.h"
 
 struct world {
-    int64_t now_ms;
-    uint64_t seed;
-    struct store *store;
-    struct core *core;
+    struct calls calls;
     char *instance[4]; /* ARNs */
     char *taskdef[2];
     unsigned steps;
 };
 
-static int64_t virtual_now(void *ctx)
-{
-    return ((struct world *)ctx)->now_ms;
-}
-
 static uint64_t next_random(struct world *w)
 {
-    w->seed = w->seed * 6364136223846793005u + 1442695040888963407u;
-    return w->seed >> 33;
-}
-
-static void seeded_random(void *ctx, void *ret, size_t size)
-{
-    for (size_t i = 0; i < size; i++)
-        ((unsigned char *)ret)[i] = (unsigned char)next_random(ctx);
-}
-
-/* ---- calling operations ---- */
-
-static int enter(struct call *c)
-{
-    c->who = (struct identity){"000000000000", "arn:aws:iam::000000000000:root",
-                               "000000000000", "AKIA"};
-    return 0;
-}
-
-static void settle(struct world *w)
-{
-    struct error err;
-    for (;;) {
-        while (core_react(w->core, 0))
-            ;
-        struct core_batch *b = core_take_batch(w->core);
-        if (!b)
-            return;
-        core_batch_encode(b);
-        assert_int_equal(store_commit(w->store, &b->writes, &err), 0);
-        core_batch_deliver(b);
-    }
-}
-
-static void done(struct outbound *out) {}
-
-/* The call and its output live until the next call of the same slot. */
-static void *invoke(struct world *w, struct call *c, const char *name, const char *json)
-{
-    arena_free(&c->arena);
-    *c = (struct call){.region = "us-east-1", .authenticate = enter};
-    struct wire_error why;
-    for (uint32_t i = 0; i < ecs_service_api.operation_count; i++)
-        if (streq(ecs_service_api.operations[i].name, name))
-            c->operation = &ecs_operations[i];
-    assert_non_null(c->operation);
-    void *in = NULL;
-    assert_int_equal(wire_json_decode(&c->arena, c->operation->wire->input, json,
-                                      strlen(json), false, &in, &why),
-                     0);
-    c->in = in;
-    c->task.run = call_run;
-    c->task.reply.deliver = done;
-    core_execute(w->core, &c->task);
-    settle(w);
-    return c->fault ? NULL : c->out;
-}
-
-#define INVOKE(w, c, name, ...)                                                          \
-    ({                                                                                   \
-        AUTO_STR json_ = STR_INIT;                                                       \
-        str_addf(&json_, __VA_ARGS__);                                                   \
-        invoke((w), (c), (name), json_.data);                                            \
-    })
-
-/* ---- the world ---- */
-
-static void open_core(struct world *w)
-{
-    struct outside out = {.ctx = w, .wall_ms = virtual_now, .random = seeded_random};
-    struct core_config config = {.region = "us-east-1", .account_id = "000000000000"};
-    struct ecs_settings settings = {.poll_endpoint = "http://test"};
-    struct error err;
-    w->core = core_new(&config, &out);
-    ecs_attach(w->core, &settings);
-    assert_int_equal(core_load(w->core, w->store, &err), 0);
-}
-
-struct connect {
-    struct core_task task;
-    const char *arn;
-};
-
-static void connect_run(struct core *core, struct core_task *task)
-{
-    struct connect *c = list_entry(task, struct connect, task);
-    struct error err;
-    assert_int_equal(ecs_host_connected(core, c->arn, true, &err), 0);
+    uint64_t n;
+    calls_random(&w->calls, &n, sizeof(n));
+    return n >> 1;
 }
 
 static void connect_all(struct world *w)
 {
-    for (int i = 0; i < 4; i++) {
-        struct connect c = {.task = {.run = connect_run}, .arn = w->instance[i]};
-        core_execute(w->core, &c.task);
-    }
-    settle(w);
+    for (int i = 0; i < 4; i++)
+        calls_connected(&w->calls, w->instance[i], true);
 }
 
 static void restart(struct world *w)
 {
-    core_free(w->core);
-    open_core(w);
+    calls_restart(&w->calls);
     connect_all(w);
 }
 
@@ -140,14 +40,10 @@ static int world_new(void **state)
 {
     struct world *w = xcalloc(1, sizeof(*w));
     struct call c = {0};
-    struct error err;
-    w->now_ms = 1700000000000;
-    w->seed = 1;
-    assert_int_equal(store_memory_open(&w->store, &err), 0);
-    open_core(w);
+    calls_open(&w->calls);
     for (int i = 0; i < 4; i++) {
-        struct ecs_register_container_instance_response *out = INVOKE(
-            w, &c, "RegisterContainerInstance",
+        struct ecs_register_container_instance_response *out = CALL(
+            &w->calls, &c, "RegisterContainerInstance",
             "{\"totalResources\":[{\"name\":\"CPU\",\"type\":\"INTEGER\","
             "\"integerValue\":"
             "4096},{\"name\":\"MEMORY\",\"type\":\"INTEGER\",\"integerValue\":4096}],"
@@ -158,11 +54,11 @@ static int world_new(void **state)
     }
     for (int i = 0; i < 2; i++) {
         struct ecs_register_task_definition_response *out =
-            INVOKE(w, &c, "RegisterTaskDefinition",
-                   "{\"family\":\"f\",\"containerDefinitions\":[{\"name\":\"a\","
-                   "\"image\":\"x:%d\","
-                   "\"memory\":100,\"cpu\":100}]}",
-                   i);
+            CALL(&w->calls, &c, "RegisterTaskDefinition",
+                 "{\"family\":\"f\",\"containerDefinitions\":[{\"name\":\"a\","
+                 "\"image\":\"x:%d\","
+                 "\"memory\":100,\"cpu\":100}]}",
+                 i);
         assert_non_null(out);
         w->taskdef[i] = xstrdup(out->task_definition->task_definition_arn);
     }
@@ -175,8 +71,7 @@ static int world_new(void **state)
 static int world_free(void **state)
 {
     struct world *w = *state;
-    core_free(w->core);
-    store_close(w->store);
+    calls_close(&w->calls);
     for (int i = 0; i < 4; i++)
         free(w->instance[i]);
     for (int i = 0; i < 2; i++)
@@ -187,7 +82,7 @@ static int world_free(void **state)
 
 static struct cluster *the_cluster(struct world *w)
 {
-    return table_next(ecs_of(w->core)->clusters, "/ecs/cluster/", "/ecs/cluster/");
+    return table_next(ecs_of(w->calls.core)->clusters, "/ecs/cluster/", "/ecs/cluster/");
 }
 
 /* ---- what must hold at any moment ---- */
@@ -233,8 +128,8 @@ static void check_history(struct world *w)
                                 .newest_first = true,
                                 .limit = 1,
                                 .limit_reads = SIZE_MAX};
-        assert_int_equal(event_history_read(w->store, &q, take_json, &text, cursor, &err),
-                         0);
+        assert_int_equal(
+            event_history_read(w->calls.store, &q, take_json, &text, cursor, &err), 0);
         str_addf(&version, "\"version\":%lld,", (long long)t->version.v);
         str_addf(&status, "\"lastStatus\":\"%s\",\"launchType\"", t->last_status);
         assert_non_null(strstr(str_text(&text), version.data));
@@ -264,10 +159,10 @@ static void report(struct world *w, const struct task *t, const char *status,
 {
     struct call c = {0};
     const char *arn = t->rec->task->task_arn;
-    INVOKE(w, &c, "SubmitTaskStateChange",
-           "{\"task\":\"%s\",\"status\":\"%s\",\"containers\":[{\"containerName\":\"a\","
-           "\"status\":\"%s\"%s}]}",
-           arn, status, status, more);
+    CALL(&w->calls, &c, "SubmitTaskStateChange",
+         "{\"task\":\"%s\",\"status\":\"%s\",\"containers\":[{\"containerName\":\"a\","
+         "\"status\":\"%s\"%s}]}",
+         arn, status, status, more);
     assert_null(c.fault);
     arena_free(&c.arena);
 }
@@ -303,25 +198,25 @@ static void one_event(struct world *w)
     struct task *t = pick(w);
     switch (next_random(w) % 12) {
     case 0:
-        INVOKE(w, &c, "UpdateService", "{\"service\":\"s\",\"desiredCount\":%d}",
-               (int)(next_random(w) % 9));
+        CALL(&w->calls, &c, "UpdateService", "{\"service\":\"s\",\"desiredCount\":%d}",
+             (int)(next_random(w) % 9));
         break;
     case 1:
-        INVOKE(w, &c, "UpdateService", "{\"service\":\"s\",\"taskDefinition\":\"%s\"}",
-               w->taskdef[next_random(w) % 2]);
+        CALL(&w->calls, &c, "UpdateService",
+             "{\"service\":\"s\",\"taskDefinition\":\"%s\"}",
+             w->taskdef[next_random(w) % 2]);
         break;
     case 2:
-        INVOKE(w, &c, "UpdateContainerInstancesState",
-               "{\"containerInstances\":[\"%s\"],\"status\":\"%s\"}",
-               w->instance[next_random(w) % 4],
-               next_random(w) % 2 ? "ACTIVE" : "DRAINING");
+        CALL(&w->calls, &c, "UpdateContainerInstancesState",
+             "{\"containerInstances\":[\"%s\"],\"status\":\"%s\"}",
+             w->instance[next_random(w) % 4], next_random(w) % 2 ? "ACTIVE" : "DRAINING");
         break;
     case 3:
         restart(w);
         break;
     case 4:
-        w->now_ms += (int64_t)(next_random(w) % 60000);
-        settle(w);
+        w->calls.now_ms += (int64_t)(next_random(w) % 60000);
+        calls_settle(&w->calls);
         break;
     case 5:
         if (t)
@@ -333,11 +228,11 @@ static void one_event(struct world *w)
         break;
     case 7:
         if (t)
-            INVOKE(w, &c, "StopTask", "{\"task\":\"%s\"}", t->rec->task->task_arn);
+            CALL(&w->calls, &c, "StopTask", "{\"task\":\"%s\"}", t->rec->task->task_arn);
         break;
     case 8:
-        INVOKE(w, &c, "RunTask", "{\"taskDefinition\":\"f\",\"count\":%d}",
-               (int)(1 + next_random(w) % 3));
+        CALL(&w->calls, &c, "RunTask", "{\"taskDefinition\":\"f\",\"count\":%d}",
+             (int)(1 + next_random(w) % 3));
         break;
     default:
         if (t)
@@ -353,8 +248,8 @@ static void quiesce(struct world *w)
 {
     struct call c = {0};
     for (int i = 0; i < 4; i++)
-        INVOKE(w, &c, "UpdateContainerInstancesState",
-               "{\"containerInstances\":[\"%s\"],\"status\":\"ACTIVE\"}", w->instance[i]);
+        CALL(&w->calls, &c, "UpdateContainerInstancesState",
+             "{\"containerInstances\":[\"%s\"],\"status\":\"ACTIVE\"}", w->instance[i]);
     for (int round = 0; round < 400; round++) {
         struct task *todo[256];
         size_t n = 0;
@@ -366,8 +261,8 @@ static void quiesce(struct world *w)
         }
         for (size_t i = 0; i < n; i++)
             obey(w, todo[i]);
-        w->now_ms += 20000;
-        settle(w);
+        w->calls.now_ms += 20000;
+        calls_settle(&w->calls);
     }
     arena_free(&c.arena);
 }
@@ -376,7 +271,7 @@ static void check_rest(struct world *w)
 {
     struct call c = {0};
     struct ecs_describe_services_response *out =
-        INVOKE(w, &c, "DescribeServices", "{\"services\":[\"s\"]}");
+        CALL(&w->calls, &c, "DescribeServices", "{\"services\":[\"s\"]}");
     assert_non_null(out);
     const struct ecs_service *s = &out->services.v[0];
     assert_int_equal(s->running_count.v, s->desired_count.v);
@@ -391,9 +286,9 @@ static void any_sequence_of_events_comes_to_rest(void **state)
 {
     struct world *w = *state;
     struct call c = {0};
-    assert_non_null(INVOKE(w, &c, "CreateService",
-                           "{\"serviceName\":\"s\",\"taskDefinition\":\"f\","
-                           "\"desiredCount\":4}"));
+    assert_non_null(CALL(&w->calls, &c, "CreateService",
+                         "{\"serviceName\":\"s\",\"taskDefinition\":\"f\","
+                         "\"desiredCount\":4}"));
     arena_free(&c.arena);
     for (int round = 0; round < 12; round++) {
         for (int i = 0; i < 150; i++)
@@ -410,21 +305,21 @@ static void a_restart_shows_the_same(void **state)
 {
     struct world *w = *state;
     struct call before = {0}, after = {0}, c = {0};
-    INVOKE(w, &c, "CreateService",
-           "{\"serviceName\":\"s\",\"taskDefinition\":\"f\",\"desiredCount\":5}");
+    CALL(&w->calls, &c, "CreateService",
+         "{\"serviceName\":\"s\",\"taskDefinition\":\"f\",\"desiredCount\":5}");
     quiesce(w);
-    struct ecs_list_tasks_response *tasks = INVOKE(w, &c, "ListTasks", "{}");
+    struct ecs_list_tasks_response *tasks = CALL(&w->calls, &c, "ListTasks", "{}");
     assert_int_equal(tasks->task_arns.n, 5);
     AUTO_STR ask = STR_INIT;
     for (size_t i = 0; i < 5; i++)
         str_addf(&ask, "%s\"%s\"", i ? "," : "", tasks->task_arns.v[i]);
-    void *one = INVOKE(w, &before, "DescribeTasks", "{\"tasks\":[%s]}", ask.data);
+    void *one = CALL(&w->calls, &before, "DescribeTasks", "{\"tasks\":[%s]}", ask.data);
     restart(w);
-    void *two = INVOKE(w, &after, "DescribeTasks", "{\"tasks\":[%s]}", ask.data);
+    void *two = CALL(&w->calls, &after, "DescribeTasks", "{\"tasks\":[%s]}", ask.data);
     assert_true(wire_equal(&ecs_describe_tasks_response_shape, one, two));
-    one = INVOKE(w, &before, "DescribeServices", "{\"services\":[\"s\"]}");
+    one = CALL(&w->calls, &before, "DescribeServices", "{\"services\":[\"s\"]}");
     restart(w);
-    two = INVOKE(w, &after, "DescribeServices", "{\"services\":[\"s\"]}");
+    two = CALL(&w->calls, &after, "DescribeServices", "{\"services\":[\"s\"]}");
     assert_true(wire_equal(&ecs_describe_services_response_shape, one, two));
     arena_free(&before.arena);
     arena_free(&after.arena);
@@ -436,21 +331,21 @@ static void stopped_tasks_are_forgotten_after_an_hour(void **state)
     struct world *w = *state;
     struct call c = {0};
     struct ecs_run_task_response *run =
-        INVOKE(w, &c, "RunTask", "{\"taskDefinition\":\"f\"}");
+        CALL(&w->calls, &c, "RunTask", "{\"taskDefinition\":\"f\"}");
     assert_int_equal(run->tasks.n, 1);
     quiesce(w);
     struct task *t = pick(w);
     report(w, t, "STOPPED", ",\"exitCode\":0");
-    assert_int_equal(table_count(ecs_of(w->core)->tasks), 1);
+    assert_int_equal(table_count(ecs_of(w->calls.core)->tasks), 1);
     restart(w);
-    w->now_ms += 3599 * 1000;
-    settle(w);
-    assert_int_equal(table_count(ecs_of(w->core)->tasks), 1);
-    w->now_ms += 2000;
-    settle(w);
-    assert_int_equal(table_count(ecs_of(w->core)->tasks), 0);
+    w->calls.now_ms += 3599 * 1000;
+    calls_settle(&w->calls);
+    assert_int_equal(table_count(ecs_of(w->calls.core)->tasks), 1);
+    w->calls.now_ms += 2000;
+    calls_settle(&w->calls);
+    assert_int_equal(table_count(ecs_of(w->calls.core)->tasks), 0);
     restart(w);
-    assert_int_equal(table_count(ecs_of(w->core)->tasks), 0);
+    assert_int_equal(table_count(ecs_of(w->calls.core)->tasks), 0);
     arena_free(&c.arena);
 }
 
@@ -459,10 +354,10 @@ static void a_steady_service_sets_no_timer(void **state)
 {
     struct world *w = *state;
     struct call c = {0};
-    INVOKE(w, &c, "CreateService",
-           "{\"serviceName\":\"s\",\"taskDefinition\":\"f\",\"desiredCount\":5}");
+    CALL(&w->calls, &c, "CreateService",
+         "{\"serviceName\":\"s\",\"taskDefinition\":\"f\",\"desiredCount\":5}");
     quiesce(w);
-    assert_true(core_next_wake_ms(w->core) > w->now_ms + 60 * 60 * 1000);
+    assert_true(core_next_wake_ms(w->calls.core) > w->calls.now_ms + 60 * 60 * 1000);
     arena_free(&c.arena);
 }
 
@@ -470,17 +365,17 @@ static void a_revision_in_use_is_deleted_with_its_last_user(void **state)
 {
     struct world *w = *state;
     struct call c = {0};
-    INVOKE(w, &c, "RunTask", "{\"taskDefinition\":\"f:1\"}");
-    INVOKE(w, &c, "DeregisterTaskDefinition", "{\"taskDefinition\":\"f:1\"}");
+    CALL(&w->calls, &c, "RunTask", "{\"taskDefinition\":\"f:1\"}");
+    CALL(&w->calls, &c, "DeregisterTaskDefinition", "{\"taskDefinition\":\"f:1\"}");
     struct ecs_delete_task_definitions_response *gone =
-        INVOKE(w, &c, "DeleteTaskDefinitions", "{\"taskDefinitions\":[\"f:1\"]}");
+        CALL(&w->calls, &c, "DeleteTaskDefinitions", "{\"taskDefinitions\":[\"f:1\"]}");
     assert_int_equal(gone->task_definitions.v[0].status,
                      ECS_TASK_DEFINITION_STATUS_DELETE_IN_PROGRESS);
-    assert_int_equal(table_count(ecs_of(w->core)->taskdefs), 2);
+    assert_int_equal(table_count(ecs_of(w->calls.core)->taskdefs), 2);
     report(w, pick(w), "STOPPED", ",\"exitCode\":0");
-    assert_int_equal(table_count(ecs_of(w->core)->taskdefs), 1);
-    struct ecs_register_task_definition_response *again = INVOKE(
-        w, &c, "RegisterTaskDefinition",
+    assert_int_equal(table_count(ecs_of(w->calls.core)->taskdefs), 1);
+    struct ecs_register_task_definition_response *again = CALL(
+        &w->calls, &c, "RegisterTaskDefinition",
         "{\"family\":\"f\",\"containerDefinitions\":[{\"name\":\"a\",\"image\":\"x\","
         "\"memory\":1}]}");
     if (again) /* memory below the minimum is refused elsewhere */
