@@ -7,10 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "call.h"
-#include "core.h"
-#include "ecs.h"
-#include "ecs_state.h"
+#include "calls.h"
 #include "service_history.h"
 #include "service_rollout.h"
 
@@ -19,92 +16,23 @@
 #define DETAILS "\"hookDetails\":{\"try\":1}"
 
 struct world {
-    int64_t now_ms;
-    uint64_t seed;
-    struct store *store;
-    struct core *core;
+    struct calls at;
     char *instance, *old, *new; /* ARNs */
     bool restarts;
     /* Hooks and traffic as they came. */
-    unsigned calls, shifts;
+    unsigned hook_calls, shifts;
     char hook_id[64];
     char body[4096];
     double production, test;
     bool unsettled;
 };
 
-static int64_t virtual_now(void *ctx)
-{
-    return ((struct world *)ctx)->now_ms;
-}
-
-static void seeded_random(void *ctx, void *ret, size_t size)
-{
-    struct world *w = ctx;
-    for (size_t i = 0; i < size; i++) {
-        w->seed = w->seed * 6364136223846793005u + 1442695040888963407u;
-        ((unsigned char *)ret)[i] = (unsigned char)(w->seed >> 33);
-    }
-}
-
-static int enter(struct call *c)
-{
-    c->who = (struct identity){"000000000000", "arn:aws:iam::000000000000:root",
-                               "000000000000", "AKIA"};
-    return 0;
-}
-
-static void settle(struct world *w)
-{
-    struct error err;
-    for (;;) {
-        unsigned rounds = 0;
-        while (core_react(w->core, 0))
-            assert_true(rounds++ < 1000); /* a controller that never rests */
-        struct core_batch *b = core_take_batch(w->core);
-        if (!b)
-            return;
-        assert_int_equal(store_commit(w->store, &b->writes, &err), 0);
-        core_batch_deliver(b);
-    }
-}
-
-static void done(struct outbound *out) {}
-
-static void *invoke(struct world *w, struct call *c, const char *name, const char *json)
-{
-    arena_free(&c->arena);
-    *c = (struct call){.region = "us-east-1", .authenticate = enter};
-    struct wire_error why;
-    for (uint32_t i = 0; i < ecs_service_api.operation_count; i++)
-        if (streq(ecs_service_api.operations[i].name, name))
-            c->operation = &ecs_operations[i];
-    assert_non_null(c->operation);
-    void *in = NULL;
-    assert_int_equal(wire_json_decode(&c->arena, c->operation->wire->input, json,
-                                      strlen(json), false, &in, &why),
-                     0);
-    c->in = in;
-    c->task.run = call_run;
-    c->task.reply.deliver = done;
-    core_execute(w->core, &c->task);
-    settle(w);
-    return c->fault ? NULL : c->out;
-}
-
-#define INVOKE(w, c, name, ...)                                                          \
-    ({                                                                                   \
-        AUTO_STR json_ = STR_INIT;                                                       \
-        str_addf(&json_, __VA_ARGS__);                                                   \
-        invoke((w), (c), (name), json_.data);                                            \
-    })
-
 /* ---- the world ---- */
 
 static void on_call(void *ctx, struct core *core, const struct ecs_hook_call *call)
 {
     struct world *w = ctx;
-    w->calls++;
+    w->hook_calls++;
     assert_string_equal(call->service_arn, SERVICE);
     assert_string_equal(call->url, "http://hook/");
     snprintf(w->hook_id, sizeof(w->hook_id), "%s", call->hook_id);
@@ -126,20 +54,14 @@ static bool is_settled(void *ctx, struct core *core, const struct ecs_traffic *t
     return !((struct world *)ctx)->unsettled;
 }
 
-static void open_core(struct world *w)
+static void attach(struct calls *calls)
 {
     static const struct ecs_hook_ops hooks = {.call = on_call};
     static const struct ecs_traffic_ops traffic = {.shift = on_shift,
                                                    .settled = is_settled};
-    struct outside out = {.ctx = w, .wall_ms = virtual_now, .random = seeded_random};
-    struct core_config config = {.region = "us-east-1", .account_id = "000000000000"};
-    struct ecs_settings settings = {.poll_endpoint = "http://test"};
-    struct error err;
-    w->core = core_new(&config, &out);
-    ecs_attach(w->core, &settings);
-    ecs_set_hook_ops(w->core, &hooks, w);
-    ecs_set_traffic_ops(w->core, &traffic, w);
-    assert_int_equal(core_load(w->core, w->store, &err), 0);
+    struct world *w = list_entry(calls, struct world, at);
+    ecs_set_hook_ops(calls->core, &hooks, w);
+    ecs_set_traffic_ops(calls->core, &traffic, w);
 }
 
 struct step {
@@ -148,25 +70,10 @@ struct step {
     int status;
 };
 
-static void connect_run(struct core *core, struct core_task *task)
-{
-    struct error err;
-    assert_int_equal(
-        ecs_host_connected(core, list_entry(task, struct step, task)->arn, true, &err),
-        0);
-}
-
 static void answer_run(struct core *core, struct core_task *task)
 {
     struct step *s = list_entry(task, struct step, task);
     ecs_hook_answered(core, SERVICE, s->arn, s->status, s->answer, strlen(s->answer));
-}
-
-static void connect_host(struct world *w)
-{
-    struct step c = {.task = {.run = connect_run}, .arn = w->instance};
-    core_execute(w->core, &c.task);
-    settle(w);
 }
 
 /* kill -9 and a new start. */
@@ -174,17 +81,16 @@ static void crash(struct world *w)
 {
     if (!w->restarts)
         return;
-    core_free(w->core);
-    open_core(w);
-    connect_host(w);
+    calls_restart(&w->at);
+    calls_connected(&w->at, w->instance, true);
 }
 
 static void answer(struct world *w, int status, const char *text)
 {
     struct step s = {
         .task = {.run = answer_run}, .arn = w->hook_id, .answer = text, .status = status};
-    core_execute(w->core, &s.task);
-    settle(w);
+    core_execute(w->at.core, &s.task);
+    calls_settle(&w->at);
     crash(w);
 }
 
@@ -192,28 +98,25 @@ static int world_new(void **state)
 {
     struct world *w = xcalloc(1, sizeof(*w));
     struct call c = {0};
-    struct error err;
-    w->now_ms = 1700000000000;
-    w->seed = 1;
     w->restarts = true;
-    assert_int_equal(store_memory_open(&w->store, &err), 0);
-    open_core(w);
+    calls_attached = attach;
+    calls_open(&w->at);
     struct ecs_register_container_instance_response *i =
-        INVOKE(w, &c, "RegisterContainerInstance",
-               "{\"totalResources\":[{\"name\":\"CPU\",\"type\":\"INTEGER\","
-               "\"integerValue\":4096},{\"name\":\"MEMORY\",\"type\":\"INTEGER\","
-               "\"integerValue\":4096}]}");
+        CALL(&w->at, &c, "RegisterContainerInstance",
+             "{\"totalResources\":[{\"name\":\"CPU\",\"type\":\"INTEGER\","
+             "\"integerValue\":4096},{\"name\":\"MEMORY\",\"type\":\"INTEGER\","
+             "\"integerValue\":4096}]}");
     w->instance = xstrdup(i->container_instance->container_instance_arn);
     for (int n = 0; n < 2; n++) {
         struct ecs_register_task_definition_response *out =
-            INVOKE(w, &c, "RegisterTaskDefinition",
-                   "{\"family\":\"f\",\"containerDefinitions\":[{\"name\":\"a\","
-                   "\"image\":\"x\",\"memory\":100,\"cpu\":%d}]}",
-                   10 + n);
+            CALL(&w->at, &c, "RegisterTaskDefinition",
+                 "{\"family\":\"f\",\"containerDefinitions\":[{\"name\":\"a\","
+                 "\"image\":\"x\",\"memory\":100,\"cpu\":%d}]}",
+                 10 + n);
         *(n ? &w->new : &w->old) = xstrdup(out->task_definition->task_definition_arn);
     }
     arena_free(&c.arena);
-    connect_host(w);
+    calls_connected(&w->at, w->instance, true);
     *state = w;
     return 0;
 }
@@ -221,8 +124,7 @@ static int world_new(void **state)
 static int world_free(void **state)
 {
     struct world *w = *state;
-    core_free(w->core);
-    store_close(w->store);
+    calls_close(&w->at);
     free(w->instance);
     free(w->old);
     free(w->new);
@@ -232,12 +134,12 @@ static int world_free(void **state)
 
 static struct cluster *the_cluster(struct world *w)
 {
-    return table_next(ecs_of(w->core)->clusters, "/ecs/cluster/", "/ecs/cluster/");
+    return table_next(ecs_of(w->at.core)->clusters, "/ecs/cluster/", "/ecs/cluster/");
 }
 
 static struct service *the_service(struct world *w)
 {
-    return table_next(ecs_of(w->core)->services, "/ecs/service/", "/ecs/service/");
+    return table_next(ecs_of(w->at.core)->services, "/ecs/service/", "/ecs/service/");
 }
 
 /* ---- hosts, played ---- */
@@ -245,10 +147,10 @@ static struct service *the_service(struct world *w)
 static void report_stopped(struct world *w, const char *arn, int code)
 {
     struct call c = {0};
-    INVOKE(w, &c, "SubmitTaskStateChange",
-           "{\"task\":\"%s\",\"status\":\"STOPPED\",\"containers\":[{\"containerName\":"
-           "\"a\",\"status\":\"STOPPED\",\"exitCode\":%d}]}",
-           arn, code);
+    CALL(&w->at, &c, "SubmitTaskStateChange",
+         "{\"task\":\"%s\",\"status\":\"STOPPED\",\"containers\":[{\"containerName\":"
+         "\"a\",\"status\":\"STOPPED\",\"exitCode\":%d}]}",
+         arn, code);
     assert_null(c.fault);
     arena_free(&c.arena);
 }
@@ -271,13 +173,13 @@ static void obey(struct world *w, const char *broken)
     for (size_t k = 0; k < n; k++) {
         bool ends = stops[k] || dies[k];
         struct call c = {0};
-        INVOKE(w, &c, "SubmitTaskStateChange",
-               "{\"task\":\"%s\",\"status\":\"%s\",\"containers\":[{\"containerName\":"
-               "\"a\",\"status\":\"%s\"%s}]}",
-               todo[k], ends ? "STOPPED" : "RUNNING", ends ? "STOPPED" : "RUNNING",
-               dies[k]    ? ",\"reason\":\"CannotPullContainerError: x\""
-               : stops[k] ? ",\"exitCode\":0"
-                          : "");
+        CALL(&w->at, &c, "SubmitTaskStateChange",
+             "{\"task\":\"%s\",\"status\":\"%s\",\"containers\":[{\"containerName\":"
+             "\"a\",\"status\":\"%s\"%s}]}",
+             todo[k], ends ? "STOPPED" : "RUNNING", ends ? "STOPPED" : "RUNNING",
+             dies[k]    ? ",\"reason\":\"CannotPullContainerError: x\""
+             : stops[k] ? ",\"exitCode\":0"
+                        : "");
         arena_free(&c.arena);
     }
     arena_free(&a);
@@ -306,13 +208,14 @@ static unsigned running(struct world *w, const char *taskdef)
 static struct ecs_service_deployment *describe(struct world *w, struct call *c)
 {
     struct ecs_list_service_deployments_response *l =
-        INVOKE(w, c, "ListServiceDeployments", "{\"service\":\"s\"}");
+        CALL(&w->at, c, "ListServiceDeployments", "{\"service\":\"s\"}");
     assert_non_null(l);
     struct call d = {0};
     char arn[256];
     snprintf(arn, sizeof(arn), "%s", l->service_deployments.v[0].service_deployment_arn);
-    struct ecs_describe_service_deployments_response *out = INVOKE(
-        w, &d, "DescribeServiceDeployments", "{\"serviceDeploymentArns\":[\"%s\"]}", arn);
+    struct ecs_describe_service_deployments_response *out =
+        CALL(&w->at, &d, "DescribeServiceDeployments",
+             "{\"serviceDeploymentArns\":[\"%s\"]}", arn);
     arena_free(&c->arena);
     *c = d;
     assert_int_equal(out->service_deployments.n, 1);
@@ -330,8 +233,8 @@ static void expect_status(struct world *w, enum ecs_service_deployment_status st
 static void pass(struct world *w, int64_t ms, const char *broken)
 {
     obey(w, broken);
-    w->now_ms += ms;
-    settle(w);
+    w->at.now_ms += ms;
+    calls_settle(&w->at);
     crash(w);
     obey(w, broken);
     const struct gantry_rollout_record *r = the_service(w)->rec->rollout;
@@ -358,10 +261,10 @@ static void pass_until(struct world *w, const char *wanted)
 static void create(struct world *w)
 {
     struct call c = {0};
-    INVOKE(w, &c, "CreateService",
-           "{\"serviceName\":\"s\",\"desiredCount\":2,\"taskDefinition\":\"%s\","
-           "\"deploymentConfiguration\":{" BLUE_GREEN "}}",
-           w->old);
+    CALL(&w->at, &c, "CreateService",
+         "{\"serviceName\":\"s\",\"desiredCount\":2,\"taskDefinition\":\"%s\","
+         "\"deploymentConfiguration\":{" BLUE_GREEN "}}",
+         w->old);
     assert_null(c.fault);
     assert_string_equal(stage(w), "SCALE_UP");
     for (int n = 0; n < 20 && the_service(w)->rec->rollout; n++)
@@ -376,10 +279,9 @@ static void create(struct world *w)
 static void update(struct world *w, const char *configuration)
 {
     struct call c = {0};
-    INVOKE(
-        w, &c, "UpdateService",
-        "{\"service\":\"s\",\"taskDefinition\":\"%s\",\"deploymentConfiguration\":{%s}}",
-        w->new, configuration);
+    CALL(&w->at, &c, "UpdateService",
+         "{\"service\":\"s\",\"taskDefinition\":\"%s\",\"deploymentConfiguration\":{%s}}",
+         w->new, configuration);
     assert_null(c.fault);
     arena_free(&c.arena);
 }
@@ -476,10 +378,10 @@ static void a_hook_decides(void **state)
         struct world *w = fresh;
         create(w);
         update(w, BLUE_GREEN HOOK("\"POST_SCALE_UP\""));
-        for (int n = 0; n < 20 && w->calls == 0; n++)
+        for (int n = 0; n < 20 && w->hook_calls == 0; n++)
             pass(w, 10000, NULL);
         assert_string_equal(stage(w), "POST_SCALE_UP");
-        assert_true(w->calls >= 1);
+        assert_true(w->hook_calls >= 1);
         assert_non_null(strstr(w->body, "\"lifecycleStage\":\"POST_SCALE_UP\""));
         assert_non_null(strstr(w->body, "\"hookDetails\":{\"try\":1}"));
         assert_non_null(strstr(w->body, w->hook_id));
@@ -498,25 +400,25 @@ static void a_hook_takes_its_time(void **state)
     w->restarts = false;
     create(w);
     update(w, BLUE_GREEN HOOK("\"PRE_SCALE_UP\""));
-    assert_int_equal(w->calls, 1);
+    assert_int_equal(w->hook_calls, 1);
     snprintf(first, sizeof(first), "%s", w->hook_id);
     answer(w, 200,
            "{\"hookStatus\":\"IN_PROGRESS\",\"callBackDelay\":120,\"hookDetails\":{\"x\":"
            "[2]}}");
     pass(w, 119000, NULL);
-    assert_int_equal(w->calls, 1);
+    assert_int_equal(w->hook_calls, 1);
     pass(w, 1000, NULL);
-    assert_int_equal(w->calls, 2);
+    assert_int_equal(w->hook_calls, 2);
     assert_non_null(strstr(w->body, "\"hookDetails\":{\"x\":[2]}"));
     assert_string_equal(w->hook_id, first);
     /* No word from it: the same call once more, and troubles on its side twice. */
     pass(w, 61000, NULL);
-    assert_int_equal(w->calls, 3);
+    assert_int_equal(w->hook_calls, 3);
     answer(w, 0, "");
     pass(w, 31000, NULL);
     answer(w, 503, "no");
     pass(w, 31000, NULL);
-    assert_int_equal(w->calls, 5);
+    assert_int_equal(w->hook_calls, 5);
     assert_string_equal(stage(w), "PRE_SCALE_UP");
     answer(w, 200, "{\"hookStatus\":\"SUCCEEDED\"}");
     assert_string_equal(stage(w), "SCALE_UP");
@@ -531,14 +433,14 @@ static void a_crash_repeats_calls_without_an_answer(void **state)
     create(w);
     update(w, BLUE_GREEN HOOK("\"PRE_SCALE_UP\""));
     snprintf(first, sizeof(first), "%s", w->hook_id);
-    assert_int_equal(w->calls, 1);
+    assert_int_equal(w->hook_calls, 1);
     crash(w);
-    assert_int_equal(w->calls, 2);
+    assert_int_equal(w->hook_calls, 2);
     assert_string_equal(w->hook_id, first);
     answer(w, 200, "{\"hookStatus\":\"IN_PROGRESS\"}"); /* and a crash */
-    assert_int_equal(w->calls, 2);
+    assert_int_equal(w->hook_calls, 2);
     pass(w, 31000, NULL);
-    assert_true(w->calls > 2);
+    assert_true(w->hook_calls > 2);
     answer(w, 200, "{\"hookStatus\":\"SUCCEEDED\"}");
     expect_end(w, w->new, ECS_SERVICE_DEPLOYMENT_STATUS_SUCCESSFUL);
 }
@@ -560,17 +462,17 @@ static void a_person_continues_or_turns_back(void **state)
             &d->lifecycle_hook_details.v[0];
         assert_int_equal(h->status, ECS_DEPLOYMENT_LIFECYCLE_HOOK_STATUS_AWAITING_ACTION);
         assert_int_equal(h->target_type, ECS_DEPLOYMENT_LIFECYCLE_HOOK_TARGET_TYPE_PAUSE);
-        assert_null(INVOKE(w, &x, "ContinueServiceDeployment",
-                           "{\"serviceDeploymentArn\":\"%s\",\"hookId\":\"no\"}",
-                           d->service_deployment_arn));
+        assert_null(CALL(&w->at, &x, "ContinueServiceDeployment",
+                         "{\"serviceDeploymentArn\":\"%s\",\"hookId\":\"no\"}",
+                         d->service_deployment_arn));
         const char *say = back ? "ROLLBACK" : "CONTINUE";
-        assert_non_null(INVOKE(w, &x, "ContinueServiceDeployment",
-                               "{\"serviceDeploymentArn\":\"%s\",\"hookId\":\"%s\","
-                               "\"action\":\"%s\"}",
-                               d->service_deployment_arn, h->hook_id, say));
-        assert_null(INVOKE(w, &x, "ContinueServiceDeployment",
-                           "{\"serviceDeploymentArn\":\"%s\",\"hookId\":\"%s\"}",
-                           d->service_deployment_arn, h->hook_id));
+        assert_non_null(CALL(&w->at, &x, "ContinueServiceDeployment",
+                             "{\"serviceDeploymentArn\":\"%s\",\"hookId\":\"%s\","
+                             "\"action\":\"%s\"}",
+                             d->service_deployment_arn, h->hook_id, say));
+        assert_null(CALL(&w->at, &x, "ContinueServiceDeployment",
+                         "{\"serviceDeploymentArn\":\"%s\",\"hookId\":\"%s\"}",
+                         d->service_deployment_arn, h->hook_id));
         crash(w);
         expect_end(w, back ? w->old : w->new,
                    back ? ECS_SERVICE_DEPLOYMENT_STATUS_ROLLBACK_SUCCESSFUL
@@ -612,7 +514,7 @@ static void a_task_is_a_hook(void **state)
         assert_non_null(arn);
         crash(w);
         struct ecs_describe_tasks_response *out =
-            INVOKE(w, &c, "DescribeTasks", "{\"tasks\":[\"%s\"]}", arn);
+            CALL(&w->at, &c, "DescribeTasks", "{\"tasks\":[\"%s\"]}", arn);
         assert_string_equal(
             out->tasks.v[0].overrides->container_overrides.v[0].environment.v[0].name,
             "ECS_LIFECYCLE_HOOK");
@@ -633,8 +535,8 @@ static void stop(struct world *w, const char *type, bool works)
 {
     struct call c = {0}, x = {0};
     const char *arn = describe(w, &c)->service_deployment_arn;
-    INVOKE(w, &x, "StopServiceDeployment",
-           "{\"serviceDeploymentArn\":\"%s\",\"stopType\":\"%s\"}", arn, type);
+    CALL(&w->at, &x, "StopServiceDeployment",
+         "{\"serviceDeploymentArn\":\"%s\",\"stopType\":\"%s\"}", arn, type);
     assert_int_equal(!x.fault, works);
     arena_free(&c.arena);
     arena_free(&x.arena);
@@ -667,7 +569,7 @@ static void it_stays_when_told(void **state)
     /* The next one puts things in order. */
     update(w, BLUE_GREEN ",\"maximumPercent\":300");
     struct call c = {0};
-    INVOKE(w, &c, "UpdateService", "{\"service\":\"s\",\"forceNewDeployment\":true}");
+    CALL(&w->at, &c, "UpdateService", "{\"service\":\"s\",\"forceNewDeployment\":true}");
     assert_null(c.fault);
     arena_free(&c.arena);
     expect_end(w, w->new, ECS_SERVICE_DEPLOYMENT_STATUS_SUCCESSFUL);
@@ -682,16 +584,16 @@ static void a_newer_one_takes_over(void **state)
            BLUE_GREEN PAUSE("\"RECONCILE_SERVICE\",\"POST_PRODUCTION_TRAFFIC_SHIFT\""));
     pass_until(w, "POST_PRODUCTION_TRAFFIC_SHIFT");
     assert_true(w->production == 100);
-    INVOKE(w, &c, "UpdateService", "{\"service\":\"s\",\"forceNewDeployment\":true}");
+    CALL(&w->at, &c, "UpdateService", "{\"service\":\"s\",\"forceNewDeployment\":true}");
     assert_null(c.fault);
     crash(w);
     assert_string_equal(stage(w), "RECONCILE_SERVICE");
     assert_true(w->production == 0); /* blue is what was completed last */
     pass(w, 60000, NULL);
     assert_int_equal(running(w, w->new), 0);
-    INVOKE(w, &c, "UpdateService",
-           "{\"service\":\"s\",\"forceNewDeployment\":true,\"deploymentConfiguration\":{"
-           "\"lifecycleHooks\":[]}}");
+    CALL(&w->at, &c, "UpdateService",
+         "{\"service\":\"s\",\"forceNewDeployment\":true,\"deploymentConfiguration\":{"
+         "\"lifecycleHooks\":[]}}");
     assert_null(c.fault);
     expect_end(w, w->new, ECS_SERVICE_DEPLOYMENT_STATUS_SUCCESSFUL);
     arena_free(&c.arena);
@@ -737,7 +639,7 @@ static void an_alarm_turns_it_back(void **state)
     w->restarts = false;
     alarm_rings = false;
     create(w);
-    ecs_set_alarm_ops(w->core, &alarm_ops, w);
+    ecs_set_alarm_ops(w->at.core, &alarm_ops, w);
     update(w, BLUE_GREEN ALARMS);
     pass_until(w, "BAKE_TIME");
     pass(w, 10 * MINUTE, NULL); /* the alarm's own time, which is longer */
@@ -758,7 +660,7 @@ static void an_alarm_turns_it_back(void **state)
 static uint64_t chance(struct world *w, uint64_t below)
 {
     uint32_t x;
-    seeded_random(w, &x, sizeof(x));
+    calls_random(&w->at, &x, sizeof(x));
     return x % below;
 }
 
@@ -782,11 +684,11 @@ static void random_update(struct world *w, struct call *c)
         "\"strategy\":\"LINEAR\",\"linearConfiguration\":{\"stepPercent\":40}",
         "\"strategy\":\"ROLLING\"",
     };
-    w->now_ms++; /* service deployments are in the order of their milliseconds */
-    INVOKE(w, c, "UpdateService",
-           "{\"service\":\"s\",\"taskDefinition\":\"%s\",\"desiredCount\":%d,"
-           "\"deploymentConfiguration\":{%s}}",
-           chance(w, 2) ? w->old : w->new, (int)chance(w, 4), conf[chance(w, 5)]);
+    w->at.now_ms++; /* service deployments are in the order of their milliseconds */
+    CALL(&w->at, c, "UpdateService",
+         "{\"service\":\"s\",\"taskDefinition\":\"%s\",\"desiredCount\":%d,"
+         "\"deploymentConfiguration\":{%s}}",
+         chance(w, 2) ? w->old : w->new, (int)chance(w, 4), conf[chance(w, 5)]);
     assert_null(c->fault);
 }
 
@@ -795,19 +697,19 @@ static void random_decision(struct world *w, struct call *c)
     struct call x = {0};
     const struct ecs_service_deployment *d = describe(w, c);
     for (size_t k = 0; k < d->lifecycle_hook_details.n; k++)
-        INVOKE(w, &x, "ContinueServiceDeployment",
-               "{\"serviceDeploymentArn\":\"%s\",\"hookId\":\"%s\",\"action\":\"%s\"}",
-               d->service_deployment_arn, d->lifecycle_hook_details.v[k].hook_id,
-               chance(w, 3) ? "CONTINUE" : "ROLLBACK");
+        CALL(&w->at, &x, "ContinueServiceDeployment",
+             "{\"serviceDeploymentArn\":\"%s\",\"hookId\":\"%s\",\"action\":\"%s\"}",
+             d->service_deployment_arn, d->lifecycle_hook_details.v[k].hook_id,
+             chance(w, 3) ? "CONTINUE" : "ROLLBACK");
     arena_free(&x.arena);
 }
 
 static void random_stop(struct world *w, struct call *c)
 {
     struct call x = {0};
-    INVOKE(w, &x, "StopServiceDeployment",
-           "{\"serviceDeploymentArn\":\"%s\",\"stopType\":\"%s\"}",
-           describe(w, c)->service_deployment_arn, chance(w, 2) ? "ROLLBACK" : "ABORT");
+    CALL(&w->at, &x, "StopServiceDeployment",
+         "{\"serviceDeploymentArn\":\"%s\",\"stopType\":\"%s\"}",
+         describe(w, c)->service_deployment_arn, chance(w, 2) ? "ROLLBACK" : "ABORT");
     arena_free(&x.arena);
 }
 
@@ -840,8 +742,8 @@ static void random_event(struct world *w, struct arena *a)
         break;
     case 6:
     case 7:
-        w->now_ms += (int64_t)chance(w, 5 * MINUTE);
-        settle(w);
+        w->at.now_ms += (int64_t)chance(w, 5 * MINUTE);
+        calls_settle(&w->at);
         break;
     default:
         obey(w, NULL);
@@ -873,27 +775,27 @@ static void random_sequences(void **state)
     struct arena a = {0};
     for (int run = 0; run < 40; run++) {
         struct call c = {0};
-        w->seed = (uint64_t)run + 1;
+        w->at.seed = (uint64_t)run + 1;
         if (run == 0)
             create(w);
         for (int n = 0; n < 150; n++) {
             random_event(w, &a);
             check_world(w);
         }
-        INVOKE(w, &c, "UpdateService", "{\"service\":\"s\",\"desiredCount\":2}");
+        CALL(&w->at, &c, "UpdateService", "{\"service\":\"s\",\"desiredCount\":2}");
         for (int n = 0; n < 400 && the_service(w)->rec->rollout; n++) {
             random_decision(w, &c);
             if (w->hook_id[0])
                 answer(w, 200, "{\"hookStatus\":\"SUCCEEDED\"}");
             obey(w, NULL);
-            w->now_ms += 2 * MINUTE;
-            settle(w);
+            w->at.now_ms += 2 * MINUTE;
+            calls_settle(&w->at);
         }
         assert_string_equal(stage(w), "none");
         for (int n = 0; n < 20; n++) {
             obey(w, NULL);
-            w->now_ms += MINUTE;
-            settle(w);
+            w->at.now_ms += MINUTE;
+            calls_settle(&w->at);
         }
         const struct ecs_deployment_list *l = &the_service(w)->rec->service->deployments;
         if (l->v[0].rollout_state == ECS_DEPLOYMENT_ROLLOUT_STATE_COMPLETED) {
@@ -912,7 +814,7 @@ static void deletion_ends_it(void **state)
     create(w);
     update(w, BLUE_GREEN PAUSE("\"POST_SCALE_UP\""));
     pass_until(w, "POST_SCALE_UP");
-    INVOKE(w, &c, "DeleteService", "{\"service\":\"s\",\"force\":true}");
+    CALL(&w->at, &c, "DeleteService", "{\"service\":\"s\",\"force\":true}");
     assert_null(c.fault);
     for (int n = 0; n < 5; n++) {
         obey(w, NULL);
@@ -952,10 +854,10 @@ static void bad_configurations_are_refused(void **state)
     };
     for (size_t k = 0; k < sizeof(bad) / sizeof(bad[0]); k++) {
         struct call c = {0};
-        INVOKE(w, &c, "CreateService",
-               "{\"serviceName\":\"s\",\"desiredCount\":2,\"taskDefinition\":\"%s\","
-               "\"deploymentConfiguration\":{%s}}",
-               w->old, bad[k]);
+        CALL(&w->at, &c, "CreateService",
+             "{\"serviceName\":\"s\",\"desiredCount\":2,\"taskDefinition\":\"%s\","
+             "\"deploymentConfiguration\":{%s}}",
+             w->old, bad[k]);
         assert_non_null(c.fault);
         arena_free(&c.arena);
     }
