@@ -260,7 +260,7 @@ const char *task_spec_hostname(struct arena *a, const struct gantry_host_task *t
         return def->hostname;
     if (task->task_definition->network_mode == ECS_NETWORK_MODE_HOST)
         return NULL;
-    return arena_strndup(a, task_shares_network(task) ? task->task_id : id, 12);
+    return arena_printf(a, "%.12s", task_shares_network(task) ? task->task_id : id);
 }
 
 static int realtime_signal(const char *name)

@@ -19,6 +19,7 @@ struct world {
 /* zones: one digit a task, its zone; upper case 'P' before it: not RUNNING yet. */
 static void world_init(struct world *w, const char *zones, uint32_t desired)
 {
+    arena_free(&w->arena);
     *w = (struct world){.arena = ARENA_INIT};
     w->deployment = (struct deployment){
         .id = "ecs-svc/1", .primary = true, .rollout = ROLLOUT_COMPLETED};
@@ -79,7 +80,7 @@ static bool told(const struct world *w, const char *text)
 
 static void test_a_move_takes_one_from_the_fullest(void **state)
 {
-    struct world w;
+    struct world w = {.arena = ARENA_INIT};
     int64_t now = 1000000;
     world_init(&w, "0000", 4);
     plan(&w, now);
@@ -126,7 +127,7 @@ static void test_a_move_takes_one_from_the_fullest(void **state)
 
 static void test_a_difference_of_one_is_balance(void **state)
 {
-    struct world w;
+    struct world w = {.arena = ARENA_INIT};
     world_init(&w, "001", 3);
     plan(&w, 1000000);
     assert_null(first(&w, DEPLOYMENT_START));
@@ -138,7 +139,7 @@ static void test_a_difference_of_one_is_balance(void **state)
 
 static void test_a_move_without_room_waits(void **state)
 {
-    struct world w;
+    struct world w = {.arena = ARENA_INIT};
     world_init(&w, "000", 3);
     plan(&w, 1000000);
     assert_non_null(first(&w, DEPLOYMENT_START));
@@ -155,7 +156,7 @@ static void test_a_move_without_room_waits(void **state)
 /* 110 % of three are three. */
 static void test_a_move_stays_within_the_maximum(void **state)
 {
-    struct world w;
+    struct world w = {.arena = ARENA_INIT};
     world_init(&w, "000", 3);
     w.service.maximum_percent = 110;
     plan(&w, 1000000);
@@ -168,7 +169,7 @@ static void test_a_move_stays_within_the_maximum(void **state)
 
 static void test_a_daemon_fills_what_is_vacant(void **state)
 {
-    struct world w;
+    struct world w = {.arena = ARENA_INIT};
     world_init(&w, "00", 3);
     w.service.zones = NULL;
     w.service.zone_count = 0;
@@ -198,7 +199,7 @@ static void test_a_daemon_fills_what_is_vacant(void **state)
 
 static void test_an_old_daemon_hands_over_within_the_minimum(void **state)
 {
-    struct world w;
+    struct world w = {.arena = ARENA_INIT};
     world_init(&w, "0000", 4);
     struct deployment two[2] = {w.deployment, w.deployment};
     two[0].rollout = ROLLOUT_IN_PROGRESS;
