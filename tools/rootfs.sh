@@ -79,7 +79,9 @@ rootfs_checkout() {
 
 # rootfs_run ROOT online|offline COMMAND: runs it with ROOT as its root, in mount, pid, ipc
 # and uts namespaces of its own; offline in a network namespace with nothing but loopback.
-# Ending it ends all that it started, and its mounts go with it.
+# Ending it ends all that it started, and its mounts go with it. A bash stays as the first
+# process, as that has to wait for orphans: a container can't end before all of its
+# processes have been waited for.
 rootfs_run() {
     local root=$1 network=
     [ "$2" = online ] || network=--net
@@ -123,5 +125,5 @@ rootfs_run() {
             cd /root/gantry 2>/dev/null || cd /root
             exec env -i HOME=/root USER=root TERM=dumb LANG=C.UTF-8 CI="${CI-}" \
                 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-                /bin/bash -c "$2"' rootfs "$root" "$3" "$network"
+                /bin/bash -c "$2; exit"' rootfs "$root" "$3" "$network"
 }
