@@ -292,7 +292,7 @@ def test_names(place):
 def test_links(place):
     """Named in /etc/hosts, started before, reached without a published port."""
     _, said = place.end(
-        sh('busybox grep db /etc/hosts | busybox cut -f2; '
+        sh('busybox grep -w db /etc/hosts | busybox cut -f2; '
            'until busybox wget -q -O - store:80/x 2>/dev/null; do sleep 0.1; done',
            links=['db:store', 'db']),
         sh('busybox mkdir -p /w; echo linked > /w/x; exec httpd -f -p 80 -h /w', name='db',
