@@ -10,6 +10,7 @@
 
 #include "api_front.h"
 #include "clock.h"
+#include "ec2.h"
 #include "ecr.h"
 #include "ecs.h"
 #include "fd.h"
@@ -209,6 +210,7 @@ static int core_start(struct server *s, const struct server_config *config,
     struct fleet_config fc = {.submit = submit, .ctx = s, .session = expect_session};
     s->relay = relay_new();
     s->core = core_new(&cc, &outside);
+    ec2_attach(s->core, &(struct ec2_settings){.public_pool = config->public_pool});
     ecs_attach(s->core, &es);
     ecr_attach(s->core, &rs);
     s->fleet = fleet_new(s->core, &fc);
@@ -224,6 +226,7 @@ static int core_start(struct server *s, const struct server_config *config,
 static void services_fill(struct server *s)
 {
     const struct api_service all[] = {
+        {&ec2_service_api, ec2_operations},
         {&ecr_service_api, ecr_operations},
         {&ecs_service_api, ecs_operations},
         {&sts_service_api, sts_operations},

@@ -15,6 +15,7 @@ struct server_config {
     const char *listen; /* "127.0.0.1:4566" */
     const char *region;
     const char *account_id;
+    const char *public_pool; /* of EC2, "198.18.16.0/20"; NULL: no public addresses */
     bool dev;
     /* Clocks that a test must not wait for; 0: AWS's value. */
     int64_t stopped_task_retention_ms;
