@@ -8,6 +8,7 @@
 
 #include <openssl/rand.h>
 
+#include "acm.h"
 #include "api_front.h"
 #include "clock.h"
 #include "ec2.h"
@@ -15,6 +16,7 @@
 #include "ecs.h"
 #include "fd.h"
 #include "fleet.h"
+#include "iam.h"
 #include "log.h"
 #include "pages.h"
 #include "server_private.h"
@@ -210,6 +212,8 @@ static int core_start(struct server *s, const struct server_config *config,
     struct fleet_config fc = {.submit = submit, .ctx = s, .session = expect_session};
     s->relay = relay_new();
     s->core = core_new(&cc, &outside);
+    iam_attach(s->core);
+    acm_attach(s->core);
     ec2_attach(s->core, &(struct ec2_settings){.public_pool = config->public_pool});
     ecs_attach(s->core, &es);
     ecr_attach(s->core, &rs);
@@ -226,9 +230,11 @@ static int core_start(struct server *s, const struct server_config *config,
 static void services_fill(struct server *s)
 {
     const struct api_service all[] = {
+        {&acm_service_api, acm_operations},
         {&ec2_service_api, ec2_operations},
         {&ecr_service_api, ecr_operations},
         {&ecs_service_api, ecs_operations},
+        {&iam_service_api, iam_operations},
         {&sts_service_api, sts_operations},
     };
     _Static_assert(sizeof(all) <= sizeof(s->services), "too many services");

@@ -9,11 +9,12 @@
 #include "error.h"
 #include "operation.h"
 #include "str.h"
+#include "wire.h"
 
-/* Before core_load(). */
+/* After iam_attach(), before core_load(). */
 void acm_attach(struct core *core);
 
-extern const struct operation acm_operations[];
+extern const struct operation acm_operations[]; /* generated */
 
 struct acm_certificate {
     const char *arn, *domain_name;
@@ -26,5 +27,16 @@ int acm_certificate_find(struct core *core, const char *arn, struct arena *a,
 int acm_certificate_pem(struct core *core, const char *arn, struct str *ret,
                         struct error *err);
 /* `user` (a load balancer's ARN) uses it or no longer does: shown as InUseBy, and it can't be
- * deleted meanwhile. Rebuilt by the users after a restart. */
+ * deleted meanwhile. A set: to say it twice is to say it once. Rebuilt by the users after a
+ * restart. */
 void acm_certificate_use(struct core *core, const char *arn, const char *user, bool used);
+
+/* A certificate that somebody uses was imported again: who serves TLS with it takes the new
+ * one. `users` as told by acm_certificate_use(). One listener a service. */
+struct acm_watch {
+    void (*changed)(void *ctx, struct core *core, const char *arn,
+                    const struct string_list *users);
+    void *ctx;
+    struct acm_watch *next; /* set by acm_watch_add() */
+};
+void acm_watch_add(struct core *core, struct acm_watch *w);
