@@ -169,4 +169,5 @@ CAPABILITIES = [{"name": n} for n in (
     "ecs.capability.task-cpu-mem-limit",
     "ecs.capability.container-ordering",
     "ecs.capability.container-health-check",
+    "ecs.capability.task-eni",
 )]

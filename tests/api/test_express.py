@@ -4,10 +4,10 @@ import pytest
 
 from eventually import eventually
 from fake_host import FakeHost
+from network import subnets
 
 ROLES = {"executionRoleArn": "arn:aws:iam::{}:role/execution",
          "infrastructureRoleArn": "arn:aws:iam::{}:role/infrastructure"}
-NETWORK = {"subnets": ["subnet-1"], "securityGroups": ["sg-1"]}
 
 
 class World:
@@ -17,6 +17,7 @@ class World:
         self.server, self.account = server, account
         self.ecs = server.client("ecs", account=account)
         self.pool = None
+        self.network = {"subnets": subnets(server, account)}
 
     def host(self):
         self.pool = FakeHost(self.server, ".fargate", account=self.account, attributes=[
@@ -24,7 +25,8 @@ class World:
         return self.pool
 
     def create(self, name="web", **more):
-        more = {"networkConfiguration": NETWORK, "primaryContainer": {"image": "web:1"}, **more}
+        more = {"networkConfiguration": self.network,
+                "primaryContainer": {"image": "web:1"}, **more}
         roles = {k: v.format(self.account) for k, v in ROLES.items()}
         return self.ecs.create_express_gateway_service(serviceName=name, **{**roles, **more})[
             "service"]
@@ -121,7 +123,7 @@ def test_a_name_is_made_when_none_is_given(world):
     world.ecs.create_cluster(clusterName="c")
     roles = {k: v.format(world.account) for k, v in ROLES.items()}
     made = world.ecs.create_express_gateway_service(
-        cluster="c", networkConfiguration=NETWORK, primaryContainer={"image": "i"}, **roles)[
+        cluster="c", networkConfiguration=world.network, primaryContainer={"image": "i"}, **roles)[
             "service"]
     assert made["serviceName"].startswith("express-") and made["cluster"].endswith("/c")
 

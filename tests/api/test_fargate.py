@@ -6,8 +6,8 @@ import pytest
 
 from eventually import eventually
 from fake_host import FakeHost
+from network import awsvpc, subnets
 
-NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"], "securityGroups": ["sg-1"]}}
 numbers = itertools.count(300000000000)
 
 
@@ -19,6 +19,8 @@ class World:
         self.ecs = server.client("ecs", account=self.account)
         self.ecs.create_cluster(clusterName="c", capacityProviders=["FARGATE", "FARGATE_SPOT"])
         self.hosts = []
+        self.subnets = subnets(server, self.account)
+        self.network = awsvpc(*self.subnets)
         self.register("f")
 
     def register(self, family, cpu="256", memory="512", **more):
@@ -36,7 +38,7 @@ class World:
         return h
 
     def run(self, cluster="c", family="f", **more):
-        more.setdefault("networkConfiguration", NETWORK)
+        more.setdefault("networkConfiguration", self.network)
         if "capacityProviderStrategy" not in more:
             more.setdefault("launchType", "FARGATE")
         return self.ecs.run_task(cluster=cluster, taskDefinition=family, **more)
@@ -77,19 +79,6 @@ def test_a_task_runs_on_the_pool(world):
     eventually(lambda: world.status(t["taskArn"])["lastStatus"] == "STOPPED")
 
 
-def test_the_address_of_a_task(world):
-    """An agent tells it as a binding with nothing else: the call has no better place."""
-    host = world.pool(auto=False)
-    t = world.run()["tasks"][0]["taskArn"]
-    host.wait(lambda: t in host.tasks, what="the task")
-    host.submit(t, "RUNNING", [{"containerName": "app", "status": "RUNNING", "runtimeId": "r",
-                                "networkBindings": [{"bindIP": "10.88.0.5"}]}])
-    c, = eventually(lambda: world.status(t)["lastStatus"] == "RUNNING" and
-                    world.status(t)["containers"])
-    assert [i["privateIpv4Address"] for i in c["networkInterfaces"]] == ["10.88.0.5"]
-    assert not c.get("networkBindings")
-
-
 def test_nobody_sees_the_pool(world):
     host = world.pool()
     for cluster in ("c", ".fargate", host.arn.split("/")[1]):
@@ -118,7 +107,8 @@ def test_tasks_wait_for_the_pool_and_share_it(world):
 def test_a_task_takes_its_size(world):
     world.pool(cpu=512, memory=1024)
     fits = [world.run()["tasks"][0] for _ in range(3)]
-    assert [t["lastStatus"] for t in fits] == ["PENDING", "PENDING", "PROVISIONING"]
+    eventually(lambda: [world.status(t["taskArn"])["lastStatus"] for t in fits] == [
+        "RUNNING", "RUNNING", "PROVISIONING"])
     world.ecs.stop_task(cluster="c", task=fits[0]["taskArn"])
     eventually(lambda: world.status(fits[2]["taskArn"])["lastStatus"] == "RUNNING")
 
@@ -215,10 +205,10 @@ def test_services_on_fargate(world):
     host = world.pool(cpu=4096, memory=8192)
     s = world.ecs.create_service(
         cluster="c", serviceName="s", taskDefinition="f", desiredCount=4,
-        networkConfiguration=NETWORK, capacityProviderStrategy=[
+        networkConfiguration=world.network, capacityProviderStrategy=[
             {"capacityProvider": "FARGATE", "base": 1, "weight": 1},
             {"capacityProvider": "FARGATE_SPOT", "weight": 2}])["service"]
-    assert s["networkConfiguration"]["awsvpcConfiguration"]["subnets"] == ["subnet-1"]
+    assert s["networkConfiguration"]["awsvpcConfiguration"]["subnets"] == world.subnets
     assert (s["platformVersion"], s["platformFamily"]) == ("LATEST", "Linux")
     assert s["deployments"][0]["platformVersion"] == "1.4.0"
     host.wait(lambda: len(host.tasks) == 4, what="the service")

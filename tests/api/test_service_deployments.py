@@ -6,6 +6,7 @@ import pytest
 
 from eventually import eventually
 from fake_host import FakeHost
+from network import awsvpc, subnets
 
 
 def service_of(ecs, cluster, name="s"):
@@ -253,9 +254,6 @@ def test_what_is_not_there(server, ecs, cluster, host, taskdef):
         stranger.stop_service_deployment(serviceDeploymentArn=arn)
 
 
-NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}
-
-
 @pytest.mark.parametrize("change, deploys", [
     ({"desiredCount": 1}, False),
     ({"deploymentConfiguration": {"maximumPercent": 150, "minimumHealthyPercent": 50}}, False),
@@ -265,18 +263,21 @@ NETWORK = {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}
     ({"enableExecuteCommand": True}, False),
     ({"enableECSManagedTags": True, "propagateTags": "SERVICE"}, False),
     ({"availabilityZoneRebalancing": "DISABLED"}, False),
-    ({"networkConfiguration": NETWORK, "platformVersion": "1.4.0"}, False),  # as it is
+    ({"networkConfiguration": 0, "platformVersion": "1.4.0"}, False),  # as it is
     ({"forceNewDeployment": True}, True),
-    ({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-2"]}}}, True),
+    ({"networkConfiguration": 1}, True),
     ({"platformVersion": "1.3.0"}, True),
 ])
-def test_which_changes_start_a_deployment(ecs, cluster, change, deploys):
+def test_which_changes_start_a_deployment(server, ecs, cluster, change, deploys):
+    ids = subnets(server)
+    if "networkConfiguration" in change:
+        change = {**change, "networkConfiguration": awsvpc(ids[change["networkConfiguration"]])}
     td = ecs.register_task_definition(
         family=cluster, networkMode="awsvpc", requiresCompatibilities=["FARGATE"], cpu="256",
         memory="512", containerDefinitions=[{"name": "a", "image": "i"}])
     ecs.create_service(cluster=cluster, serviceName="s", desiredCount=0, launchType="FARGATE",
                        taskDefinition=td["taskDefinition"]["taskDefinitionArn"],
-                       networkConfiguration=NETWORK, platformVersion="1.4.0")
+                       networkConfiguration=awsvpc(ids[0]), platformVersion="1.4.0")
     before = service_of(ecs, cluster)["deployments"][0]["id"]
     ecs.update_service(cluster=cluster, service="s", **change)
     assert (service_of(ecs, cluster)["deployments"][0]["id"] != before) == deploys

@@ -486,10 +486,11 @@ void ec2_account_ensure(struct core *core, const struct ec2_scope *s)
 
 /* ---- for other services ---- */
 
+/* Lookups by id make no default VPC: nobody can know its ids before it is there, and an
+ * operation that fails for an unknown id must not have changed anything. */
 int ec2_subnet_find(struct core *core, const struct ec2_scope *s, const char *id,
                     struct ec2_subnet_info *ret, struct error *err)
 {
-    ec2_account_ensure(core, s);
     const struct subnet *found = subnet_find(core, s, id);
     if (!found)
         return fail(err, E_NOTFOUND, "The subnet ID '%s' does not exist", id ? id : "");
@@ -524,7 +525,6 @@ void ec2_default_subnets(struct core *core, const struct ec2_scope *s, struct ar
 
 bool ec2_vpc_exists(struct core *core, const struct ec2_scope *s, const char *id)
 {
-    ec2_account_ensure(core, s);
     return vpc_find(core, s, id) != NULL;
 }
 

@@ -110,6 +110,9 @@ void ecs_attach(struct core *core, const struct ecs_settings *settings)
         ecs->settings.disconnect_grace_ms = 60 * 1000;
     ecs->settings.poll_endpoint = xstrdup(settings->poll_endpoint);
     core_set_service(core, &ecs_service_key, ecs, ecs_detach);
+    if (!ecs->settings.interface_timeout_ms)
+        ecs->settings.interface_timeout_ms = 3 * 60 * 1000;
+    RB_INIT(&ecs->attachments);
     if (!ecs->settings.provisioning_timeout_ms)
         ecs->settings.provisioning_timeout_ms = 30 * 60 * 1000;
     ecs->account_settings = table_add(core, &account_setting_table);

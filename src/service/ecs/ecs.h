@@ -17,6 +17,7 @@ struct ecs_settings {
     int64_t disconnect_grace_ms;       /* stream lost for so long: agentConnected false */
     const char *poll_endpoint; /* DiscoverPollEndpoint's answer to who says no Host */
     int64_t provisioning_timeout_ms; /* 0: half an hour in PROVISIONING */
+    int64_t interface_timeout_ms;    /* 0: 3 min until a task's interface is attached */
 };
 
 /* Adds the tables and the service's state to the core; before core_load(). */

@@ -26,7 +26,10 @@
 #include "object.h"
 #include "place.h"
 #include "taskdef_rules.h"
+#include "tree.h"
 #include "wake.h"
+
+RB_HEAD(attachment_tree, task);
 
 struct ecs {
     struct ecs_settings settings;
@@ -41,6 +44,7 @@ struct ecs {
     void *traffic_ctx;
     const struct ecs_hook_ops *hook_ops;
     void *hook_ctx;
+    struct attachment_tree attachments; /* task_interface.h */
 };
 
 struct cluster {
@@ -125,6 +129,10 @@ struct task {
     bool stopping; /* desiredStatus STOPPED */
     struct wake expiry;
     struct wake unprotect; /* task_protection.h */
+    /* task_interface.h */
+    struct wake interface;
+    char attachment_id[37]; /* "": in no index */
+    RB_ENTRY(task) attachment_node;
 };
 
 /* A clientToken of RunTask. */
@@ -140,7 +148,8 @@ struct ecs *ecs_of(const struct core *core);
 
 const char *ecs_arn(struct arena *a, const char *region, const char *account,
                     const char *resource_fmt, ...) __attribute__((format(printf, 4, 5)));
-bool ecs_name_valid(const char *name); /* 1-255 of A-Za-z0-9_- */
+bool ecs_name_valid(const char *name);                        /* 1-255 of A-Za-z0-9_- */
+const char *ecs_new_uuid(struct core *core, struct arena *a); /* version 4 (RFC 9562) */
 /* The last path segment of an ARN or name: "task/c/id" and "id" give "id". */
 const char *ecs_last_segment(const char *reference);
 
@@ -246,8 +255,9 @@ struct task_request {
     /* of a task that waits: what it is placed by */
     const struct ecs_placement_constraint_list *constraints;
     const struct ecs_placement_strategy_list *strategies;
-    struct service *service;   /* NULL: standalone */
-    const char *deployment_id; /* of the service */
+    const struct ecs_network_configuration *network; /* awsvpc's; else NULL */
+    struct service *service;                         /* NULL: standalone */
+    const char *deployment_id;                       /* of the service */
     const struct ecs_tag_list *tags;
     bool enable_execute_command;
 };
@@ -262,6 +272,10 @@ const char *place_group(struct core *core, const struct cluster *home,
 /* desiredStatus STOPPED with a code and a reason; nothing when it is stopping already. */
 void task_stop(struct core *core, struct task *t, enum ecs_task_stop_code code,
                const char *reason);
+/* Its host has wired its network interface, takes it away (task_interface.h). Saving is
+ * the caller's. */
+void task_report_attached(struct core *core, struct task *t);
+void task_report_detaching(struct core *core, struct task *t);
 /* The host has it so: RUNNING or STOPPED. */
 void task_report_running(struct core *core, struct task *t);
 void task_report_stopped(struct core *core, struct task *t, const char *reason);
@@ -272,6 +286,7 @@ void task_changed(struct core *core, struct task *t); /* version + save + event 
 int task_loaded(struct core *core, struct object *o, struct error *err);
 const char *task_status_name(enum task_status s);
 bool task_status_parse(const char *name, enum task_status *ret);
+void task_tell_host(struct core *core, struct task *t);
 /* What goes to its host. */
 void task_host_view(struct core *core, const struct task *t, struct arena *a,
                     struct gantry_host_task *ret);

@@ -64,9 +64,7 @@ static int configuration_check(struct call *c, const configuration *k)
     if (t->auto_scaling_target_value.v < 1)
         return bad(c, "scalingTarget.autoScalingTargetValue must be at least 1.");
     if (!k->network_configuration || k->network_configuration->subnets.n == 0)
-        return bad(c,
-                   "This gantry has no default VPC: networkConfiguration.subnets must be "
-                   "given.");
+        return bad(c, "networkConfiguration.subnets must be given.");
     return 0;
 }
 

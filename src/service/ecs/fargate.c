@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "capacity_provider.h"
+#include "task_network.h"
 
 bool fargate_pool_named(const char *reference)
 {
@@ -37,25 +38,6 @@ static bool compatible(const struct ecs_task_definition *def)
     return false;
 }
 
-static int network_check(struct call *c, const struct ecs_network_configuration *net)
-{
-    const struct ecs_aws_vpc_configuration *v = net ? net->awsvpc_configuration : NULL;
-    if (!v)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "Network Configuration must be provided when networkMode "
-                          "'awsvpc' is specified.");
-    if (v->subnets.n == 0)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "subnets can not be empty.");
-    if (v->subnets.n > 16)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "subnets can have at most 16 items.");
-    if (v->security_groups.n > 5)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "securityGroups can have at most 5 items.");
-    return 0;
-}
-
 static bool uses_efs(const struct ecs_task_definition *def)
 {
     for (size_t i = 0; i < def->volumes.n; i++)
@@ -87,7 +69,7 @@ int fargate_check(struct call *c, const struct ecs_task_definition *def,
         return call_fault(c, &ecs_platform_task_definition_incompatibility_exception,
                           "The specified platform version does not satisfy the task "
                           "definition's required capabilities.");
-    return network_check(c, terms->network);
+    return task_network_check(c, terms->network, true);
 }
 
 static bool windows(const struct ecs_task_definition *def)

@@ -1,9 +1,11 @@
 /* Container instances: registered by their agents, indexed for the scheduler. */
 #include <string.h>
 
+#include "account_settings.h"
 #include "agent_update.h"
 #include "capacity_provider.h"
 #include "cluster_images.h"
+#include "ec2.h"
 #include "ecs_events.h"
 #include "fargate.h"
 #include "gpu.h"
@@ -12,6 +14,7 @@
 #include "provisioning.h"
 #include "service_daemon.h"
 #include "service_zones.h"
+#include "task_interface.h"
 
 bool instance_active(const struct instance *i)
 {
@@ -48,6 +51,23 @@ static void resource_ports(const struct ecs_resource_list *l, const char *name,
             port_set_add(ret, (uint16_t)port);
 }
 
+static const char *value_of(const struct ecs_attribute_list *l, const char *name)
+{
+    for (size_t n = 0; n < l->n; n++)
+        if (streq(l->v[n].name, name))
+            return l->v[n].value ? l->v[n].value : "";
+    return NULL;
+}
+
+/* Interfaces for tasks in network mode awsvpc; 0: without a limit. */
+static int32_t interface_limit(struct core *core, const struct instance *i)
+{
+    const char *type = value_of(&i->rec->instance->attributes, "ecs.instance-type");
+    const char *trunking = account_default(core, i->cluster->account, i->cluster->region,
+                                           ECS_SETTING_NAME_AWSVPC_TRUNKING);
+    return type ? (int32_t)ec2_task_interface_limit(type, streq(trunking, "enabled")) : 0;
+}
+
 void instance_reindex(struct core *core, struct instance *i)
 {
     const struct ecs_container_instance *ci = i->rec->instance;
@@ -74,6 +94,7 @@ void instance_reindex(struct core *core, struct instance *i)
     };
     const struct string_list *gpus = gpus_of(i);
     info.total.gpus = gpus ? (int32_t)gpus->n : 0;
+    info.total.enis = interface_limit(core, i);
     resource_ports(&ci->registered_resources, "PORTS", &info.total.tcp);
     resource_ports(&ci->registered_resources, "PORTS_UDP", &info.total.udp);
     i->place = place_instance_put(i->cluster->place, &info);
@@ -215,8 +236,8 @@ void ecs_host_tasks(struct core *core, const char *instance_arn, struct arena *a
         return;
     list_for_each (it, &i->tasks) {
         struct task *t = list_entry(it, struct task, instance_link);
-        struct gantry_host_task *slot = LIST_PUSH(a, ret);
-        task_host_view(core, t, a, slot);
+        if (!task_interface_awaited(t))
+            task_host_view(core, t, a, LIST_PUSH(a, ret));
     }
 }
 
@@ -285,14 +306,6 @@ static int resources_check(struct call *c, const struct ecs_resource_list *l)
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "totalResources must hold CPU and MEMORY.");
     return 0;
-}
-
-static const char *value_of(const struct ecs_attribute_list *l, const char *name)
-{
-    for (size_t n = 0; n < l->n; n++)
-        if (streq(l->v[n].name, name))
-            return l->v[n].value ? l->v[n].value : "";
-    return NULL;
 }
 
 static bool has_attribute(const struct ecs_attribute_list *l, const char *name)

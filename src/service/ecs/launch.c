@@ -4,6 +4,7 @@
 #include "capacity_provider.h"
 #include "daemon.h"
 #include "fargate.h"
+#include "task_network.h"
 
 /* ---- what may be launched ---- */
 
@@ -15,20 +16,16 @@ static int instance_check(struct call *c, const struct ecs_task_definition *def,
         return call_fault(
             c, &ecs_invalid_parameter_exception,
             "The platform version must be null when specifying an EC2 launch type.");
-    if (awsvpc && !terms->network)
-        return call_fault(c, &ecs_invalid_parameter_exception,
-                          "Network Configuration must be provided when networkMode "
-                          "'awsvpc' is specified.");
     if (!awsvpc && terms->network)
         return call_fault(
             c, &ecs_invalid_parameter_exception,
             "Network Configuration is not valid for the given networkMode of "
             "this task definition.");
-    if (awsvpc)
-        return call_fault(c, &ecs_unsupported_feature_exception,
-                          "Network mode awsvpc is not offered by this gantry: it has no "
-                          "VPC. Use bridge, host or none.");
-    return 0;
+    if (awsvpc && terms->launch_type == ECS_LAUNCH_TYPE_EXTERNAL)
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "The awsvpc network mode is not supported with the EXTERNAL "
+                          "launch type.");
+    return awsvpc ? task_network_check(c, terms->network, false) : 0;
 }
 
 int launch_check(struct call *c, const struct cluster *cl,
@@ -228,6 +225,8 @@ static int prepare_need(struct call *c, struct core *core, struct launch *l)
                  : -1;
     if (l->fargate)
         fargate_need(a, def, &l->need);
+    else if (l->terms.network)
+        task_network_need(core, l->cluster, a, l->terms.network, &l->need);
     if (l->terms.launch_type == ECS_LAUNCH_TYPE_EXTERNAL)
         need_external(a, &l->need);
     return constraints_compile(c, core, l->constraints ? l->constraints : &no_constraints,
@@ -264,7 +263,7 @@ int launch_of_task(struct core *core, const struct task *t, struct launch *ret)
         .taskdef = t->taskdef,
         .overrides = rec->overrides,
         .group = rec->group,
-        .terms = {.launch_type = (int)rec->launch_type},
+        .terms = {.launch_type = (int)rec->launch_type, .network = t->rec->network},
         .constraints = &t->rec->placement_constraints,
         .strategies = &t->rec->placement_strategy,
     };
@@ -307,6 +306,7 @@ static struct task *create(struct core *core, const struct launch *l,
         .disk_gib = fargate_disk_gib(taskdef_of(l->taskdef), l->overrides),
         .constraints = l->constraints,
         .strategies = l->strategies,
+        .network = l->terms.network,
     };
     return task_create(core, &q);
 }

@@ -16,6 +16,16 @@ const char *ecs_arn(struct arena *a, const char *region, const char *account,
     return arena_printf(a, "arn:aws:ecs:%s:%s:%s", region, account, resource);
 }
 
+const char *ecs_new_uuid(struct core *core, struct arena *a)
+{
+    char hex[33];
+    core_random_hex(core, hex, 32);
+    hex[12] = '4';
+    hex[16] = "89ab"[hex[16] & 3];
+    return arena_printf(a, "%.8s-%.4s-%.4s-%.4s-%s", hex, hex + 8, hex + 12, hex + 16,
+                        hex + 20);
+}
+
 bool ecs_name_valid(const char *name)
 {
     size_t n = name ? strlen(name) : 0;

@@ -8,6 +8,7 @@
 #include "execute_command.h"
 #include "fargate.h"
 #include "service_history.h"
+#include "task_interface.h"
 
 #define REASON_MAX 1024
 
@@ -42,16 +43,6 @@ static const char *container_status(const char *status)
     return NULL;
 }
 
-/* A binding with nothing but an address is how an agent tells the task's own address
- * (awsvpc): the call has no better place for it. */
-static const char *only_address(const struct ecs_network_binding_list *l)
-{
-    const struct ecs_network_binding *b = l->n == 1 ? &l->v[0] : NULL;
-    bool bare = b && !b->container_port.set && !b->host_port.set &&
-                !b->container_port_range && !b->host_port_range;
-    return bare ? b->bind_ip : NULL;
-}
-
 static void container_update(struct core *core, struct task *t, struct ecs_container *c,
                              const struct container_news *n)
 {
@@ -70,12 +61,7 @@ static void container_update(struct core *core, struct task *t, struct ecs_conta
     bool over = !status || streq(c->last_status, "STOPPED");
     if (n->exit_code.set && !c->exit_code.set && over)
         c->exit_code = n->exit_code; /* what ended can't end otherwise later */
-    const char *address = only_address(n->bindings);
-    if (address) {
-        c->network_interfaces = (struct ecs_network_interface_list){.set = true};
-        LIST_PUSH(a, &c->network_interfaces)->private_ipv4_address =
-            arena_strdup(a, address);
-    } else if (n->bindings->n) {
+    if (n->bindings->n) {
         c->network_bindings = (struct ecs_network_binding_list){.set = true};
         for (size_t i = 0; i < n->bindings->n; i++)
             wire_copy_into(a, &ecs_network_binding_shape, &n->bindings->v[i],
@@ -136,11 +122,15 @@ int ecs_submit_task_state_change(struct call *c,
     copy_time(&t->rec->task->pull_started_at, in->pull_started_at);
     copy_time(&t->rec->task->pull_stopped_at, in->pull_stopped_at);
     copy_time(&t->rec->task->execution_stopped_at, in->execution_stopped_at);
+    for (size_t i = 0; i < in->attachments.n; i++)
+        if (task_has_attachment(t, in->attachments.v[i].attachment_arn))
+            task_interface_report(c->core, t, in->attachments.v[i].status);
     if (!t->rec->task->connectivity) {
         t->rec->task->connectivity = ECS_CONNECTIVITY_CONNECTED;
         t->rec->task->connectivity_at = SET_TIME(core_now_ms(c->core));
     }
     if (streq(in->status, "RUNNING")) {
+        task_interface_report(c->core, t, "ATTACHED"); /* or it would not run */
         task_report_running(c->core, t);
     } else if (streq(in->status, "STOPPED")) {
         const char *reason = in->reason ? cut(&c->arena, in->reason, REASON_MAX) : NULL;
@@ -169,8 +159,7 @@ int ecs_submit_container_state_change(
     return 0;
 }
 
-/* Attachments are network interfaces and volumes of a VPC; no task here has any, so there
- * is nothing that a host could say about them. */
+/* A task that is over has no attachment any more: late news is dropped. */
 int ecs_submit_attachment_state_changes(
     struct call *c, const struct ecs_submit_attachment_state_changes_request *in,
     struct ecs_submit_attachment_state_changes_response *out)
@@ -182,6 +171,12 @@ int ecs_submit_attachment_state_changes(
             return call_fault(c, &ecs_invalid_parameter_exception,
                               "Invalid attachment ARN: '%s'",
                               in->attachments.v[i].attachment_arn);
+    for (size_t i = 0; i < in->attachments.n; i++) {
+        const struct ecs_attachment_state_change *x = &in->attachments.v[i];
+        struct task *t = task_by_attachment(c->core, x->attachment_arn);
+        if (t && streq(t->cluster->account, c->who.account_id))
+            task_interface_report(c->core, t, x->status);
+    }
     out->acknowledgment = "ACCEPT";
     return 0;
 }

@@ -15,6 +15,7 @@
 #include "gpu.h"
 #include "provisioning.h"
 #include "service_history.h"
+#include "task_interface.h"
 #include "task_protection.h"
 #include "taskdef_rules.h"
 
@@ -42,7 +43,7 @@ bool task_status_parse(const char *name, enum task_status *ret)
     return false;
 }
 
-enum task_event { EV_PLACED, EV_RUNNING, EV_STOP, EV_STOPPED };
+enum task_event { EV_PLACED, EV_ATTACHED, EV_RUNNING, EV_STOP, EV_DETACHING, EV_STOPPED };
 
 struct transition {
     enum task_status from;
@@ -52,16 +53,21 @@ struct transition {
 
 static const struct transition transitions[] = {
     {TASK_PROVISIONING, EV_PLACED, TASK_PENDING},
+    {TASK_PROVISIONING, EV_ATTACHED, TASK_PENDING},
     {TASK_PROVISIONING, EV_STOP, TASK_DEPROVISIONING},
+    {TASK_PROVISIONING, EV_DETACHING, TASK_DEPROVISIONING},
     {TASK_PROVISIONING, EV_STOPPED, TASK_STOPPED},
     {TASK_PENDING, EV_RUNNING, TASK_RUNNING},
     {TASK_PENDING, EV_STOP, TASK_STOPPING},
+    {TASK_PENDING, EV_DETACHING, TASK_DEPROVISIONING},
     {TASK_PENDING, EV_STOPPED, TASK_STOPPED},
     {TASK_ACTIVATING, EV_STOP, TASK_DEACTIVATING},
     {TASK_ACTIVATING, EV_STOPPED, TASK_STOPPED},
     {TASK_RUNNING, EV_STOP, TASK_STOPPING},
+    {TASK_RUNNING, EV_DETACHING, TASK_DEPROVISIONING},
     {TASK_RUNNING, EV_STOPPED, TASK_STOPPED},
     {TASK_DEACTIVATING, EV_STOPPED, TASK_STOPPED},
+    {TASK_STOPPING, EV_DETACHING, TASK_DEPROVISIONING},
     {TASK_STOPPING, EV_STOPPED, TASK_STOPPED},
     {TASK_DEPROVISIONING, EV_STOPPED, TASK_STOPPED},
 };
@@ -98,7 +104,8 @@ static void count(struct task *t, enum task_status s, int32_t by)
         t->cluster->running_fargate += running;
         t->cluster->pending_fargate += pending;
     }
-    t->cluster->provisioning_count += s == TASK_PROVISIONING ? by : 0;
+    if (s == TASK_PROVISIONING && !t->instance)
+        t->cluster->provisioning_count += by;
     if (t->instance) {
         t->instance->running += running;
         t->instance->pending += pending;
@@ -153,6 +160,7 @@ void task_host_view(struct core *core, const struct task *t, struct arena *a,
         .created_at = rec->created_at,
         .task_definition = t->taskdef ? t->taskdef->rec->task_definition : NULL,
         .overrides = rec->overrides,
+        .interface = task_interface_host(core, t, a),
     };
     for (size_t i = 0; i < rec->containers.n; i++) {
         struct gantry_host_container *c = LIST_PUSH(a, &ret->containers);
@@ -163,10 +171,10 @@ void task_host_view(struct core *core, const struct task *t, struct arena *a,
     }
 }
 
-static void tell_host(struct core *core, struct task *t)
+void task_tell_host(struct core *core, struct task *t)
 {
     struct ecs *ecs = ecs_of(core);
-    if (!t->instance || !ecs->host_ops)
+    if (!t->instance || !ecs->host_ops || task_interface_awaited(t))
         return;
     struct gantry_host_task view;
     task_host_view(core, t, core_scratch(core), &view);
@@ -202,14 +210,9 @@ static void add_container(struct core *core, struct arena *a, const struct clust
                           const char *id, const struct ecs_container_definition *def,
                           struct ecs_task *task)
 {
-    char hex[33];
-    core_random_hex(core, hex, 32);
-    hex[12] = '4'; /* a version 4 uuid (RFC 9562) */
-    hex[16] = "89ab"[hex[16] & 3];
     struct ecs_container *c = LIST_PUSH(a, &task->containers);
-    c->container_arn =
-        ecs_arn(a, cl->region, cl->account, "container/%s/%s/%.8s-%.4s-%.4s-%.4s-%s",
-                cl->name, id, hex, hex + 8, hex + 12, hex + 16, hex + 20);
+    c->container_arn = ecs_arn(a, cl->region, cl->account, "container/%s/%s/%s", cl->name,
+                               id, ecs_new_uuid(core, a));
     c->task_arn = task->task_arn;
     c->name = arena_strdup(a, def->name);
     c->image = arena_strdup(a, def->image);
@@ -278,6 +281,7 @@ static void task_init(struct core *core, struct task *t)
     list_init(&t->service_link);
     list_init(&t->provisioning_link);
     wake_init(&t->expiry, task_expire);
+    task_interface_init(t);
     task_protection_init(core, t);
 }
 
@@ -367,7 +371,7 @@ struct task *task_create(struct core *core, const struct task_request *q)
     t->taskdef->users++;
     t->instance = q->instance;
     t->service = q->service;
-    t->status = q->instance ? TASK_PENDING : TASK_PROVISIONING;
+    t->status = TASK_PROVISIONING;
 
     struct arena *a = &t->o.arena;
     const struct ecs_task_definition *def = taskdef_of(q->taskdef);
@@ -378,7 +382,6 @@ struct task *task_create(struct core *core, const struct task_request *q)
     rec->cluster_arn = arena_strdup(a, cl->rec->cluster->cluster_arn);
     rec->task_definition_arn = arena_strdup(a, def->task_definition_arn);
     rec->overrides = full_overrides(a, def, q->overrides);
-    rec->last_status = task_status_name(t->status);
     rec->desired_status = "RUNNING";
     rec->group = arena_strdup(a, q->group);
     rec->started_by = arena_strdup(a, q->started_by);
@@ -389,10 +392,13 @@ struct task *task_create(struct core *core, const struct task_request *q)
     rec->health_status = ECS_HEALTH_STATUS_UNKNOWN;
     rec->attachments.set = rec->attributes.set = true;
     rec->inference_accelerators.set = true;
+    task_interface_want(core, t, q->network);
     if (q->instance)
         note_instance(t, q->instance);
     else
         note_wishes(t, q);
+    if (q->instance && !task_interface_awaited(t))
+        t->status = TASK_PENDING;
     if (rec->launch_type == ECS_LAUNCH_TYPE_FARGATE)
         note_fargate(t, q);
     if (q->tags)
@@ -401,13 +407,16 @@ struct task *task_create(struct core *core, const struct task_request *q)
         add_container(core, a, cl, id, &def->container_definitions.v[i], rec);
     exec_agents_add(t);
     add_sizes(core, a, t);
+    rec->last_status = task_status_name(t->status);
 
     link_task(t);
     count(t, t->status, +1);
     take_resources(core, t);
     task_changed(core, t);
-    tell_host(core, t);
-    if (t->status == TASK_PROVISIONING)
+    task_tell_host(core, t);
+    if (t->instance)
+        task_interface_placed(core, t);
+    else
         provisioning_add(core, provisioning_home(core, t), t);
     return t;
 }
@@ -415,18 +424,21 @@ struct task *task_create(struct core *core, const struct task_request *q)
 void task_place(struct core *core, struct task *t, struct instance *i)
 {
     enum task_status to;
-    if (!next_status(t->status, EV_PLACED, &to))
+    if (t->instance || !next_status(t->status, EV_PLACED, &to))
         return;
-    set_status(t, to);
+    count(t, t->status, -1);
     t->instance = i;
-    i->pending++;
+    count(t, t->status, +1);
+    if (!task_interface_awaited(t))
+        set_status(t, to);
     list_remove(&t->provisioning_link);
     list_append(&i->tasks, &t->instance_link);
     note_instance(t, i);
     t->rec->placement_constraints.n = t->rec->placement_strategy.n = 0;
     take_resources(core, t);
     task_changed(core, t);
-    tell_host(core, t);
+    task_tell_host(core, t);
+    task_interface_placed(core, t);
 }
 
 /* ---- what happens to it ---- */
@@ -446,11 +458,29 @@ void task_stop(struct core *core, struct task *t, enum ecs_task_stop_code code,
     rec->tags.n = 0; /* StopTask drops task tags */
     set_status(t, to);
     task_changed(core, t);
-    tell_host(core, t);
+    task_tell_host(core, t);
     if (t->service)
         service_task_changed(core, t->service, t, false);
+    if (task_interface_awaited(t))
+        task_interface_placed(core, t);
     if (!t->instance) /* it never had a host that could report its end */
         task_report_stopped(core, t, NULL);
+}
+
+void task_report_attached(struct core *core, struct task *t)
+{
+    enum task_status to;
+    if (next_status(t->status, EV_ATTACHED, &to))
+        set_status(t, to);
+}
+
+void task_report_detaching(struct core *core, struct task *t)
+{
+    enum task_status to;
+    if (!next_status(t->status, EV_DETACHING, &to))
+        return;
+    t->rec->task->desired_status = "STOPPED";
+    set_status(t, to);
 }
 
 void task_report_running(struct core *core, struct task *t)
@@ -550,6 +580,7 @@ void task_report_stopped(struct core *core, struct task *t, const char *reason)
         exec_agent_follow(core, &rec->containers.v[i]);
     }
     set_status(t, to);
+    task_interface_end(core, t);
     task_changed(core, t);
     struct service *s = t->service;
     struct instance *i = t->instance;
@@ -613,7 +644,8 @@ int task_loaded(struct core *core, struct object *o, struct error *err)
     link_task(t);
     count(t, t->status, +1);
     take_resources(core, t);
-    if (t->status == TASK_PROVISIONING)
+    task_interface_loaded(core, t);
+    if (t->status == TASK_PROVISIONING && !t->instance)
         provisioning_add(core, provisioning_home(core, t), t);
     return 0;
 }
@@ -623,6 +655,7 @@ void task_unlink(struct core *core, struct object *o)
     struct task *t = (struct task *)o;
     wake_cancel(core, &t->expiry);
     wake_cancel(core, &t->unprotect);
+    task_interface_unlink(core, t);
     list_remove(&t->link);
     list_remove(&t->instance_link);
     list_remove(&t->service_link);

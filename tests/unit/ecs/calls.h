@@ -3,10 +3,12 @@
  * Owns: the core and its store, until calls_close(). Threads: one. */
 #pragma once
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "call.h"
 #include "core.h"
+#include "ec2.h"
 #include "ecs.h"
 #include "ecs_state.h"
 
@@ -82,6 +84,7 @@ static void calls_start(struct calls *w)
     struct ecs_settings settings = {.poll_endpoint = "http://test"};
     struct error err;
     w->core = core_new(&config, &out);
+    ec2_attach(w->core, &(struct ec2_settings){.public_pool = "198.18.16.0/20"});
     ecs_attach(w->core, &settings);
     if (calls_attached)
         calls_attached(w);
@@ -114,6 +117,20 @@ __attribute__((unused)) static void calls_pass(struct calls *w, int64_t ms)
 {
     w->now_ms += ms;
     calls_settle(w);
+}
+
+/* The default VPC's subnet of zone a, b or c. */
+__attribute__((unused)) static const char *calls_subnet(struct calls *w, int zone)
+{
+    static char id[32];
+    struct ec2_scope s = {"000000000000", "us-east-1"};
+    AUTO_ARENA a = ARENA_INIT;
+    struct string_list l = {0};
+    ec2_default_subnets(w->core, &s, &a, &l);
+    assert_int_equal(l.n, 3);
+    snprintf(id, sizeof(id), "%s", l.v[zone]);
+    calls_settle(w);
+    return id;
 }
 
 /* The call and its output live until the next call of the same slot. NULL: a fault. */

@@ -84,10 +84,23 @@ static char *add_instance(struct calls *w, struct call *c, const char *provider,
     return xstrdup(out->container_instance->container_instance_arn);
 }
 
+/* "SUBNET" stands for the default one of the first zone. */
+static void with_subnet(struct calls *w, const char *text, char *ret, size_t size)
+{
+    const char *at = strstr(text, "SUBNET");
+    if (at)
+        snprintf(ret, size, "%.*s%s%s", (int)(at - text), text, calls_subnet(w, 0),
+                 at + strlen("SUBNET"));
+    else
+        snprintf(ret, size, "%s", text);
+}
+
 static char *run(struct calls *w, struct call *c, const char *family, const char *more)
 {
+    char text[1024];
+    with_subnet(w, more, text, sizeof(text));
     struct ecs_run_task_response *out =
-        CALL(w, c, "RunTask", "{'taskDefinition':'%s'%s}", family, more);
+        CALL(w, c, "RunTask", "{'taskDefinition':'%s'%s}", family, text);
     assert_non_null(out);
     assert_int_equal(out->tasks.n, 1);
     assert_int_equal(out->failures.n, 0);
@@ -122,7 +135,7 @@ static void why_it_never_started(void **state)
          "TaskFailedToStart: MemberOf placement constraint unsatisfied"},
         {NO_INSTANCE, "fg",
          ",'launchType':'FARGATE','networkConfiguration':{'awsvpcConfiguration':"
-         "{'subnets':['s']}}",
+         "{'subnets':['SUBNET']}}",
          "TaskFailedToStart: RESOURCE:FARGATE"},
     };
     for (size_t r = 0; r < COUNT(rows); r++) {
@@ -279,12 +292,14 @@ static void run_any(struct calls *w, struct call *c)
         "'weight':1,'base':1},{'capacityProvider':'p1','weight':2}],'count':3",
         "'taskDefinition':'f','launchType':'EC2'",
         "'taskDefinition':'fg','launchType':'FARGATE','networkConfiguration':"
-        "{'awsvpcConfiguration':{'subnets':['s']}}",
+        "{'awsvpcConfiguration':{'subnets':['SUBNET']}}",
         "'taskDefinition':'fg','capacityProviderStrategy':[{'capacityProvider':"
         "'FARGATE_SPOT','weight':1}],'count':2,'networkConfiguration':"
-        "{'awsvpcConfiguration':{'subnets':['s']}}",
+        "{'awsvpcConfiguration':{'subnets':['SUBNET']}}",
     };
-    CALL(w, c, "RunTask", "{%s}", how[below(w, COUNT(how))]);
+    char text[1024];
+    with_subnet(w, how[below(w, COUNT(how))], text, sizeof(text));
+    CALL(w, c, "RunTask", "{%s}", text);
 }
 
 static struct cluster *cluster_named(struct calls *w, const char *name)
@@ -309,8 +324,18 @@ static struct task *any_task(struct calls *w)
 
 static void report(struct calls *w, struct call *c, const struct task *t)
 {
+    static const char *const words[] = {"ATTACHED", "DETACHING", "DETACHED", "NONSENSE"};
     if (!t->instance)
         return;
+    if (t->attachment_id[0] && below(w, 2) == 0) {
+        assert_non_null(
+            CALL(w, c, "SubmitAttachmentStateChanges",
+                 "{'cluster':'%s','attachments':[{'attachmentArn':"
+                 "'arn:aws:ecs:us-east-1:000000000000:attachment/%s','status':"
+                 "'%s'}]}",
+                 t->instance->cluster->name, t->attachment_id, words[below(w, 4)]));
+        return;
+    }
     const char *status = t->stopping || below(w, 4) == 0 ? "STOPPED" : "RUNNING";
     assert_non_null(CALL(w, c, "SubmitTaskStateChange",
                          "{'cluster':'%s','task':'%s','status':'%s','containers':[]}",
@@ -332,25 +357,37 @@ static void check_instances(const struct cluster *cl)
     }
 }
 
+static size_t interfaces_of(struct calls *w)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    struct gantry_edge_vpc_list vpcs = {0};
+    struct gantry_edge_interface_list interfaces = {0};
+    struct gantry_edge_instance_list instances = {0};
+    ec2_edge_desired(w->core, &a, &vpcs, &interfaces, &instances);
+    return interfaces.n;
+}
+
 static void check_world(struct calls *w)
 {
     const struct cluster *cl = cluster_named(w, "default");
     const struct cluster *pool = cluster_named(w, ".fargate");
     int32_t waiting = 0, fargate = 0, pending = 0;
+    size_t interfaces = 0;
     list_for_each (it, &cl->tasks) {
         const struct task *t = list_entry(it, struct task, link);
         if (t->status == TASK_STOPPED)
             continue;
-        bool waits = t->status == TASK_PROVISIONING;
-        assert_true(waits == (t->instance == NULL));
+        bool waits = !t->instance;
         assert_true(waits == !list_empty(&t->provisioning_link));
         bool on_pool = t->instance && t->instance->cluster == pool;
         bool is_fargate = t->rec->task->launch_type == ECS_LAUNCH_TYPE_FARGATE;
         assert_true(waits || on_pool == is_fargate);
         waiting += waits;
         pending += t->status <= TASK_ACTIVATING;
-        fargate += is_fargate;
+        fargate += is_fargate && t->status != TASK_DEPROVISIONING;
+        interfaces += t->instance && t->attachment_id[0];
     }
+    assert_int_equal(interfaces_of(w), interfaces);
     assert_int_equal(cl->provisioning_count, waiting);
     assert_int_equal(cl->pending, pending);
     assert_int_equal(cl->running_fargate + cl->pending_fargate, fargate);
