@@ -1,7 +1,8 @@
 #!/bin/bash
 # demo.sh [--down]: gantry's first five minutes, `sudo make demo`. Installs what is missing,
-# builds, starts gantry, builds an image, pushes it, runs it three times as a service and
-# calls each copy, with the ordinary AWS CLI. Can be run again; --down ends and removes all.
+# builds, starts gantry, builds an image, pushes it, runs it three times as a service behind
+# a load balancer and replaces all of them under load, with the ordinary AWS CLI. Can be run
+# again; --down ends and removes all.
 #   GANTRY_DEMO_DIR      where it keeps everything (/var/lib/gantry-demo), apart from the
 #                        default /var/lib/gantry, so a real installation is not touched
 #   GANTRY_DEMO_LISTEN   127.0.0.1:4566
@@ -17,7 +18,7 @@ PLACE=(--data-dir "$DIR/data" --run-dir "$DIR/run")
 REGISTRY=localhost:${LISTEN##*:}
 IMAGE=$REGISTRY/demo/web:1
 LOG=$DIR/demo.log
-STEPS=8
+STEPS=10
 TASKS=3
 
 [ "$(id -u)" = 0 ] || die "containers and networks need root: sudo make demo"
@@ -138,53 +139,109 @@ revision=$(cli ecs register-task-definition --cli-input-json "file://$DIR/task-d
     --query taskDefinition.taskDefinitionArn --output text) || failed "register-task-definition"
 say "${revision##*/}"
 
-step "service of $TASKS tasks on dynamic host ports"
+step "load balancer: subnets, security group, target group, listener"
+# Each of these is asked for before it is made, so that the demo can be run again.
+vpc=$(cli ec2 describe-vpcs --filters Name=is-default,Values=true --output text \
+    --query 'Vpcs[0].VpcId') || failed "describe-vpcs"
+subnets=$(cli ec2 describe-subnets --filters "Name=vpc-id,Values=$vpc" --output text \
+    --query 'Subnets[].SubnetId') || failed "describe-subnets"
+group=$(cli ec2 describe-security-groups --output text \
+    --filters Name=group-name,Values=demo-web "Name=vpc-id,Values=$vpc" \
+    --query 'SecurityGroups[0].GroupId') || failed "describe-security-groups"
+if [ "$group" = None ]; then
+    group=$(cli ec2 create-security-group --group-name demo-web --vpc-id "$vpc" \
+        --description "demo: HTTP from everywhere" --query GroupId --output text) &&
+        cli ec2 authorize-security-group-ingress --group-id "$group" --protocol tcp \
+            --port 80 --cidr 0.0.0.0/0 >/dev/null || failed "security group"
+fi
+balancer=$(cli elbv2 create-load-balancer --name demo-web --subnets $subnets \
+    --security-groups "$group" --query 'LoadBalancers[0].LoadBalancerArn' --output text) ||
+    failed "create-load-balancer"
+targets=$(cli elbv2 create-target-group --name demo-web --protocol HTTP --port 80 \
+    --vpc-id "$vpc" --target-type instance --health-check-path /health \
+    --health-check-interval-seconds 5 --health-check-timeout-seconds 2 \
+    --query 'TargetGroups[0].TargetGroupArn' --output text) || failed "create-target-group"
+# AWS's 300 s are for other people's slow requests.
+cli elbv2 modify-target-group-attributes --target-group-arn "$targets" >/dev/null \
+    --attributes Key=deregistration_delay.timeout_seconds,Value=3 || failed "target group"
+if [ "$(cli elbv2 describe-listeners --load-balancer-arn "$balancer" --output text \
+    --query 'length(Listeners)')" = 0 ]; then
+    cli elbv2 create-listener --load-balancer-arn "$balancer" --protocol HTTP --port 80 \
+        --default-actions "Type=forward,TargetGroupArn=$targets" >/dev/null ||
+        failed "create-listener"
+fi
+active() {
+    [ "$(cli elbv2 describe-load-balancers --load-balancer-arns "$balancer" --output text \
+        --query 'LoadBalancers[0].State.Code')" = active ]
+}
+await 30 active || failed "the load balancer is not active"
+name=$(cli elbv2 describe-load-balancers --load-balancer-arns "$balancer" --output text \
+    --query 'LoadBalancers[0].DNSName')
+await 10 getent hosts "$name" >/dev/null || failed "the name $name is not known here"
+URL=http://$name/
+say "$URL, $(getent ahostsv4 "$name" | awk '$2 == "STREAM" {print $1}' | xargs)"
+
+step "service of $TASKS tasks on dynamic host ports, behind the load balancer"
 status=$(cli ecs describe-services --services web --query 'services[0].status' --output text)
 if [ "$status" = ACTIVE ]; then
     cli ecs update-service --service web --task-definition "$revision" \
         --desired-count "$TASKS" >/dev/null || failed "update-service"
 else
     cli ecs create-service --service-name web --task-definition "$revision" \
-        --desired-count "$TASKS" >/dev/null || failed "create-service"
+        --desired-count "$TASKS" --load-balancers \
+        "targetGroupArn=$targets,containerName=web,containerPort=8080" >/dev/null ||
+        failed "create-service"
 fi
 # The CLI's waiter looks every 15 seconds; looking more often first shows progress.
 stable() {
     local seen
     seen=$(cli ecs describe-services --services web --output text --query \
-        'services[0].[runningCount, pendingCount, desiredCount, length(deployments)]') || return 1
+        'services[0].[runningCount, pendingCount, desiredCount, length(deployments),
+        deployments[0].rolloutState]') || return 1
     set -- $seen
-    [ "$seen" = "${shown-}" ] || say "$1 running, $2 pending, $3 wanted"
-    shown=$seen
-    [ "$1" = "$3" ] && [ "$2" = 0 ] && [ "$4" = 1 ]
+    [ "$1 $2" = "${shown-}" ] || say "$1 running, $2 pending, $3 wanted"
+    shown="$1 $2"
+    [ "$1" = "$3" ] && [ "$2" = 0 ] && [ "$4" = 1 ] && [ "$5" = COMPLETED ]
 }
-await 60 stable || {
+rest() {
+    await "$1" stable && return
     cli ecs describe-services --services web --query 'services[0].events[:5].message' \
         --output text >>"$LOG"
-    failed "the tasks did not start"
+    failed "the service did not come to rest"
 }
+rest 60
 quiet aws --endpoint-url "$AWS_ENDPOINT_URL" ecs wait services-stable --services web ||
     failed "aws ecs wait services-stable"
 
-step "call each task"
-tasks=$(cli ecs list-tasks --service-name web --query taskArns --output text) ||
-    failed "list-tasks"
-[ -n "$tasks" ] && [ "$tasks" != None ] || failed "list-tasks shows no task"
-ports=$(cli ecs describe-tasks --tasks $tasks --output text \
-    --query 'tasks[].[taskArn, containers[0].networkBindings[0].hostPort]') ||
-    failed "describe-tasks"
-answered=0
-while read -r arn port; do
-    case $port in '' | None) failed "task ${arn##*/} has no host port" ;; esac
-    echo "  curl http://127.0.0.1:$port/      task ${arn##*/}"
-    answer=$(await 10 curl -fsS -m 5 "http://127.0.0.1:$port/" 2>>"$LOG") ||
-        failed "task ${arn##*/} does not answer on port $port"
-    printf '%s\n' "$answer" | sed 's/^/      /'
-    answered=$((answered + 1)) last=${arn##*/}
-done <<<"$ports"
+step "call the load balancer: each task answers"
+echo "  curl $URL"
+answers=$(for i in $(seq $((TASKS * 4))); do
+    curl -fsS -m 5 "$URL" 2>>"$LOG" | head -1
+done | sort | uniq -c)
+printf '%s\n' "$answers" | sed 's/^/  /'
+answered=$(printf '%s\n' "$answers" | grep -c .)
 [ "$answered" = "$TASKS" ] || failed "$answered tasks answered, not $TASKS"
+last=$(cli ecs list-tasks --service-name web --query 'taskArns[0]' --output text)
+last=${last##*/}
+
+step "rolling update under load"
+mkfifo "$DIR/load.stop" 2>/dev/null || rm -f "$DIR/load.stop" && mkfifo "$DIR/load.stop" ||
+    failed "mkfifo"
+/usr/bin/python3 examples/web/load.py "$URL" 4 <"$DIR/load.stop" >"$DIR/load.said" 2>>"$LOG" &
+loader=$!
+exec {hold}>"$DIR/load.stop"
+cli ecs update-service --service web --force-new-deployment >/dev/null || failed "update-service"
+rest 120
+exec {hold}>&-
+wait "$loader"
+loaded=$?
+rm -f "$DIR/load.stop"
+said=$(cat "$DIR/load.said")
+say "every task is a new one; requests meanwhile: $said"
+[ "$loaded" = 0 ] || failed "requests failed during the update"
 say "done in $((SECONDS - at))s"
 
-heading "demo: $answered tasks answered; all of it took ${SECONDS}s"
+heading "demo: $said; all of it took ${SECONDS}s"
 cat <<NEXT
 
 What to try next (as root, in this folder):

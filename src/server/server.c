@@ -14,6 +14,7 @@
 #include "ec2.h"
 #include "ecr.h"
 #include "ecs.h"
+#include "elbv2.h"
 #include "fd.h"
 #include "fleet.h"
 #include "iam.h"
@@ -215,6 +216,7 @@ static int core_start(struct server *s, const struct server_config *config,
     iam_attach(s->core);
     acm_attach(s->core);
     ec2_attach(s->core, &(struct ec2_settings){.public_pool = config->public_pool});
+    elbv2_attach(s->core);
     ecs_attach(s->core, &es);
     ecr_attach(s->core, &rs);
     s->fleet = fleet_new(s->core, &fc);
@@ -234,6 +236,7 @@ static void services_fill(struct server *s)
         {&ec2_service_api, ec2_operations},
         {&ecr_service_api, ecr_operations},
         {&ecs_service_api, ecs_operations},
+        {&elbv2_service_api, elbv2_operations},
         {&iam_service_api, iam_operations},
         {&sts_service_api, sts_operations},
     };

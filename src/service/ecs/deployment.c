@@ -183,8 +183,11 @@ static void tell_once(struct planner *p, int64_t *told_at_ms, enum service_event
 static const char *stop_text(struct planner *p, const struct deployment_task *t)
 {
     if (fails_checks(p->s, t))
-        return t->health == CHECK_UNHEALTHY ? "Task failed container health checks"
-                                            : "Task failed ELB health checks";
+        return t->health == CHECK_UNHEALTHY
+                   ? "Task failed container health checks"
+                   : arena_printf(p->a,
+                                  "Task failed ELB health checks in (target-group %s)",
+                                  t->target_group ? t->target_group : "");
     if (!p->stop_texts[t->deployment]) {
         struct str s = STR_INIT;
         stopped_by_scaling(&s, p->s->deployments[t->deployment].id);

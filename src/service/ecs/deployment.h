@@ -63,14 +63,15 @@ enum check_health {
 
 /* One task as the plan needs it. */
 struct deployment_task {
-    const char *id;      /* 32 hexadecimal digits, for events */
-    void *owner;         /* the caller's object */
-    uint32_t deployment; /* index in deployment_service.deployments */
-    uint32_t rank;       /* place_rank_victims(): the lowest goes first */
-    uint8_t phase;       /* enum task_phase, from lastStatus */
-    uint8_t health;      /* enum check_health of its essential containers' checks */
-    uint8_t target;      /* enum check_health of its load balancer targets */
-    bool stop_wanted;    /* desiredStatus STOPPED */
+    const char *id;           /* 32 hexadecimal digits, for events */
+    void *owner;              /* the caller's object */
+    uint32_t deployment;      /* index in deployment_service.deployments */
+    uint32_t rank;            /* place_rank_victims(): the lowest goes first */
+    uint8_t phase;            /* enum task_phase, from lastStatus */
+    uint8_t health;           /* enum check_health of its essential containers' checks */
+    uint8_t target;           /* enum check_health of its load balancer targets */
+    const char *target_group; /* in which it is unhealthy; NULL: none */
+    bool stop_wanted;         /* desiredStatus STOPPED */
     bool is_protected;
     bool draining;         /* its instance is DRAINING */
     uint32_t zone;         /* index in deployment_service.zones */

@@ -6,6 +6,8 @@
 #include "capacity_provider.h"
 #include "ecs_state.h"
 #include "service_history.h"
+#include "service_targets.h"
+#include "service_traffic.h"
 
 static const char ecs_service_key;
 
@@ -96,6 +98,7 @@ static const struct table_type account_setting_table = {
 static void ecs_detach(void *state)
 {
     struct ecs *ecs = state;
+    service_targets_detach(ecs);
     free((char *)(uintptr_t)ecs->settings.poll_endpoint);
     free(ecs);
 }
@@ -128,6 +131,8 @@ void ecs_attach(struct core *core, const struct ecs_settings *settings)
     ecs->service_deployments = table_add(core, &service_deployment_table);
     ecs->tasks = table_add(core, &task_table);
     ecs->tokens = table_add(core, &token_table);
+    service_targets_attach(core);
+    service_traffic_attach(core);
 }
 
 void ecs_set_traffic_ops(struct core *core, const struct ecs_traffic_ops *ops, void *ctx)

@@ -45,6 +45,7 @@ struct ecs {
     const struct ecs_hook_ops *hook_ops;
     void *hook_ctx;
     struct attachment_tree attachments; /* task_interface.h */
+    struct task_target *targets; /* service_targets.h */
 };
 
 struct cluster {
@@ -133,6 +134,9 @@ struct task {
     struct wake interface;
     char attachment_id[37]; /* "": in no index */
     RB_ENTRY(task) attachment_node;
+    struct list targets;   /* service_targets.h: where it is registered */
+    struct wake drain;
+    bool drain_untold;
 };
 
 /* A clientToken of RunTask. */
@@ -276,6 +280,8 @@ void task_stop(struct core *core, struct task *t, enum ecs_task_stop_code code,
  * the caller's. */
 void task_report_attached(struct core *core, struct task *t);
 void task_report_detaching(struct core *core, struct task *t);
+/* DEACTIVATING is over: its host may stop it. */
+void task_drained(struct core *core, struct task *t);
 /* The host has it so: RUNNING or STOPPED. */
 void task_report_running(struct core *core, struct task *t);
 void task_report_stopped(struct core *core, struct task *t, const char *reason);

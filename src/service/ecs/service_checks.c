@@ -119,8 +119,6 @@ int service_not_offered(struct call *c, const char *what)
 
 int service_extras_check(struct call *c, const struct service_extras *x)
 {
-    if (x->load_balancers)
-        return service_not_offered(c, "Load balancers");
     if (x->registries)
         return service_not_offered(c, "Service registries");
     if (x->connect && x->connect->enabled.v)

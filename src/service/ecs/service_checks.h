@@ -9,7 +9,7 @@
 
 /* Parts of a service that need what this server does not have. */
 struct service_extras {
-    size_t load_balancers, registries, volumes, lattice;
+    size_t registries, volumes, lattice;
     const struct ecs_service_connect_configuration *connect;
 };
 int service_extras_check(struct call *c, const struct service_extras *x);

@@ -16,6 +16,7 @@
 #include "service_control.h"
 #include "service_daemon.h"
 #include "service_rollout.h"
+#include "service_targets.h"
 #include "service_zones.h"
 #include "staged.h"
 #include "task_health.h"
@@ -342,13 +343,17 @@ void service_picture_tasks(struct core *core, struct service *s,
         /* A task outlives its deployment only while it stops: it takes no part. */
         if (index < 0)
             continue;
+        const char *group = NULL;
+        enum check_health target =
+            p->service.load_balanced ? task_targets_health(core, t, &group) : CHECK_NONE;
         p->tasks[n++] = (struct deployment_task){
             .id = ecs_last_segment(t->rec->task->task_arn),
             .owner = t,
             .deployment = (uint32_t)index,
             .phase = phase_of(t),
             .health = check_of(t),
-            .target = CHECK_NONE,
+            .target = (uint8_t)target,
+            .target_group = group,
             .stop_wanted = t->stopping,
             .is_protected = task_protected(core, t),
             .draining = t->instance && instance_draining(t->instance),
@@ -379,6 +384,7 @@ static void picture_make(struct core *core, struct service *s, struct service_pi
         .desired = (uint32_t)rec->desired_count.v,
         .minimum_healthy_percent = (uint32_t)conf->minimum_healthy_percent.v,
         .maximum_percent = (uint32_t)conf->maximum_percent.v,
+        .load_balanced = service_load_balanced(s, NULL),
         .health_grace_ms = rec->health_check_grace_period_seconds.v * 1000LL,
         .breaker = breaker && breaker->enable.v,
         .breaker_rollback = breaker && breaker->rollback.v && way_back,
@@ -493,6 +499,7 @@ void service_controller(struct core *core, struct wake *w)
     cluster_images_look(core, s->cluster);
     if (streq(s->rec->service->status, "INACTIVE") || finish_draining(core, s))
         return;
+    service_targets_sync(core, s);
     if (service_external(s)) {
         task_sets_control(core, s);
         finish_draining(core, s);

@@ -1,5 +1,6 @@
 /* See service_history.h. */
 #include "service_history.h"
+#include "service_targets.h"
 
 #include <string.h>
 
@@ -125,6 +126,11 @@ struct service_revision *service_revision_new(struct core *core, struct service 
         .network_configuration = rec->network_configuration,
         .created_at = SET_TIME(core_now_ms(core)),
     };
+    struct ecs_resolved_configuration resolved = {0};
+    if (rec->load_balancers.n) {
+        load_balancers_resolve(core, s, scratch, &resolved.load_balancers);
+        made.resolved_configuration = &resolved;
+    }
     r->rec->revision = wire_copy(&r->o.arena, &ecs_service_revision_shape, &made);
     object_save(core, &r->o);
     return r;

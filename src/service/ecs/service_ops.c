@@ -9,6 +9,7 @@
 #include "service_daemon.h"
 #include "service_history.h"
 #include "service_rollout.h"
+#include "service_targets.h"
 #include "staged.h"
 #include "task_set.h"
 
@@ -74,7 +75,6 @@ static int daemon_check(struct call *c, const struct ecs_create_service_request 
 static int create_offered(struct call *c, const struct ecs_create_service_request *in)
 {
     struct service_extras extras = {
-        .load_balancers = in->load_balancers.n,
         .registries = in->service_registries.n,
         .volumes = in->volume_configurations.n,
         .lattice = in->vpc_lattice_configurations.n,
@@ -147,6 +147,7 @@ static void service_fill(struct call *c, struct service *s, const struct cluster
     rec->created_at = SET_TIME(core_now_ms(c->core));
     rec->created_by = arena_strdup(a, c->who.arn);
     rec->role_arn = in->role;
+    rec->load_balancers = in->load_balancers;
     rec->placement_constraints = in->placement_constraints;
     rec->placement_strategy = in->placement_strategy;
     rec->health_check_grace_period_seconds = in->health_check_grace_period_seconds;
@@ -182,8 +183,14 @@ int ecs_create_service(struct call *c, const struct ecs_create_service_request *
     };
     if (!external(in)) {
         td = active_taskdef(c, in->task_definition);
-        if (!td || launch_check(c, cl, taskdef_of(td), &terms) < 0)
+        bool staged = staged_strategy(in->deployment_configuration);
+        if (!td || launch_check(c, cl, taskdef_of(td), &terms) < 0 ||
+            load_balancers_check(c, &in->load_balancers, taskdef_of(td), staged) < 0)
             return -1;
+    } else if (in->load_balancers.n) {
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "loadBalancers must be blank for a service with the deployment "
+                          "controller EXTERNAL: they belong to its task sets.");
     }
     struct ecs_create_service_request hashed = *in;
     hashed.client_token = NULL;
@@ -220,7 +227,6 @@ int ecs_create_service(struct call *c, const struct ecs_create_service_request *
 static int update_offered(struct call *c, const struct ecs_update_service_request *in)
 {
     struct service_extras extras = {
-        .load_balancers = in->load_balancers.n,
         .registries = in->service_registries.n,
         .volumes = in->volume_configurations.n,
         .lattice = in->vpc_lattice_configurations.n,
@@ -243,6 +249,8 @@ static void update_settings(struct service *s,
         rec->placement_constraints = own->placement_constraints;
     if (own->placement_strategy.set)
         rec->placement_strategy = own->placement_strategy;
+    if (own->load_balancers.set)
+        rec->load_balancers = own->load_balancers;
     if (own->health_check_grace_period_seconds.set)
         rec->health_check_grace_period_seconds = own->health_check_grace_period_seconds;
     if (own->enable_execute_command.set)
@@ -264,7 +272,8 @@ static int update_external(struct call *c, struct service *s,
                            struct ecs_update_service_response *out)
 {
     if (in->task_definition || in->force_new_deployment.v || in->network_configuration ||
-        in->capacity_provider_strategy.set || in->deployment_configuration)
+        in->capacity_provider_strategy.set || in->deployment_configuration ||
+        in->load_balancers.n)
         return call_fault(
             c, &ecs_invalid_parameter_exception,
             "Only the desired count, placement, health check grace period and "
@@ -307,6 +316,20 @@ static bool same_network(const struct ecs_network_configuration *a,
     return streq(x, y);
 }
 
+static bool same_balancers(const struct ecs_service *rec,
+                           const struct ecs_update_service_request *in)
+{
+    struct ecs_update_service_request x = {.load_balancers = rec->load_balancers},
+                                      y = {.load_balancers = in->load_balancers};
+    char a[65], b[65];
+    if (!in->load_balancers.set)
+        return true;
+    x.load_balancers.set = true;
+    parameter_hash(&ecs_update_service_request_shape, &x, a);
+    parameter_hash(&ecs_update_service_request_shape, &y, b);
+    return streq(a, b);
+}
+
 /* Only what changes the tasks themselves starts a deployment: counts, percents, placement,
  * tags and capacity providers wait for the next one. */
 static bool starts_deployment(const struct ecs_service *rec,
@@ -316,7 +339,8 @@ static bool starts_deployment(const struct ecs_service *rec,
     return in->force_new_deployment.v || !streq(rec->task_definition, taskdef_arn) ||
            (in->platform_version &&
             !streq(rec->platform_version, terms->platform_version)) ||
-           !same_network(rec->network_configuration, terms->network);
+           !same_network(rec->network_configuration, terms->network) ||
+           !same_balancers(rec, in);
 }
 
 /* A service keeps the controller that it was made with. */
@@ -361,7 +385,10 @@ int ecs_update_service(struct call *c, const struct ecs_update_service_request *
     const struct ecs_deployment_configuration *conf =
         service_configuration_merge(&c->arena, s->rec->service->deployment_configuration,
                                     in->deployment_configuration, service_is_daemon(s));
-    if (service_configuration_check(c, conf) < 0 ||
+    const struct ecs_load_balancer_list *balancers =
+        in->load_balancers.set ? &in->load_balancers : &s->rec->service->load_balancers;
+    if (load_balancers_check(c, balancers, taskdef_of(td), staged_strategy(conf)) < 0 ||
+        service_configuration_check(c, conf) < 0 ||
         service_placement_check(c, &in->placement_constraints, &in->placement_strategy) <
             0)
         return -1;

@@ -6,6 +6,7 @@
 #include "service_control.h"
 #include "service_history.h"
 #include "service_rollout.h"
+#include "service_targets.h"
 #include "staged_private.h"
 
 #define ALARM_POLL_MS (30 * 1000)
@@ -196,6 +197,7 @@ static void picture_make(const struct look *k, const struct revision *v,
         .desired = v->wanted ? k->desired : 0,
         .minimum_healthy_percent = (uint32_t)conf->minimum_healthy_percent.v,
         .maximum_percent = (uint32_t)conf->maximum_percent.v,
+        .load_balanced = service_load_balanced(k->s, NULL),
         .health_grace_ms = rec->health_check_grace_period_seconds.v * 1000LL,
         .breaker = judged && breaker && breaker->enable.v,
         .deployments = d,

@@ -15,6 +15,7 @@
 #include "gpu.h"
 #include "provisioning.h"
 #include "service_history.h"
+#include "service_targets.h"
 #include "task_interface.h"
 #include "task_protection.h"
 #include "taskdef_rules.h"
@@ -43,7 +44,16 @@ bool task_status_parse(const char *name, enum task_status *ret)
     return false;
 }
 
-enum task_event { EV_PLACED, EV_ATTACHED, EV_RUNNING, EV_STOP, EV_DETACHING, EV_STOPPED };
+enum task_event {
+    EV_PLACED,
+    EV_ATTACHED,
+    EV_RUNNING,
+    EV_STOP,
+    EV_DRAIN,
+    EV_DRAINED,
+    EV_DETACHING,
+    EV_STOPPED
+};
 
 struct transition {
     enum task_status from;
@@ -65,7 +75,9 @@ static const struct transition transitions[] = {
     {TASK_ACTIVATING, EV_STOPPED, TASK_STOPPED},
     {TASK_RUNNING, EV_STOP, TASK_STOPPING},
     {TASK_RUNNING, EV_DETACHING, TASK_DEPROVISIONING},
+    {TASK_RUNNING, EV_DRAIN, TASK_DEACTIVATING},
     {TASK_RUNNING, EV_STOPPED, TASK_STOPPED},
+    {TASK_DEACTIVATING, EV_DRAINED, TASK_STOPPING},
     {TASK_DEACTIVATING, EV_STOPPED, TASK_STOPPED},
     {TASK_STOPPING, EV_DETACHING, TASK_DEPROVISIONING},
     {TASK_STOPPING, EV_STOPPED, TASK_STOPPED},
@@ -143,7 +155,9 @@ void task_host_view(struct core *core, const struct task *t, struct arena *a,
         .task_id = ecs_last_segment(rec->task_arn),
         .cluster_arn = rec->cluster_arn,
         .cluster_name = t->cluster->name,
-        .desired_status = rec->desired_status,
+        /* Its targets still drain: the host has not to know yet. */
+        .desired_status =
+            t->status == TASK_DEACTIVATING ? "RUNNING" : rec->desired_status,
         .group = rec->group,
         .service_name = service_of_group(rec->group),
         .started_by = rec->started_by,
@@ -283,6 +297,7 @@ static void task_init(struct core *core, struct task *t)
     wake_init(&t->expiry, task_expire);
     task_interface_init(t);
     task_protection_init(core, t);
+    task_targets_init(t);
 }
 
 const char *instance_zone(const struct instance *i)
@@ -447,7 +462,8 @@ void task_stop(struct core *core, struct task *t, enum ecs_task_stop_code code,
                const char *reason)
 {
     enum task_status to;
-    if (t->stopping || !next_status(t->status, EV_STOP, &to))
+    bool drains = t->status == TASK_RUNNING && task_has_targets(t);
+    if (t->stopping || !next_status(t->status, drains ? EV_DRAIN : EV_STOP, &to))
         return;
     struct ecs_task *rec = t->rec->task;
     t->stopping = true;
@@ -458,7 +474,10 @@ void task_stop(struct core *core, struct task *t, enum ecs_task_stop_code code,
     rec->tags.n = 0; /* StopTask drops task tags */
     set_status(t, to);
     task_changed(core, t);
-    task_tell_host(core, t);
+    if (drains)
+        task_targets_drain(core, t);
+    else
+        task_tell_host(core, t);
     if (t->service)
         service_task_changed(core, t->service, t, false);
     if (task_interface_awaited(t))
@@ -481,6 +500,16 @@ void task_report_detaching(struct core *core, struct task *t)
         return;
     t->rec->task->desired_status = "STOPPED";
     set_status(t, to);
+}
+
+void task_drained(struct core *core, struct task *t)
+{
+    enum task_status to;
+    if (!next_status(t->status, EV_DRAINED, &to))
+        return;
+    set_status(t, to);
+    task_changed(core, t);
+    task_tell_host(core, t);
 }
 
 void task_report_running(struct core *core, struct task *t)
@@ -540,6 +569,7 @@ static void let_go(struct core *core, struct task *t)
                 t->rec->task->task_arn);
     }
     wake_cancel(core, &t->unprotect);
+    task_targets_end(core, t);
     list_remove(&t->instance_link);
     list_remove(&t->service_link);
     list_remove(&t->provisioning_link);
@@ -644,6 +674,7 @@ int task_loaded(struct core *core, struct object *o, struct error *err)
     link_task(t);
     count(t, t->status, +1);
     take_resources(core, t);
+    task_targets_loaded(core, t);
     task_interface_loaded(core, t);
     if (t->status == TASK_PROVISIONING && !t->instance)
         provisioning_add(core, provisioning_home(core, t), t);
@@ -656,6 +687,7 @@ void task_unlink(struct core *core, struct object *o)
     wake_cancel(core, &t->expiry);
     wake_cancel(core, &t->unprotect);
     task_interface_unlink(core, t);
+    task_targets_unlink(core, t);
     list_remove(&t->link);
     list_remove(&t->instance_link);
     list_remove(&t->service_link);

@@ -4,6 +4,7 @@
 
 #include "ecs_events.h"
 #include "service_control.h"
+#include "service_targets.h"
 #include "task_set.h"
 
 bool service_external(const struct service *s)
@@ -78,6 +79,7 @@ static void picture_make(struct core *core, struct service *s, size_t index,
         .desired = computed_desired(s, index),
         .minimum_healthy_percent = 100,
         .maximum_percent = 200,
+        .load_balanced = service_load_balanced(s, set->id),
         .health_grace_ms = s->rec->service->health_check_grace_period_seconds.v * 1000LL,
         .draining = set_draining(s, index),
         .deployments = d,

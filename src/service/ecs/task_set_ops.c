@@ -3,6 +3,7 @@
 
 #include "launch.h"
 #include "service_checks.h"
+#include "service_targets.h"
 #include "task_set.h"
 
 #define MAX_DESCRIBED 100
@@ -87,7 +88,6 @@ static int create_check(struct call *c, const struct service *s,
                         const struct ecs_create_task_set_request *in)
 {
     struct service_extras extras = {
-        .load_balancers = in->load_balancers.n,
         .registries = in->service_registries.n,
     };
     if (service_extras_check(c, &extras) < 0 || scale_check(c, in->scale) < 0 ||
@@ -139,6 +139,7 @@ static void set_fill(struct call *c, struct service *s, const struct taskdef *td
     set->capacity_provider_strategy = own.strategy;
     set->platform_version = own.platform_version;
     set->network_configuration = in->network_configuration;
+    set->load_balancers = in->load_balancers;
     set->scale = scale_copy(a, in->scale);
     set->stability_status = ECS_STABILITY_STATUS_STABILIZING;
     set->stability_status_at = set->created_at;
@@ -171,7 +172,8 @@ int ecs_create_task_set(struct call *c, const struct ecs_create_task_set_request
             .network = in->network_configuration,
         };
         if (!td || create_check(c, s, in) < 0 ||
-            launch_check(c, s->cluster, taskdef_of(td), &terms) < 0)
+            launch_check(c, s->cluster, taskdef_of(td), &terms) < 0 ||
+            load_balancers_check(c, &in->load_balancers, taskdef_of(td), false) < 0)
             return -1;
         set_fill(c, s, td, in, &terms);
         td->users++;

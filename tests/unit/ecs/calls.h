@@ -6,11 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "acm.h"
 #include "call.h"
 #include "core.h"
 #include "ec2.h"
 #include "ecs.h"
 #include "ecs_state.h"
+#include "elbv2.h"
 
 struct calls;
 /* A test may look at decisions, and pull the plug. Called when a core is there, but has
@@ -83,8 +85,11 @@ static void calls_start(struct calls *w)
     struct core_config config = {.region = "us-east-1", .account_id = "000000000000"};
     struct ecs_settings settings = {.poll_endpoint = "http://test"};
     struct error err;
+    struct ec2_settings networks = {.public_pool = "198.18.16.0/20"};
     w->core = core_new(&config, &out);
-    ec2_attach(w->core, &(struct ec2_settings){.public_pool = "198.18.16.0/20"});
+    acm_attach(w->core);
+    ec2_attach(w->core, &networks);
+    elbv2_attach(w->core);
     ecs_attach(w->core, &settings);
     if (calls_attached)
         calls_attached(w);
@@ -133,6 +138,28 @@ __attribute__((unused)) static const char *calls_subnet(struct calls *w, int zon
     return id;
 }
 
+/* "RunTask" is ECS's, "ec2.CreateVpc" and "elbv2.CreateRule" are others'. */
+static const struct operation *calls_operation(const char *name)
+{
+    const struct {
+        const char *prefix;
+        const struct wire_service *wire;
+        const struct operation *rows;
+    } services[] = {
+        {"ec2.", &ec2_service_api, ec2_operations},
+        {"elbv2.", &elbv2_service_api, elbv2_operations},
+        {"", &ecs_service_api, ecs_operations},
+    };
+    size_t k = 0;
+    while (!str_starts(name, services[k].prefix))
+        k++;
+    name += strlen(services[k].prefix);
+    for (uint32_t i = 0; i < services[k].wire->operation_count; i++)
+        if (streq(services[k].wire->operations[i].name, name))
+            return &services[k].rows[i];
+    return NULL;
+}
+
 /* The call and its output live until the next call of the same slot. NULL: a fault. */
 static void *calls_invoke(struct calls *w, struct call *c, const char *name,
                           const char *json)
@@ -140,9 +167,7 @@ static void *calls_invoke(struct calls *w, struct call *c, const char *name,
     arena_free(&c->arena);
     *c = (struct call){.region = "us-east-1", .authenticate = calls_enter};
     struct wire_error why;
-    for (uint32_t i = 0; i < ecs_service_api.operation_count; i++)
-        if (streq(ecs_service_api.operations[i].name, name))
-            c->operation = &ecs_operations[i];
+    c->operation = calls_operation(name);
     assert_non_null(c->operation);
     void *in = NULL;
     assert_int_equal(wire_json_decode(&c->arena, c->operation->wire->input, json,
