@@ -52,6 +52,8 @@ struct agent_config {
     const char *data_dir, *run_dir; /* absolute; made when missing */
     const char *run;                /* [A-Za-z0-9-]{1,40}: this run on this machine */
 
+    /* Which EC2 instance this is; NULL: the machine itself (machine_id.h), zone a. */
+    const char *instance_id, *availability_zone;
     const char *instance_type;     /* attribute ecs.instance-type; NULL: "gantry.local" */
     int64_t reserved_memory_mib;   /* not offered to tasks */
     int64_t cpu_units, memory_mib; /* 0: what the machine has */

@@ -8,7 +8,9 @@
 
 #include "fargate_rule.h"
 #include "fd.h"
+#include "gantry_api.h"
 #include "gpu_device.h"
+#include "machine_id.h"
 #include "str.h"
 
 /* Names of requiresAttributes that this agent meets (see task_check.c for what it refuses).
@@ -82,6 +84,28 @@ static void add_api_versions(struct arena *a, struct ecs_attribute_list *l)
             NULL);
 }
 
+static const char *zone_of(struct arena *a, const struct agent_config *c)
+{
+    return c->availability_zone ? c->availability_zone
+                                : arena_printf(a, "%sa", c->region);
+}
+
+/* The document that an instance has from its metadata service. */
+static const char *identity_document(struct arena *a, const struct agent_config *c)
+{
+    AUTO_STR text = STR_INIT;
+    char own[MACHINE_ID_SIZE];
+    machine_instance_id(own);
+    struct gantry_instance_identity_document doc = {
+        .instance_id = c->instance_id ? c->instance_id : own,
+        .instance_type = c->instance_type ? c->instance_type : "gantry.local",
+        .availability_zone = zone_of(a, c),
+        .region = c->region,
+    };
+    wire_json_encode(&text, &gantry_instance_identity_document_shape, &doc);
+    return arena_strdup(a, str_text(&text));
+}
+
 static void add_attributes(struct arena *a, const struct agent_config *c,
                            struct ecs_attribute_list *l)
 {
@@ -92,7 +116,7 @@ static void add_attributes(struct arena *a, const struct agent_config *c,
     add(a, l, "ecs.os-family", "LINUX");
     add(a, l, "ecs.cpu-architecture",
         streq(u.machine, "aarch64") ? "arm64" : arena_strdup(a, u.machine));
-    add(a, l, "ecs.availability-zone", arena_printf(a, "%sa", c->region));
+    add(a, l, "ecs.availability-zone", zone_of(a, c));
     add(a, l, "ecs.instance-type", c->instance_type ? c->instance_type : "gantry.local");
     for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++)
         add(a, l, capabilities[i], NULL);
@@ -153,4 +177,6 @@ void machine_describe(struct arena *a, const struct agent_config *config,
     ret->version_info->agent_hash = "gantry";
     ret->version_info->docker_version = "gantry: " GANTRY_VERSION;
     add_attributes(a, config, &ret->attributes);
+    if (!config->fargate)
+        ret->instance_identity_document = identity_document(a, config);
 }

@@ -55,6 +55,7 @@ struct options {
     const char *server_url, *cluster;
     const char *introspection, *image_cleanup;
     int64_t image_minimum_age_ms, stop_timeout_ms;
+    const char *instance_id, *availability_zone;
     const char *instance_type, *subnet, *port_range, *ca_file, *runtime, *conmon, *init;
     int64_t reserved_memory_mib;
     bool fargate, no_fargate;

@@ -350,6 +350,42 @@ static void add_gpus(struct arena *a, struct ecs_resource_list *l,
     }
 }
 
+/* Which EC2 instance it is, from the document that its metadata service gave it; an instance
+ * that EC2 does not know is a machine that somebody owns. */
+static void identify(struct call *c, struct instance *i, const char *document)
+{
+    struct arena *a = &i->o.arena;
+    struct ecs_container_instance *ci = i->rec->instance;
+    struct ec2_scope s = {i->cluster->account, i->cluster->region};
+    struct ec2_instance_info info;
+    struct wire_error bad;
+    struct error err;
+    void *value;
+    if (!document || wire_json_decode(&c->arena, &gantry_instance_identity_document_shape,
+                                      document, strlen(document), true, &value, &bad) < 0)
+        return;
+    const struct gantry_instance_identity_document *doc = value;
+    if (!str_starts(doc->instance_id, "i-") || strlen(doc->instance_id) > 32)
+        return;
+    if (ec2_instance_find(c->core, &s, doc->instance_id, &info, &err) < 0 &&
+        ec2_machine_ensure(c->core, &s, doc->instance_id, doc->instance_type,
+                           doc->availability_zone, &info, &err) < 0)
+        return;
+    ci->ec2_instance_id = arena_strdup(a, doc->instance_id);
+    const struct {
+        const char *name, *value;
+    } known[] = {{"ecs.ami-id", info.image_id},
+                 {"ecs.vpc-id", info.vpc_id},
+                 {"ecs.subnet-id", info.subnet_id}};
+    for (size_t k = 0; k < sizeof(known) / sizeof(known[0]); k++) {
+        if (!known[k].value || has_attribute(&ci->attributes, known[k].name))
+            continue;
+        struct ecs_attribute *to = LIST_PUSH(a, &ci->attributes);
+        to->name = known[k].name;
+        to->value = arena_strdup(a, known[k].value);
+    }
+}
+
 static void instance_fill(struct instance *i,
                           const struct ecs_register_container_instance_request *in)
 {
@@ -418,6 +454,7 @@ int ecs_register_container_instance(
     if (!i)
         i = instance_create(c, cl);
     instance_fill(i, in);
+    identify(c, i, in->instance_identity_document);
     agent_update_registered(i);
     instance_changed(c->core, i);
     if (i->connected)
