@@ -1,7 +1,6 @@
-/* DescribeVpcs, DescribeSubnets, DescribeSecurityGroups. */
+/* DescribeVpcs, DescribeSubnets. */
 #include "ec2_query.h"
 #include "ec2_tags.h"
-#include "security_group.h"
 
 /* ---- VPCs ---- */
 

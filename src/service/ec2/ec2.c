@@ -27,6 +27,7 @@ static void detach(void *state)
 {
     struct ec2 *ec2 = state;
     public_addresses_free(ec2);
+    security_rules_free(ec2);
     free((char *)(uintptr_t)ec2->settings.public_pool);
     free(ec2);
 }

@@ -33,6 +33,7 @@ struct ec2 {
     struct ec2_watch *watches;
     struct cidr pool;            /* public addresses; prefix_len 0: none */
     struct public_address *used; /* address.h */
+    struct security_rule *rules; /* security_group.h */
     uint32_t pool_next;
 };
 

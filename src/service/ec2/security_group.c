@@ -1,10 +1,103 @@
 /* Security groups in memory, see security_group.h. */
 #include "security_group.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <uthash.h>
+
+/* Which group has the rule. Ids are random: one table serves all accounts. */
+struct security_rule {
+    char id[24];
+    struct security_group *group;
+    UT_hash_handle hh;
+};
+
 const char *security_group_id(const struct security_group *g)
 {
     return g->rec->group->group_id;
 }
+
+/* ---- rules by id ---- */
+
+static void rule_note(struct core *core, struct security_group *g, const char *id)
+{
+    struct security_rule *x = xcalloc(1, sizeof(*x));
+    snprintf(x->id, sizeof(x->id), "%s", id);
+    x->group = g;
+    HASH_ADD_STR(ec2_of(core)->rules, id, x);
+}
+
+static void rule_forget(struct ec2 *ec2, const char *id)
+{
+    struct security_rule *x;
+    HASH_FIND_STR(ec2->rules, id, x);
+    if (!x)
+        return;
+    HASH_DEL(ec2->rules, x);
+    free(x);
+}
+
+void security_rules_free(struct ec2 *ec2)
+{
+    struct security_rule *x, *next;
+    HASH_ITER (hh, ec2->rules, x, next) {
+        HASH_DEL(ec2->rules, x);
+        free(x);
+    }
+}
+
+struct security_group *security_rule_group(struct core *core, const struct ec2_scope *s,
+                                           const char *rule_id)
+{
+    struct security_rule *x;
+    HASH_FIND_STR(ec2_of(core)->rules, rule_id, x);
+    return x && str_starts(x->group->o.key,
+                           ec2_prefix(core_scratch(core), "security-group", s))
+               ? x->group
+               : NULL;
+}
+
+struct ec2_security_group_rule *security_rule_find(const struct security_group *g,
+                                                   const char *rule_id)
+{
+    for (size_t i = 0; i < g->rec->rules.n; i++)
+        if (streq(g->rec->rules.v[i].security_group_rule_id, rule_id))
+            return &g->rec->rules.v[i];
+    return NULL;
+}
+
+struct ec2_security_group_rule *
+security_rule_add(struct core *core, struct security_group *g,
+                  const struct ec2_security_group_rule *rule)
+{
+    struct arena *a = &g->o.arena;
+    struct ec2_scope s = ec2_owner(core_scratch(core), &g->o);
+    struct ec2_security_group_rule *r = LIST_PUSH(a, &g->rec->rules);
+    wire_copy_into(a, &ec2_security_group_rule_shape, rule, r);
+    r->security_group_rule_id = ec2_new_id(core, a, "sgr");
+    r->security_group_rule_arn =
+        ec2_arn(a, &s, "security-group-rule", r->security_group_rule_id);
+    r->group_id = g->rec->group->group_id;
+    r->group_owner_id = g->rec->group->owner_id;
+    r->tags.set = true;
+    rule_note(core, g, r->security_group_rule_id);
+    return r;
+}
+
+void security_rule_remove(struct core *core, struct security_group *g,
+                          const char *rule_id)
+{
+    struct ec2_security_group_rule_list *l = &g->rec->rules;
+    struct ec2_security_group_rule *r = security_rule_find(g, rule_id);
+    if (!r)
+        return;
+    rule_forget(ec2_of(core), rule_id);
+    memmove(r, r + 1, (size_t)(&l->v[l->n] - (r + 1)) * sizeof(*r));
+    l->n--;
+}
+
+/* ---- groups ---- */
 
 static int group_loaded(struct core *core, struct object *o, struct error *err)
 {
@@ -15,12 +108,17 @@ static int group_loaded(struct core *core, struct object *o, struct error *err)
     if (!g->vpc)
         return fail(err, E_CORRUPT, "security group without a VPC");
     list_append(&g->vpc->groups, &g->link);
+    for (size_t i = 0; i < g->rec->rules.n; i++)
+        rule_note(core, g, g->rec->rules.v[i].security_group_rule_id);
     return 0;
 }
 
 static void group_unlink(struct core *core, struct object *o)
 {
-    list_remove(&((struct security_group *)o)->link);
+    struct security_group *g = (struct security_group *)o;
+    list_remove(&g->link);
+    for (size_t i = 0; i < g->rec->rules.n; i++)
+        rule_forget(ec2_of(core), g->rec->rules.v[i].security_group_rule_id);
 }
 
 const struct table_type security_group_table = {
@@ -51,32 +149,74 @@ struct security_group *security_group_require(struct call *c, const char *id)
     return g;
 }
 
-struct security_group *security_group_default(const struct vpc *v)
+struct security_group *security_group_named(const struct vpc *v, const char *name)
 {
     list_for_each (it, &v->groups) {
         struct security_group *g = list_entry(it, struct security_group, link);
-        if (streq(g->rec->group->group_name, "default"))
+        if (streq(g->rec->group->group_name, name))
             return g;
     }
     return NULL;
 }
 
-static struct ec2_security_group_rule *rule_add(struct core *core,
-                                                struct security_group *g, bool egress)
+struct security_group *security_group_default(const struct vpc *v)
 {
-    struct arena *a = &g->o.arena;
-    struct ec2_scope s = ec2_owner(core_scratch(core), &g->o);
-    struct ec2_security_group_rule *r = LIST_PUSH(a, &g->rec->rules);
-    r->security_group_rule_id = ec2_new_id(core, a, "sgr");
-    r->security_group_rule_arn =
-        ec2_arn(a, &s, "security-group-rule", r->security_group_rule_id);
-    r->group_id = g->rec->group->group_id;
-    r->group_owner_id = g->rec->group->owner_id;
-    r->is_egress = SET_BOOL(egress);
-    r->ip_protocol = "-1";
-    r->from_port = r->to_port = SET_INT(-1);
-    r->tags.set = true;
-    return r;
+    return security_group_named(v, "default");
+}
+
+static bool names(const struct security_group *by, const char *id)
+{
+    for (size_t i = 0; i < by->rec->rules.n; i++) {
+        const struct ec2_referenced_security_group *r =
+            by->rec->rules.v[i].referenced_group_info;
+        if (r && streq(r->group_id, id))
+            return true;
+    }
+    return false;
+}
+
+bool security_group_referenced(const struct security_group *g)
+{
+    list_for_each (it, &g->vpc->groups) {
+        const struct security_group *by = list_entry(it, struct security_group, link);
+        if (by != g && names(by, security_group_id(g)))
+            return true;
+    }
+    return false;
+}
+
+void security_group_delete(struct core *core, struct security_group *g)
+{
+    vpc_changed(core, g->vpc);
+    object_delete(core, &g->o);
+}
+
+static struct ec2_security_group_rule everything(bool egress)
+{
+    return (struct ec2_security_group_rule){
+        .is_egress = SET_BOOL(egress),
+        .ip_protocol = "-1",
+        .from_port = SET_INT(-1),
+        .to_port = SET_INT(-1),
+    };
+}
+
+static void allow_all(struct core *core, struct security_group *g, bool egress)
+{
+    struct ec2_security_group_rule all = everything(egress);
+    all.cidr_ipv4 = "0.0.0.0/0";
+    security_rule_add(core, g, &all);
+}
+
+static void allow_itself(struct core *core, struct security_group *g)
+{
+    struct ec2_security_group_rule in = everything(false);
+    struct ec2_referenced_security_group self = {
+        .group_id = g->rec->group->group_id,
+        .user_id = g->rec->group->owner_id,
+    };
+    in.referenced_group_info = &self;
+    security_rule_add(core, g, &in);
 }
 
 struct security_group *security_group_new(struct core *core, struct vpc *v,
@@ -100,13 +240,9 @@ struct security_group *security_group_new(struct core *core, struct vpc *v,
     rec->group_name = arena_strdup(a, name);
     rec->description = arena_strdup(a, description);
     rec->tags.set = true;
-    rule_add(core, g, true)->cidr_ipv4 = "0.0.0.0/0";
-    if (streq(name, "default")) {
-        struct ec2_security_group_rule *in = rule_add(core, g, false);
-        in->referenced_group_info = arena_new(a, struct ec2_referenced_security_group);
-        in->referenced_group_info->group_id = rec->group_id;
-        in->referenced_group_info->user_id = rec->owner_id;
-    }
+    allow_all(core, g, true);
+    if (streq(name, "default"))
+        allow_itself(core, g);
     object_save(core, &g->o);
     vpc_changed(core, v);
     return g;
@@ -114,7 +250,7 @@ struct security_group *security_group_new(struct core *core, struct vpc *v,
 
 void security_group_allow_all(struct core *core, struct security_group *g)
 {
-    rule_add(core, g, false)->cidr_ipv4 = "0.0.0.0/0";
+    allow_all(core, g, false);
     object_save(core, &g->o);
     vpc_changed(core, g->vpc);
 }
