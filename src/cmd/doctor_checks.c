@@ -284,7 +284,7 @@ static void try_links(struct options *o, struct error *err)
     if (r == 0)
         r = link_index(&link, "gdoctor0", &index, err);
     if (r == 0)
-        link_add_veth(&link, "gdoctor1", "gdoctor2", -1, mac, index, err);
+        link_add_veth(&link, "gdoctor1", NULL, "gdoctor2", -1, mac, index, err);
 }
 
 static void check_links(struct options *o, struct finding *f)

@@ -12,30 +12,11 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "link_batch.h"
 #include "net.h"
 #include "netns.h"
 
-#define BATCH_BYTES   8192
-#define BATCH_MAX     16
 #define RECEIVE_BYTES 32768
-
-/* libmnl's own macro narrows without a cast. */
-#define EACH_ATTRIBUTE(attr, h, skip)                                                    \
-    for ((attr) = mnl_nlmsg_get_payload_offset((h), (skip));                             \
-         mnl_attr_ok((attr), (int)((const char *)mnl_nlmsg_get_payload_tail(h) -         \
-                                   (const char *)(attr)));                               \
-         (attr) = mnl_attr_next(attr))
-
-/* Several changes in one send. Each message asks for an answer of its own. */
-struct batch {
-    struct link_socket *s;
-    char buf[BATCH_BYTES] __attribute__((aligned(8)));
-    size_t used;
-    uint32_t first_seq;
-    int count;
-    int tolerated[BATCH_MAX]; /* an errno that counts as success, per message */
-    const char *what[BATCH_MAX];
-};
 
 int link_open(struct link_socket *ret, struct error *err)
 {
@@ -67,89 +48,13 @@ void link_close(struct link_socket *s)
     s->fd = -1;
 }
 
-static void batch_init(struct batch *b, struct link_socket *s)
-{
-    b->s = s;
-    b->used = 0;
-    b->count = 0;
-    b->first_seq = s->seq;
-}
-
-static struct nlmsghdr *batch_next(struct batch *b, uint16_t type, uint16_t flags,
-                                   int tolerated, const char *what)
-{
-    struct nlmsghdr *h = mnl_nlmsg_put_header(b->buf + b->used);
-    h->nlmsg_type = type;
-    h->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | NLM_F_ACK | flags);
-    h->nlmsg_seq = b->s->seq++;
-    b->tolerated[b->count] = tolerated;
-    b->what[b->count++] = what;
-    return h;
-}
-
-static void batch_add(struct batch *b, const struct nlmsghdr *h)
-{
-    b->used += NLMSG_ALIGN(h->nlmsg_len);
-}
-
-/* The kernel's own words of an extended answer, if it gave any. */
-static const char *ext_message(const struct nlmsghdr *h, const struct nlmsgerr *e)
-{
-    if (!(h->nlmsg_flags & NLM_F_ACK_TLVS))
-        return NULL;
-    size_t skip = sizeof(*e);
-    if (!(h->nlmsg_flags & NLM_F_CAPPED))
-        skip += e->msg.nlmsg_len - sizeof(e->msg);
-    const struct nlattr *attr;
-    EACH_ATTRIBUTE(attr, h, skip)
-    if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG)
-        return mnl_attr_get_str(attr);
-    return NULL;
-}
-
-static int batch_run(struct batch *b, struct error *err)
-{
-    char buf[RECEIVE_BYTES] __attribute__((aligned(8)));
-    int answered = 0, result = 0;
-    if (send(b->s->fd, b->buf, b->used, 0) < 0)
-        return fail_errno(err, errno, "send to rtnetlink");
-    while (answered < b->count) {
-        ssize_t n = recv(b->s->fd, buf, sizeof(buf), 0);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return fail_errno(err, errno, "receive from rtnetlink");
-        int left = (int)n;
-        for (struct nlmsghdr *h = (void *)buf; mnl_nlmsg_ok(h, left);
-             h = mnl_nlmsg_next(h, &left)) {
-            if (h->nlmsg_type != NLMSG_ERROR || h->nlmsg_seq < b->first_seq)
-                continue;
-            const struct nlmsgerr *e = mnl_nlmsg_get_payload(h);
-            uint32_t i = h->nlmsg_seq - b->first_seq;
-            answered++;
-            if (e->error == 0 || i >= (uint32_t)b->count ||
-                -e->error == b->tolerated[i] || result < 0)
-                continue;
-            const char *words = ext_message(h, e);
-            result = fail_errno(err, -e->error, "%s%s%s%s", b->what[i], words ? " (" : "",
-                                words ? words : "", words ? ")" : "");
-            if (-e->error == ENODEV || -e->error == ESRCH || -e->error == EADDRNOTAVAIL) {
-                result = -E_NOTFOUND;
-                if (err)
-                    err->code = E_NOTFOUND;
-            }
-        }
-    }
-    return result;
-}
-
 /* --- links --- */
 
-static struct nlmsghdr *put_link(struct batch *b, uint16_t type, uint16_t flags,
+static struct nlmsghdr *put_link(struct link_batch *b, uint16_t type, uint16_t flags,
                                  int index, const char *name, int tolerated,
                                  const char *what)
 {
-    struct nlmsghdr *h = batch_next(b, type, flags, tolerated, what);
+    struct nlmsghdr *h = link_batch_next(b, type, flags, tolerated, what);
     struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
     m->ifi_family = AF_UNSPEC;
     m->ifi_index = index;
@@ -163,9 +68,9 @@ static int link_get(struct link_socket *s, const char *name,
                     void (*each)(void *arg, const struct nlmsghdr *h), void *arg,
                     struct error *err)
 {
-    struct batch b;
+    struct link_batch b;
     char buf[RECEIVE_BYTES] __attribute__((aligned(8)));
-    batch_init(&b, s);
+    link_batch_init(&b, s);
     struct nlmsghdr *h = put_link(&b, RTM_GETLINK, 0, 0, name, 0, "");
     h->nlmsg_flags = NLM_F_REQUEST;
     if (send(s->fd, h, h->nlmsg_len, 0) < 0)
@@ -187,6 +92,34 @@ static int link_get(struct link_socket *s, const char *name,
     return 0;
 }
 
+struct link_look {
+    int index;
+    uint8_t mac[6];
+};
+
+static void take_look(void *arg, const struct nlmsghdr *h)
+{
+    struct link_look *l = arg;
+    const struct ifinfomsg *m = mnl_nlmsg_get_payload(h);
+    const struct nlattr *attr;
+    l->index = m->ifi_index;
+    EACH_ATTRIBUTE(attr, h, sizeof(*m))
+    if (mnl_attr_get_type(attr) == IFLA_ADDRESS && mnl_attr_get_payload_len(attr) == 6)
+        memcpy(l->mac, mnl_attr_get_payload(attr), 6);
+}
+
+int link_look(struct link_socket *s, const char *name, int *ret_index, uint8_t ret_mac[6],
+              struct error *err)
+{
+    struct link_look l = {0};
+    int r = link_get(s, name, take_look, &l, err);
+    if (r < 0)
+        return r;
+    *ret_index = l.index;
+    memcpy(ret_mac, l.mac, 6);
+    return 0;
+}
+
 static void take_index(void *arg, const struct nlmsghdr *h)
 {
     const struct ifinfomsg *m = mnl_nlmsg_get_payload(h);
@@ -201,8 +134,8 @@ int link_index(struct link_socket *s, const char *name, int *ret, struct error *
 int link_add_bridge(struct link_socket *s, const char *name, const uint8_t mac[6],
                     struct error *err)
 {
-    struct batch b;
-    batch_init(&b, s);
+    struct link_batch b;
+    link_batch_init(&b, s);
     struct nlmsghdr *h =
         put_link(&b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0, name, 0, "add a bridge");
     /* An address of its own: else it changes with the first port that comes or goes. */
@@ -211,8 +144,8 @@ int link_add_bridge(struct link_socket *s, const char *name, const uint8_t mac[6
     struct nlattr *info = mnl_attr_nest_start(h, IFLA_LINKINFO);
     mnl_attr_put_strz(h, IFLA_INFO_KIND, "bridge");
     mnl_attr_nest_end(h, info);
-    batch_add(&b, h);
-    if (batch_run(&b, err) < 0)
+    link_batch_add(&b, h);
+    if (link_batch_run(&b, err) < 0)
         return wrap(err, "bridge '%s'", name);
     return 0;
 }
@@ -220,7 +153,7 @@ int link_add_bridge(struct link_socket *s, const char *name, const uint8_t mac[6
 /* Where br_netfilter is at work, a translated packet is bridged before it is routed: one
  * that goes back to the port it came from (a container calling its own published port)
  * passes only in hairpin mode. */
-static void put_hairpin(struct batch *b, const char *name)
+static void put_hairpin(struct link_batch *b, const char *name)
 {
     struct nlmsghdr *h = put_link(b, RTM_NEWLINK, 0, 0, name, 0, "set hairpin mode");
     struct nlattr *info = mnl_attr_nest_start(h, IFLA_LINKINFO);
@@ -229,19 +162,21 @@ static void put_hairpin(struct batch *b, const char *name)
     mnl_attr_put_u8(h, IFLA_BRPORT_MODE, 1);
     mnl_attr_nest_end(h, data);
     mnl_attr_nest_end(h, info);
-    batch_add(b, h);
+    link_batch_add(b, h);
 }
 
-int link_add_veth(struct link_socket *s, const char *name, const char *peer_name,
-                  int peer_netns_fd, const uint8_t peer_mac[6], int master_index,
-                  struct error *err)
+int link_add_veth(struct link_socket *s, const char *name, const uint8_t mac[6],
+                  const char *peer_name, int peer_netns_fd, const uint8_t peer_mac[6],
+                  int master_index, struct error *err)
 {
-    struct batch b;
-    batch_init(&b, s);
+    struct link_batch b;
+    link_batch_init(&b, s);
     struct nlmsghdr *h = put_link(&b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, 0, name, 0,
                                   "add a veth pair");
     struct ifinfomsg *m = mnl_nlmsg_get_payload(h);
     m->ifi_flags = m->ifi_change = IFF_UP;
+    if (mac)
+        mnl_attr_put(h, IFLA_ADDRESS, 6, mac);
     if (master_index > 0)
         mnl_attr_put_u32(h, IFLA_MASTER, (uint32_t)master_index);
     struct nlattr *info = mnl_attr_nest_start(h, IFLA_LINKINFO);
@@ -258,48 +193,49 @@ int link_add_veth(struct link_socket *s, const char *name, const char *peer_name
     mnl_attr_nest_end(h, peer);
     mnl_attr_nest_end(h, data);
     mnl_attr_nest_end(h, info);
-    batch_add(&b, h);
+    link_batch_add(&b, h);
     if (master_index > 0)
         put_hairpin(&b, name);
-    if (batch_run(&b, err) < 0)
+    if (link_batch_run(&b, err) < 0)
         return wrap(err, "veth '%s'", name);
     return 0;
 }
 
 int link_delete(struct link_socket *s, const char *name, struct error *err)
 {
-    struct batch b;
-    batch_init(&b, s);
-    batch_add(&b, put_link(&b, RTM_DELLINK, 0, 0, name, 0, "delete an interface"));
-    if (batch_run(&b, err) < 0)
+    struct link_batch b;
+    link_batch_init(&b, s);
+    link_batch_add(&b, put_link(&b, RTM_DELLINK, 0, 0, name, 0, "delete an interface"));
+    if (link_batch_run(&b, err) < 0)
         return wrap(err, "interface '%s'", name);
     return 0;
 }
 
-static void put_up(struct batch *b, int index, const char *name, bool up)
+static void put_up(struct link_batch *b, int index, const char *name, bool up)
 {
     struct nlmsghdr *h =
         put_link(b, RTM_NEWLINK, 0, index, name, 0, "set an interface up");
     struct ifinfomsg *m = mnl_nlmsg_get_payload(h);
     m->ifi_change = IFF_UP;
     m->ifi_flags = up ? IFF_UP : 0;
-    batch_add(b, h);
+    link_batch_add(b, h);
 }
 
 int link_set_up(struct link_socket *s, int index, bool up, struct error *err)
 {
-    struct batch b;
-    batch_init(&b, s);
+    struct link_batch b;
+    link_batch_init(&b, s);
     put_up(&b, index, NULL, up);
-    return batch_run(&b, err);
+    return link_batch_run(&b, err);
 }
 
 /* --- addresses and routes --- */
 
-static void put_address(struct batch *b, int index, uint32_t address_be, int prefix_len)
+static void put_address(struct link_batch *b, int index, uint32_t address_be,
+                        int prefix_len)
 {
-    struct nlmsghdr *h =
-        batch_next(b, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, 0, "add an address");
+    struct nlmsghdr *h = link_batch_next(b, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, 0,
+                                         "add an address");
     struct ifaddrmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
     m->ifa_family = AF_INET;
     m->ifa_prefixlen = (uint8_t)prefix_len;
@@ -311,25 +247,25 @@ static void put_address(struct batch *b, int index, uint32_t address_be, int pre
         mnl_attr_put_u32(h, IFA_BROADCAST,
                          address_be |
                              htonl((uint32_t)(UINT64_C(0xffffffff) >> prefix_len)));
-    batch_add(b, h);
+    link_batch_add(b, h);
 }
 
 int link_add_address(struct link_socket *s, int index, uint32_t address_be,
                      int prefix_len, struct error *err)
 {
-    struct batch b;
-    batch_init(&b, s);
+    struct link_batch b;
+    link_batch_init(&b, s);
     put_address(&b, index, address_be, prefix_len);
-    return batch_run(&b, err);
+    return link_batch_run(&b, err);
 }
 
-static struct rtmsg *put_route(struct batch *b, uint16_t type, uint16_t flags,
+static struct rtmsg *put_route(struct link_batch *b, uint16_t type, uint16_t flags,
                                uint32_t dest_be, int prefix_len, int out_index,
                                int tolerated, struct nlmsghdr **ret)
 {
     struct nlmsghdr *h =
-        batch_next(b, type, flags, tolerated,
-                   type == RTM_NEWROUTE ? "add a route" : "delete a route");
+        link_batch_next(b, type, flags, tolerated,
+                        type == RTM_NEWROUTE ? "add a route" : "delete a route");
     struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
     m->rtm_family = AF_INET;
     m->rtm_dst_len = (uint8_t)prefix_len;
@@ -342,7 +278,7 @@ static struct rtmsg *put_route(struct batch *b, uint16_t type, uint16_t flags,
     return m;
 }
 
-static void put_new_route(struct batch *b, uint32_t dest_be, int prefix_len,
+static void put_new_route(struct link_batch *b, uint32_t dest_be, int prefix_len,
                           uint32_t gateway_be, int out_index, bool onlink)
 {
     struct nlmsghdr *h;
@@ -355,29 +291,29 @@ static void put_new_route(struct batch *b, uint32_t dest_be, int prefix_len,
         m->rtm_flags = RTNH_F_ONLINK;
     if (gateway_be)
         mnl_attr_put_u32(h, RTA_GATEWAY, gateway_be);
-    batch_add(b, h);
+    link_batch_add(b, h);
 }
 
 int link_add_route(struct link_socket *s, uint32_t dest_be, int prefix_len,
                    uint32_t gateway_be, int out_index, bool onlink, struct error *err)
 {
-    struct batch b;
-    batch_init(&b, s);
+    struct link_batch b;
+    link_batch_init(&b, s);
     put_new_route(&b, dest_be, prefix_len, gateway_be, out_index, onlink);
-    return batch_run(&b, err);
+    return link_batch_run(&b, err);
 }
 
 int link_delete_route(struct link_socket *s, uint32_t dest_be, int prefix_len,
                       int out_index, struct error *err)
 {
-    struct batch b;
+    struct link_batch b;
     struct nlmsghdr *h;
-    batch_init(&b, s);
+    link_batch_init(&b, s);
     struct rtmsg *m =
         put_route(&b, RTM_DELROUTE, 0, dest_be, prefix_len, out_index, 0, &h);
     m->rtm_scope = RT_SCOPE_NOWHERE;
-    batch_add(&b, h);
-    return batch_run(&b, err);
+    link_batch_add(&b, h);
+    return link_batch_run(&b, err);
 }
 
 int link_configure(struct link_socket *s, const char *name, uint32_t address_be,
@@ -387,23 +323,23 @@ int link_configure(struct link_socket *s, const char *name, uint32_t address_be,
     int r = link_index(s, name, &index, err);
     if (r < 0)
         return r;
-    struct batch b;
-    batch_init(&b, s);
+    struct link_batch b;
+    link_batch_init(&b, s);
     put_up(&b, 0, "lo", true);
     put_up(&b, index, NULL, true);
     put_address(&b, index, address_be, prefix_len);
     if (gateway_be)
         put_new_route(&b, 0, 0, gateway_be, index, false);
-    if (batch_run(&b, err) < 0)
+    if (link_batch_run(&b, err) < 0)
         return wrap(err, "interface '%s'", name);
     return 0;
 }
 
 /* --- dumps --- */
 
-static int dump(struct link_socket *s, uint16_t type, size_t header_bytes, uint8_t family,
-                void (*each)(void *arg, const struct nlmsghdr *h), void *arg,
-                struct error *err)
+int link_dump(struct link_socket *s, uint16_t type, size_t header_bytes, uint8_t family,
+              void (*each)(void *arg, const struct nlmsghdr *h), void *arg,
+              struct error *err)
 {
     char buf[RECEIVE_BYTES] __attribute__((aligned(8)));
     memset(buf, 0, 512);
@@ -463,7 +399,8 @@ int link_each_route(struct link_socket *s,
                     void *arg, struct error *err)
 {
     struct route_visit v = {each, arg};
-    return dump(s, RTM_GETROUTE, sizeof(struct rtmsg), AF_INET, visit_route, &v, err);
+    return link_dump(s, RTM_GETROUTE, sizeof(struct rtmsg), AF_INET, visit_route, &v,
+                     err);
 }
 
 struct link_visit {
@@ -487,7 +424,8 @@ int link_each(struct link_socket *s, void (*each)(void *arg, const char *name, i
               void *arg, struct error *err)
 {
     struct link_visit v = {each, arg};
-    return dump(s, RTM_GETLINK, sizeof(struct ifinfomsg), AF_UNSPEC, visit_link, &v, err);
+    return link_dump(s, RTM_GETLINK, sizeof(struct ifinfomsg), AF_UNSPEC, visit_link, &v,
+                     err);
 }
 
 static void take_stats(void *arg, const struct nlmsghdr *h)

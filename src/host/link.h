@@ -25,14 +25,16 @@ void link_close(struct link_socket *s);
 #define AUTO_LINK __attribute__((cleanup(link_close))) struct link_socket
 
 int link_index(struct link_socket *s, const char *name, int *ret, struct error *err);
+int link_look(struct link_socket *s, const char *name, int *ret_index, uint8_t ret_mac[6],
+              struct error *err);
 int link_add_bridge(struct link_socket *s, const char *name, const uint8_t mac[6],
                     struct error *err);
 /* One end here, the other (peer_name) in the namespace behind peer_netns_fd (-1: here).
- * mac may be NULL; it is the peer's. master_index > 0: this end joins that bridge. Both
- * ends' mtu 0: default. This end is up when it returns. */
-int link_add_veth(struct link_socket *s, const char *name, const char *peer_name,
-                  int peer_netns_fd, const uint8_t peer_mac[6], int master_index,
-                  struct error *err);
+ * A MAC may be NULL: a random one. master_index > 0: this end joins that bridge. This end is
+ * up when it returns. */
+int link_add_veth(struct link_socket *s, const char *name, const uint8_t mac[6],
+                  const char *peer_name, int peer_netns_fd, const uint8_t peer_mac[6],
+                  int master_index, struct error *err);
 int link_delete(struct link_socket *s, const char *name, struct error *err);
 int link_set_up(struct link_socket *s, int index, bool up, struct error *err);
 int link_add_address(struct link_socket *s, int index, uint32_t address_be,

@@ -548,7 +548,7 @@ static int wire(struct net *net, const char *id, const struct net_record *rec,
     veth_name(&net->names, id, veth);
     r = link_open(&here, err);
     if (r == 0)
-        r = link_add_veth(&here, veth, "eth0", ns, mac, net->bridge_index, err);
+        r = link_add_veth(&here, veth, NULL, "eth0", ns, mac, net->bridge_index, err);
     if (r == 0)
         r = configure(net, path.data, rec, err);
     return r < 0 ? r : change_ports(net, rec, true, err);

@@ -86,6 +86,15 @@ static void put_data(struct nlmsghdr *h, uint16_t type, const uint8_t *data, siz
     mnl_attr_nest_end(h, nest);
 }
 
+static void put_element(struct nlmsghdr *h, uint16_t command, const struct nft_element *e)
+{
+    struct nlattr *nest = mnl_attr_nest_start(h, NFTA_LIST_ELEM);
+    put_data(h, NFTA_SET_ELEM_KEY, e->key, e->key_len);
+    if (e->data_len && command == NFT_MSG_NEWSETELEM)
+        put_data(h, NFTA_SET_ELEM_DATA, e->data, e->data_len);
+    mnl_attr_nest_end(h, nest);
+}
+
 static void put_elements(struct message *m, uint16_t command, uint16_t flags,
                          enum nft_family family, const char *table, const char *set,
                          const struct nft_element *elements, size_t count)
@@ -95,13 +104,8 @@ static void put_elements(struct message *m, uint16_t command, uint16_t flags,
     mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_TABLE, table);
     mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, set);
     struct nlattr *list = mnl_attr_nest_start(h, NFTA_SET_ELEM_LIST_ELEMENTS);
-    for (size_t i = 0; i < count; i++) {
-        struct nlattr *e = mnl_attr_nest_start(h, NFTA_LIST_ELEM);
-        put_data(h, NFTA_SET_ELEM_KEY, elements[i].key, elements[i].key_len);
-        if (elements[i].data_len && command == NFT_MSG_NEWSETELEM)
-            put_data(h, NFTA_SET_ELEM_DATA, elements[i].data, elements[i].data_len);
-        mnl_attr_nest_end(h, e);
-    }
+    for (size_t i = 0; i < count; i++)
+        put_element(h, command, &elements[i]);
     mnl_attr_nest_end(h, list);
     put_done(m, h);
 }
@@ -116,7 +120,10 @@ static int exchange(const struct message *m, int changes, int *ret_errno,
     *ret_errno = 0;
     if (fd < 0)
         return fail_errno(err, errno, "nfnetlink socket");
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &big, sizeof(big));
+    if (m->used > (size_t)big)
+        big = (int)m->used * 2;
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &big, sizeof(big)) < 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &big, sizeof(big));
     if (send(fd, m->buf, m->used, 0) < 0)
         return fail_errno(err, errno, "send to nfnetlink");
     for (int answered = 0; answered < changes;) {
@@ -223,6 +230,146 @@ int nft_delete_elements(enum nft_family family, const char *table, const char *s
             return r;
     }
     return 0;
+}
+
+/* How many of the first changes fit into one message: the same set, the same direction. */
+static size_t run_length(const struct nft_change *c, size_t count)
+{
+    size_t n = 1;
+    while (n < count && n < ELEMENTS_A_MESSAGE && c[n].remove == c->remove &&
+           streq(c[n].set, c->set))
+        n++;
+    return n;
+}
+
+static void put_run(struct message *m, enum nft_family family, const char *table,
+                    const struct nft_change *c, size_t count)
+{
+    uint16_t command = c->remove ? NFT_MSG_DELSETELEM : NFT_MSG_NEWSETELEM;
+    struct nlmsghdr *h = put_header(
+        m, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | command),
+        (uint16_t)(NLM_F_ACK | (c->remove ? 0 : NLM_F_CREATE)), (uint8_t)family, 0);
+    mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_TABLE, table);
+    mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, c->set);
+    struct nlattr *list = mnl_attr_nest_start(h, NFTA_SET_ELEM_LIST_ELEMENTS);
+    for (size_t i = 0; i < count; i++)
+        put_element(h, command, &c[i].element);
+    mnl_attr_nest_end(h, list);
+    put_done(m, h);
+}
+
+int nft_apply(enum nft_family family, const char *table, const struct nft_change *changes,
+              size_t count, struct error *err)
+{
+    if (count == 0)
+        return 0;
+    struct message m = begin(count * 2); /* a message may hold one element only */
+    int messages = 0, e = 0;
+    for (size_t at = 0; at < count; messages++) {
+        size_t n = run_length(changes + at, count - at);
+        put_run(&m, family, table, changes + at, n);
+        at += n;
+    }
+    int r = finish(&m, messages, &e, err);
+    if (r == 0 && e)
+        return fail_errno(err, e, "changing elements of table '%s'", table);
+    return r;
+}
+
+int nft_find_element(enum nft_family family, const char *table, const char *set,
+                     const struct nft_element *element, struct error *err)
+{
+    struct message m = {.seq = 1, .change_seq = 1, .buf = xcalloc(1, 4096)};
+    int e = 0;
+    put_elements(&m, NFT_MSG_GETSETELEM, 0, family, table, set, element, 1);
+    int r = exchange(&m, 1, &e, err);
+    free(m.buf);
+    if (r == 0 && e)
+        return fail_errno(err, e, "element of '%s'", set);
+    return r;
+}
+
+/* --- dumps --- */
+
+struct dump {
+    void (*each)(void *arg, const struct nft_element *e);
+    void *arg;
+    struct nft_element element;
+};
+
+static int take_key(const struct nlattr *attr, void *data)
+{
+    struct nft_element *e = data;
+    size_t n = mnl_attr_get_payload_len(attr);
+    if (mnl_attr_get_type(attr) == NFTA_DATA_VALUE && n <= NFT_DATA_MAX) {
+        memcpy(e->key, mnl_attr_get_payload(attr), n);
+        e->key_len = (uint8_t)n;
+    }
+    return MNL_CB_OK;
+}
+
+static int take_data(const struct nlattr *attr, void *data)
+{
+    struct nft_element *e = data;
+    size_t n = mnl_attr_get_payload_len(attr);
+    if (mnl_attr_get_type(attr) == NFTA_DATA_VALUE && n <= NFT_DATA_MAX) {
+        memcpy(e->data, mnl_attr_get_payload(attr), n);
+        e->data_len = (uint8_t)n;
+    }
+    return MNL_CB_OK;
+}
+
+static int take_part(const struct nlattr *attr, void *data)
+{
+    if (mnl_attr_get_type(attr) == NFTA_SET_ELEM_KEY)
+        return mnl_attr_parse_nested(attr, take_key, data);
+    if (mnl_attr_get_type(attr) == NFTA_SET_ELEM_DATA)
+        return mnl_attr_parse_nested(attr, take_data, data);
+    return MNL_CB_OK;
+}
+
+static int take_element(const struct nlattr *attr, void *data)
+{
+    struct dump *d = data;
+    memset(&d->element, 0, sizeof(d->element));
+    mnl_attr_parse_nested(attr, take_part, &d->element);
+    d->each(d->arg, &d->element);
+    return MNL_CB_OK;
+}
+
+static int take_list(const struct nlattr *attr, void *data)
+{
+    if (mnl_attr_get_type(attr) == NFTA_SET_ELEM_LIST_ELEMENTS)
+        return mnl_attr_parse_nested(attr, take_element, data);
+    return MNL_CB_OK;
+}
+
+static int take_message(const struct nlmsghdr *h, void *data)
+{
+    return mnl_attr_parse(h, sizeof(struct nfgenmsg), take_list, data);
+}
+
+int nft_each_element(enum nft_family family, const char *table, const char *set,
+                     void (*each)(void *arg, const struct nft_element *e), void *arg,
+                     struct error *err)
+{
+    char *buf = xcalloc(1, 65536);
+    struct message m = {.seq = 1, .buf = buf};
+    struct dump d = {.each = each, .arg = arg};
+    struct nlmsghdr *h = put_header(&m, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETSETELEM,
+                                    NLM_F_DUMP, (uint8_t)family, 0);
+    mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_TABLE, table);
+    mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, set);
+    put_done(&m, h);
+    AUTO_FD fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+    int r = fd < 0 || send(fd, m.buf, m.used, 0) < 0 ? -1 : MNL_CB_OK;
+    while (r > MNL_CB_STOP) {
+        ssize_t n = recv(fd, buf, 65536, 0);
+        r = n < 0 ? -1 : mnl_cb_run(buf, (size_t)n, 1, 0, take_message, &d);
+    }
+    int e = errno;
+    free(buf);
+    return r < 0 ? fail_errno(err, e, "elements of '%s' of table '%s'", set, table) : 0;
 }
 
 int nft_delete_table(enum nft_family family, const char *table, struct error *err)

@@ -41,6 +41,21 @@ int nft_set_element(enum nft_family family, const char *table, const char *map,
 int nft_delete_elements(enum nft_family family, const char *table, const char *set,
                         const struct nft_element *elements, size_t count,
                         struct error *err);
+/* Changes of any sets of a table in one transaction: all of them or none. What is removed
+ * must be there, what is added must not (or with the same data). */
+struct nft_change {
+    bool remove;
+    const char *set;
+    struct nft_element element;
+};
+int nft_apply(enum nft_family family, const char *table, const struct nft_change *changes,
+              size_t count, struct error *err);
+/* Is an element with this key in the set? E_NOTFOUND: not, or no set or table. */
+int nft_find_element(enum nft_family family, const char *table, const char *set,
+                     const struct nft_element *element, struct error *err);
+int nft_each_element(enum nft_family family, const char *table, const char *set,
+                     void (*each)(void *arg, const struct nft_element *e), void *arg,
+                     struct error *err);
 int nft_delete_table(enum nft_family family, const char *table, struct error *err);
 bool nft_table_exists(enum nft_family family, const char *table);
 

@@ -24,6 +24,7 @@
 #include "str.h"
 
 #define VPC_GATEWAY "169.254.1.1"
+extern const uint8_t VPC_ROUTER_MAC[6];
 
 struct vpc_place {
     const char *dir; /* <run_dir>/vpc of the edge's run; below a shared mount */
@@ -31,10 +32,13 @@ struct vpc_place {
 
 struct vpc_interface {
     const char *vpc_id, *interface_id; /* "vpc-…", "eni-…" */
-    uint8_t mac[6];
+    uint8_t mac[6];                    /* of the far end */
     uint32_t address_be;
 };
 
+/* Makes the directory, and a shared mount of it, so that a namespace that is pinned there is
+ * seen in every mount namespace: before anybody on the machine makes one of his own. */
+int vpc_place_prepare(const struct vpc_place *p, struct error *err);
 /* Appends <dir>/<vpc id>. */
 void vpc_netns_path(const struct vpc_place *p, const char *vpc_id, struct str *ret);
 /* "e0123456789abcd" of "eni-0123456789abcdef0". */
@@ -55,6 +59,13 @@ int vpc_attach(const struct vpc_place *p, const struct vpc_wiring *w, struct err
 /* Its VPC, or it, is gone already: success. */
 int vpc_detach(const struct vpc_place *p, const char *vpc_id, const char *interface_id,
                struct error *err);
+
+/* The table in each VPC's namespace, and its set of who may say what: interface's name there,
+ * MAC and address. What is in it has its security groups in force too. */
+#define VPC_TABLE       "gantry"
+#define VPC_SOURCES_SET "sources"
+struct nft_element;
+void vpc_source_key(const struct vpc_interface *i, struct nft_element *ret);
 
 /* Waits until the edge's rules for the interface are in force; E_TIMEOUT after timeout_ms. */
 int vpc_interface_ready(const struct vpc_place *p, const struct vpc_interface *i,

@@ -46,7 +46,7 @@ static int setup(void **state)
     CHECK(link_index(&here, "lo", &lo, &check));
     CHECK(link_set_up(&here, lo, true, &check));
     int fd = open(outside, O_RDONLY | O_CLOEXEC);
-    CHECK(link_add_veth(&here, "uplink", "eth0", fd, NULL, 0, &check));
+    CHECK(link_add_veth(&here, "uplink", NULL, "eth0", fd, NULL, 0, &check));
     close(fd);
     CHECK(link_configure(&here, "uplink", ip("10.9.9.1"), 24, 0, &check));
     CHECK(link_open_in(outside, &there, &check));
