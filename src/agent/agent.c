@@ -202,7 +202,8 @@ static int open_loop(struct agent *a, struct error *err)
 static int begin(struct agent *a, struct error *err)
 {
     const struct agent_config *c = &a->config;
-    struct server_config sc = {.url = c->server_url,
+    struct server_config sc = {.name = "agent",
+                               .url = c->server_url,
                                .region = c->region,
                                .access_key_id = c->access_key_id,
                                .secret_access_key = c->secret_access_key,

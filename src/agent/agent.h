@@ -67,6 +67,7 @@ struct agent_config {
     const char *ca_file;
     const char *const *insecure_registries; /* NULL-ended, or NULL */
 
+    const char *vpc_dir;          /* vpc.h's place, made by an edge; NULL: no VPCs here */
     const char *subnet;           /* see net.h; NULL: chosen */
     uint16_t port_low, port_high; /* dynamic host ports; 0: the default range */
     const char *const

@@ -1,8 +1,17 @@
-/* resolver.h: names of VPCs and load balancers, answered by dnsmasq (a process of the edge)
- * and written into a block of the machine's hosts file, so that they resolve here too.
+/* resolver.h: names of VPCs and load balancers, answered by dnsmasq and written into a block
+ * of the machine's hosts file, so that they resolve here too.
  *
- * Owns: <dir>, the dnsmasq process, the lines between its two marks in hosts_path.
- * Threads: one caller; nothing blocks for long. Fails: as noted. */
+ * dnsmasq listens at one address, which lies on an interface of the resolver's own. It knows
+ * the names that it is told, makes private names of addresses (ip-10-0-0-5.ec2.internal), and
+ * asks the machine's own name servers for all else. It goes on when this process ends; the
+ * next resolver adopts it, or replaces it when its settings changed. One that dies is started
+ * again.
+ *
+ * In the hosts file only the lines between the two marks of this run are ours (hosts_file.h).
+ *
+ * Owns: <dir>, the dnsmasq process, the interface, that block. Threads: one caller, for whom
+ * nothing blocks for long; a thread of its own that looks after dnsmasq.
+ * Fails: resolver_new(); later it logs and retries. */
 #pragma once
 
 #include "error.h"
@@ -20,11 +29,16 @@ struct resolver_config {
 
 int resolver_new(const struct resolver_config *config, struct resolver **ret,
                  struct error *err);
-/* The name has these addresses (IPv4) from now on; none: it is gone. */
-void resolver_name(struct resolver *r, const char *name, const char *const *addresses,
-                   size_t count);
+/* The owner's name has these addresses (IPv4) from now on; none: it is gone. */
+void resolver_name(struct resolver *r, const char *owner, const char *name,
+                   const char *const *addresses, size_t count);
+/* Names ip-A-B-C-D.<domain> of private addresses are answered from now on. */
+void resolver_domain(struct resolver *r, const char *domain);
 /* Between the two: everything; names that were not said are gone. */
 void resolver_begin(struct resolver *r);
 void resolver_settled(struct resolver *r);
+/* Stops the thread; dnsmasq goes on. */
 void resolver_free(struct resolver *r);
+/* Takes our block out of the hosts file. */
+int resolver_unname(const struct resolver_config *config, struct error *err);
 int resolver_purge(const struct resolver_config *config, struct error *err);

@@ -39,7 +39,7 @@ int server_url_parse(const char *url, struct server_url *ret, struct error *err)
     if (str_starts(url, "https://"))
         return fail(
             err, E_UNSUPPORTED,
-            "'%s': the agent speaks plain HTTP to its server; put both on a network "
+            "'%s': agents and edges speak plain HTTP to their server; put both on a network "
             "of their own, or a TLS tunnel between them",
             url);
     if (!str_starts(url, "http://"))

@@ -1,4 +1,4 @@
-/* server_calls.h: the agent's way to its server: signed calls and one long stream.
+/* server_calls.h: the way of an agent or edge to its server: signed calls and a long stream.
  *
  * Calls are AWS JSON 1.1 POSTs over at most CALLS_PARALLEL kept connections; more wait in
  * line (callers bound their number: one a task). The stream is one GET whose answer does
@@ -7,7 +7,7 @@
  * Owns: connections and copies of what is sent. Threads: the loop's only; callbacks come
  * from the loop, never from within the call that asked (a stream's bad URL excepted).
  * Fails: by the callback: status 0 and an error. E_NETWORK, E_TIMEOUT, E_PROTOCOL, E_LIMIT,
- * E_CANCELLED when the agent ends. */
+ * E_CANCELLED when the caller ends. */
 #pragma once
 
 #include <stdbool.h>
@@ -26,6 +26,7 @@
 struct server_calls;
 
 struct server_config {
+    const char *name; /* "agent", for User-Agent */
     const char *url;
     const char *region, *access_key_id, *secret_access_key, *session_token;
 };

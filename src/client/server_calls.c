@@ -49,7 +49,7 @@ struct server_calls {
     uv_loop_t *loop;
     struct server_url url;
     struct sigv4_credentials credentials;
-    char *region;
+    char *region, *name;
     struct list waiting, conns;
     unsigned call_conns;
     uv_async_t kick;
@@ -412,7 +412,7 @@ static void write_request(struct server_calls *s, struct exchange *x, const char
         str_addf(&x->request, "%s: %s\r\n", headers[i].name, headers[i].value);
     for (; sig->name; sig++)
         str_addf(&x->request, "%s: %s\r\n", sig->name, sig->value);
-    str_addf(&x->request, "User-Agent: gantry-agent/" GANTRY_VERSION "\r\n");
+    str_addf(&x->request, "User-Agent: gantry-%s/" GANTRY_VERSION "\r\n", s->name);
     if (body)
         str_addf(&x->request, "Content-Length: %zu\r\n", len);
     str_add(&x->request, "\r\n");
@@ -524,6 +524,7 @@ int server_calls_new(uv_loop_t *loop, const struct server_config *config,
     s->credentials = (struct sigv4_credentials){
         config->access_key_id, config->secret_access_key, config->session_token};
     s->region = xstrdup(config->region);
+    s->name = xstrdup(config->name);
     s->random_state = (uint64_t)clock_mono_ns();
     list_init(&s->waiting);
     list_init(&s->conns);
@@ -536,7 +537,7 @@ int server_calls_new(uv_loop_t *loop, const struct server_config *config,
 void server_calls_close(struct server_calls *s)
 {
     struct error err = ERROR_INIT;
-    fail(&err, E_CANCELLED, "the agent ends");
+    fail(&err, E_CANCELLED, "the %s ends", s->name);
     s->closing = true;
     while (!list_empty(&s->waiting)) {
         struct exchange *x = list_entry(s->waiting.next, struct exchange, link);
@@ -559,5 +560,6 @@ void server_calls_free(struct server_calls *s)
     if (!s)
         return;
     free(s->region);
+    free(s->name);
     free(s);
 }
