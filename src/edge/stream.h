@@ -12,7 +12,7 @@
 #include <uv.h>
 
 #include "backoff.h"
-#include "message.h"
+#include "edge_message.h"
 #include "server_calls.h"
 
 #define EDGE_STREAM_IDLE_MS 25000

@@ -1,4 +1,4 @@
-#include "message.h"
+#include "edge_message.h"
 
 #include "names.h"
 #include "str.h"

@@ -1,4 +1,4 @@
-/* message.h: one line of the server's stream, handed to the parts that it concerns.
+/* edge_message.h: one line of the server's stream, handed to the parts that it concerns.
  *
  * DESIRED is everything: each part is told begin, all of its own, settled. What can't be
  * read or names nothing is logged and changes nothing; the next DESIRED mends what was
