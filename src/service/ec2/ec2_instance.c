@@ -48,6 +48,13 @@ int ec2_instance_find(struct core *core, const struct ec2_scope *s, const char *
     return 0;
 }
 
+const char *ec2_instance_interface(struct core *core, const struct ec2_scope *s,
+                                   const char *id)
+{
+    const struct ec2_instance_object *i = ec2_instance_lookup(core, s, id);
+    return i ? i->rec->network_interface_id : NULL;
+}
+
 /* ---- the machine ---- */
 
 static const char *default_subnet(struct core *core, const struct ec2_scope *s,

@@ -129,6 +129,11 @@ struct ec2_account *account_record(struct core *core, const struct ec2_scope *s)
 
 struct vpc *vpc_new(struct core *core, const struct ec2_scope *s, struct cidr cidr,
                     bool is_default);
+/* Another range of addresses; saving is the caller's. */
+struct ec2_vpc_cidr_block_association *vpc_block_add(struct core *core, struct vpc *v,
+                                                     struct cidr cidr);
+/* Any interface in it with a public address? */
+bool subnet_has_public(const struct subnet *s);
 struct subnet *subnet_new(struct core *core, struct vpc *v, struct cidr cidr,
                           const char *zone, bool is_default);
 struct route_table *route_table_new(struct core *core, struct vpc *v, bool main);

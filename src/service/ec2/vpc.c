@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ec2_state.h"
+#include "interface.h"
 #include "security_group.h"
 
 const char *vpc_id(const struct vpc *v)
@@ -66,8 +67,8 @@ struct vpc *vpc_require(struct call *c, const char *id)
     return v;
 }
 
-static struct ec2_vpc_cidr_block_association *block_add(struct core *core, struct vpc *v,
-                                                        struct cidr cidr)
+struct ec2_vpc_cidr_block_association *vpc_block_add(struct core *core, struct vpc *v,
+                                                     struct cidr cidr)
 {
     struct arena *a = &v->o.arena;
     struct ec2_vpc_cidr_block_association *b =
@@ -99,7 +100,7 @@ struct vpc *vpc_new(struct core *core, const struct ec2_scope *s, struct cidr ci
     v->rec->dns_support = SET_BOOL(true);
     v->rec->dns_hostnames = SET_BOOL(is_default);
     v->rec->network_acl_id = ec2_new_id(core, a, "acl");
-    block_add(core, v, cidr);
+    vpc_block_add(core, v, cidr);
     route_table_new(core, v, true);
     security_group_new(core, v, "default", "default VPC security group");
     object_save(core, &v->o);
@@ -225,6 +226,15 @@ struct subnet *subnet_new(struct core *core, struct vpc *v, struct cidr cidr,
     object_save(core, &s->o);
     vpc_changed(core, v);
     return s;
+}
+
+bool subnet_has_public(const struct subnet *s)
+{
+    list_for_each (it, &s->interfaces) {
+        if (list_entry(it, struct network_interface, link)->rec->interface->association)
+            return true;
+    }
+    return false;
 }
 
 /* ---- addresses of a subnet ---- */
