@@ -30,6 +30,9 @@ void call_run(struct core *core, struct core_task *task)
     call->core = core;
     if (call->authenticate && call->authenticate(call) < 0)
         return;
+    if (core->account_begins && call->who.account_id)
+        core->account_begins(core, call->who.account_id, call->region);
+    const struct list *before = core->dirty.prev;
     const struct wire_shape *output = call->operation->wire->output;
     call->out = arena_alloc(&call->arena, output ? output->size : 1);
     int r = call->operation->run(call, call->in, call->out);
@@ -39,5 +42,5 @@ void call_run(struct core *core, struct core_task *task)
         call->out = wire_copy(&call->arena, output, call->out);
     assert((r < 0) == (call->fault != NULL));
     /* A refused operation must not have changed anything. */
-    assert(r == 0 || list_empty(&core->dirty));
+    assert(r == 0 || core->dirty.prev == before);
 }

@@ -154,6 +154,13 @@ void core_set_service(struct core *core, const void *key, void *state,
     };
 }
 
+void core_set_account_hook(struct core *core,
+                           void (*begin)(struct core *core, const char *account,
+                                         const char *region))
+{
+    core->account_begins = begin;
+}
+
 void *core_service(const struct core *core, const void *key)
 {
     for (unsigned i = 0; i < core->service_count; i++)

@@ -104,5 +104,11 @@ void core_set_service(struct core *core, const void *key, void *state,
                       void (*free_state)(void *state));
 void *core_service(const struct core *core, const void *key);
 
+/* Called before an operation of an account in a region runs, whether it will be refused or
+ * not: what an account begins with is made there. One service has it. */
+void core_set_account_hook(struct core *core,
+                           void (*begin)(struct core *core, const char *account,
+                                         const char *region));
+
 /* Arena that is emptied after each task and each wake-up: for what a pass computes. */
 struct arena *core_scratch(struct core *core);

@@ -36,6 +36,7 @@ struct core {
     struct core_batch *batch; /* being filled; NULL when empty */
     struct core_service services[CORE_MAX_SERVICES];
     unsigned service_count;
+    void (*account_begins)(struct core *, const char *account, const char *region);
     struct list subscribers; /* struct event_subscriber.link */
     int64_t event_ms;        /* of the last event: the next one is not earlier */
     uint64_t event_number;   /* same: the next one has the next number */

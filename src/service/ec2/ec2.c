@@ -32,6 +32,12 @@ static void detach(void *state)
     free(ec2);
 }
 
+static void account_begins(struct core *core, const char *account, const char *region)
+{
+    struct ec2_scope s = {account, region};
+    ec2_account_ensure(core, &s);
+}
+
 void ec2_attach(struct core *core, const struct ec2_settings *settings)
 {
     struct ec2 *ec2 = xcalloc(1, sizeof(*ec2));
@@ -41,6 +47,7 @@ void ec2_attach(struct core *core, const struct ec2_settings *settings)
             ec2->pool = (struct cidr){0};
     }
     core_set_service(core, &ec2_service_key, ec2, detach);
+    core_set_account_hook(core, account_begins);
     ec2->accounts = table_add(core, &account_table);
     ec2->vpcs = table_add(core, &vpc_table);
     ec2->subnets = table_add(core, &subnet_table);
