@@ -131,6 +131,19 @@ void engine_container_failed(struct container *c, enum reason_step step,
     never_ran(c, reason.data);
 }
 
+#define INTERFACE_LATE "Timeout waiting for network interface provisioning to complete."
+
+void engine_network_failed(struct task *t, const struct error *failure)
+{
+    if (t->engine->stopping)
+        return;
+    if (failure->code == E_AGAIN)
+        task_set_reason(t, INTERFACE_LATE);
+    for (size_t i = 0; i < t->container_count; i++)
+        if (t->containers[i].step == CSTEP_NONE)
+            engine_container_failed(&t->containers[i], REASON_NETWORK, failure);
+}
+
 static void on_timer_closed(uv_handle_t *h)
 {
     struct container *c = h->data;
@@ -343,12 +356,27 @@ static bool may_pull(struct engine *e, const struct container *c)
     return !registry_token_awaited(e, c->def->image);
 }
 
+static void bring_network(struct container *c)
+{
+    struct task *t = c->task;
+    if (!task_shares_network(t->host)) {
+        if (c->net_part == PART_TODO)
+            job_network(c);
+        return;
+    }
+    if (t->net_part == PART_TODO && clock_mono_ns() >= t->net_after_ns)
+        job_task_network(t);
+    if (t->net_part != PART_DONE)
+        return;
+    c->net = t->net;
+    c->net_part = PART_DONE;
+}
+
 static void bring_up(struct container *c, const struct order_view *views)
 {
     struct task *t = c->task;
     size_t on = 0;
-    if (c->net_part == PART_TODO)
-        job_network(c);
+    bring_network(c);
     if (c->image_part == PART_TODO && may_pull(t->engine, c))
         job_image(c);
     enum order_answer answer = task_order_may_start(&t->order, c->index, views, &on);
@@ -421,6 +449,8 @@ static void look_again_in_time(struct task *t)
 {
     int64_t soonest = -1;
     limit_pulls(t, &soonest);
+    if (t->net_part == PART_TODO && t->net_after_ns)
+        sooner(&soonest, (t->net_after_ns - clock_mono_ns()) / 1000000 + 1);
     for (size_t i = 0; i < t->order.edge_count; i++) {
         const struct order_edge *e = &t->order.edges[i];
         int64_t left = container_start_left_ms(&t->containers[e->on]);
@@ -528,6 +558,7 @@ static void clean_when_down(struct task *t)
     move(t, TASK_DOWN);
     t->prepared = PART_TODO;
     engine_changed(t->engine, t, false);
+    report_task(t->engine, t);
     job_clean(t);
 }
 

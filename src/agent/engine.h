@@ -106,6 +106,8 @@ void engine_changed(struct engine *e, struct task *t, bool report);
 /* The container never ran: why. */
 void engine_container_failed(struct container *c, enum reason_step step,
                              const struct error *failure);
+/* The task's own network can't be had: none of its containers will run. */
+void engine_network_failed(struct task *t, const struct error *failure);
 /* What the runtime says of it. supervisor_fd is taken. */
 void engine_container_state(struct container *c, const struct container_state *s,
                             int supervisor_fd);

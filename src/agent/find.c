@@ -7,6 +7,26 @@
 #include "task_file.h"
 
 /* The fixed part of a record; texts lie in the arena. */
+/* In a VPC the task has an address of its own, and no port of the machine. */
+static const char *own_address(struct arena *a, const struct gantry_host_task *w,
+                               const struct ecs_container_definition *c)
+{
+    AUTO_STR s = STR_INIT;
+    if (!w->interface || !w->interface->private_ip_address)
+        return "";
+    str_add(&s, w->interface->private_ip_address);
+    for (size_t i = 0; i < c->port_mappings.n; i++) {
+        const struct ecs_port_mapping *p = &c->port_mappings.v[i];
+        const char *kind = p->protocol == ECS_TRANSPORT_PROTOCOL_UDP ? "udp" : "tcp";
+        str_add(&s, i ? ", :" : ":");
+        if (p->container_port_range)
+            str_addf(&s, "%s/%s", p->container_port_range, kind);
+        else
+            str_addf(&s, "%d/%s", (int)p->container_port.v, kind);
+    }
+    return arena_strdup(a, str_text(&s));
+}
+
 static void describe(struct arena *a, const char *data_dir,
                      const struct gantry_host_task *w,
                      const struct gantry_agent_task_record *rec, size_t index,
@@ -34,7 +54,7 @@ static void describe(struct arena *a, const char *data_dir,
         .log_path = none ? NULL
                          : arena_printf(a, "%s/tasks/%s/logs/%s.log", data_dir,
                                         w->task_id, c->name),
-        .ports = ""};
+        .ports = own_address(a, w, c)};
 }
 
 static const char *ports_text(struct arena *a,
@@ -72,7 +92,8 @@ static void add_known(struct arena *a, const struct gantry_agent_task_record *re
             r->last_started_at.set ? r->last_started_at.v : r->started_at.v;
         if (r->health && r->health->status)
             c->health = wire_enum_name(&ecs_health_status_shape, (int)r->health->status);
-        c->ports = ports_text(a, r);
+        if (r->network_bindings.n)
+            c->ports = ports_text(a, r);
     }
 }
 

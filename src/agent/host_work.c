@@ -14,6 +14,7 @@
 #include "overlay.h"
 #include "reference.h"
 #include "str.h"
+#include "task_interface.h"
 #include "task_space.h"
 #include "task_spec.h"
 #include "volumes.h"
@@ -153,8 +154,6 @@ int work_network(struct host *h, const struct container *c, struct net_port *por
         *err = h->net_error;
         return -(int)err->code;
     }
-    if (task_shares_network(c->task->host) && !none)
-        return task_space_network(h, c->task->id, ret, err);
     return net_attach(h->net, c->id, none ? NET_NONE : NET_BRIDGE, none ? NULL : ports,
                       none ? 0 : c->port_count, ret, err);
 }
@@ -190,6 +189,14 @@ static size_t add_links(struct arena *a, struct host *h, const struct container 
     return n;
 }
 
+static const char *const *null_ended(struct arena *a, const struct string_list *l)
+{
+    const char **v = arena_new_array(a, const char *, l->n + 1);
+    for (size_t i = 0; i < l->n; i++)
+        v[i] = l->v[i];
+    return v;
+}
+
 static int write_files(struct arena *a, struct host *h, const struct create_request *q,
                        struct str keep[3], struct spec_mount ret[3], struct error *err)
 {
@@ -203,22 +210,19 @@ static int write_files(struct arena *a, struct host *h, const struct create_requ
                                       def->extra_hosts.v[i].ip_address};
     size_t host_count = def->extra_hosts.n;
     host_count += add_links(a, h, c, hosts + host_count);
-    const char **servers = arena_new_array(a, const char *, def->dns_servers.n + 1);
-    const char **search = arena_new_array(a, const char *, def->dns_search_domains.n + 1);
-    for (size_t i = 0; i < def->dns_servers.n; i++)
-        servers[i] = def->dns_servers.v[i];
-    for (size_t i = 0; i < def->dns_search_domains.n; i++)
-        search[i] = def->dns_search_domains.v[i];
+    struct string_list dns, domains;
+    task_spec_dns(a, c->task->host, def, &dns, &domains);
+    const struct gantry_host_interface *own = c->task->host->interface;
     bool host = q->net->netns_path[0] == 0;
-    struct container_files f = {.dir = dir,
-                                .hostname =
-                                    task_spec_hostname(a, c->task->host, def, c->id),
-                                .address = q->net->address,
-                                .host_network = host,
-                                .extra_hosts = hosts,
-                                .extra_host_count = host_count,
-                                .dns_servers = def->dns_servers.n ? servers : NULL,
-                                .dns_search = def->dns_search_domains.n ? search : NULL};
+    struct container_files f = {
+        .dir = dir,
+        .hostname = task_spec_hostname(a, c->task->host, def, c->id),
+        .address = own ? own->private_ip_address : q->net->address,
+        .host_network = host,
+        .extra_hosts = hosts,
+        .extra_host_count = host_count,
+        .dns_servers = null_ended(a, &dns),
+        .dns_search = null_ended(a, &domains)};
     int r = dir_make_all(dir, 0755, err);
     if (r >= 0)
         r = container_files_write(&f, err);
@@ -532,6 +536,7 @@ int work_clean(struct host *h, const struct task *t, struct error *err)
         clean_container(h, &t->containers[i], &first, err);
     if (first < 0)
         return first;
+    keep_first(task_interface_detach(h, t->host, &e), &e, &first, err);
     keep_first(task_space_delete(h, t->id, &e), &e, &first, err);
     keep_first(cgroup_remove(&h->cgroups, t->id, NULL, &e), &e, &first, err);
     keep_first(volumes_remove(h->config->data_dir, t->id, t->dir, &e), &e, &first, err);

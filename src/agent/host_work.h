@@ -44,7 +44,7 @@ int work_image(struct host *h, const struct container *c,
                const struct registry_auth *auth, struct image_result *ret,
                enum reason_step *ret_step, struct error *err);
 
-/* Fills the host ports in. */
+/* Of a container with a network of its own (not awsvpc). Fills the host ports in. */
 int work_network(struct host *h, const struct container *c, struct net_port *ports,
                  struct net_attachment *ret, enum reason_step *ret_step,
                  struct error *err);

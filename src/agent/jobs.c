@@ -9,6 +9,8 @@
 #include "metadata.h"
 #include "registry_token.h"
 #include "str.h"
+#include "task_interface.h"
+#include "task_report.h"
 #include "task_secrets.h"
 
 #define KILL_DEADLINE_MS 10000
@@ -235,6 +237,47 @@ void job_network(struct container *c)
         j->ports[i] = c->ports[i];
     c->net_part = PART_BUSY;
     job_run(j);
+}
+
+/* The VPC may come a moment later than the task: edge and agent hear of it apart. */
+#define INTERFACE_LIMIT_NS INT64_C(60000000000)
+#define INTERFACE_RETRY_NS INT64_C(200000000)
+
+static void task_network_work(struct job *j)
+{
+    j->r = task_interface_attach(j->engine->host, j->task->host, &j->net, &j->err);
+}
+
+static void task_network_done(struct job *j)
+{
+    struct task *t = j->task;
+    int64_t now = clock_mono_ns();
+    if (t->net_until_ns == 0)
+        t->net_until_ns = j->begun_ns + INTERFACE_LIMIT_NS;
+    if (j->r == -E_AGAIN && now < t->net_until_ns) {
+        t->net_part = PART_TODO;
+        t->net_after_ns = now + INTERFACE_RETRY_NS;
+        return;
+    }
+    t->net_part = PART_DONE;
+    if (j->r < 0) {
+        engine_network_failed(t, &j->err);
+        return;
+    }
+    t->net = j->net;
+    t->wired = true;
+    report_task(j->engine, t);
+}
+
+void job_task_network(struct task *t)
+{
+    t->net_part = PART_BUSY;
+    if (t->engine->host->net) {
+        job_run(job_new("interface", t, NULL, task_network_work, task_network_done));
+        return;
+    }
+    t->net_part = PART_DONE;
+    engine_network_failed(t, &t->engine->host->net_error);
 }
 
 /* ---- create, start ---- */

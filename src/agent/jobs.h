@@ -11,6 +11,7 @@
 void job_prepare(struct task *t);      /* the task's group */
 void job_image(struct container *c);   /* pull, pin, mount */
 void job_network(struct container *c); /* namespace, address, ports */
+void job_task_network(struct task *t); /* the one that its containers share */
 void job_create(struct container *c);  /* create and start */
 void job_start(struct container *c);   /* start what an earlier agent created */
 void job_restart(struct container *c); /* its next life, in the same place */

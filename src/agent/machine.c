@@ -51,7 +51,6 @@ static const char *const capabilities[] = {
     "ecs.capability.efs",
     "ecs.capability.efsAuth",
     "ecs.capability.network.container-port-range",
-    "ecs.capability.task-eni",
 };
 
 int64_t machine_cpu_units(void)
@@ -120,6 +119,8 @@ static void add_attributes(struct arena *a, const struct agent_config *c,
     add(a, l, "ecs.instance-type", c->instance_type ? c->instance_type : "gantry.local");
     for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++)
         add(a, l, capabilities[i], NULL);
+    if (c->vpc_dir)
+        add(a, l, "ecs.capability.task-eni", NULL);
     add_api_versions(a, l);
     if (c->fargate)
         add(a, l, FARGATE_ATTRIBUTE, FARGATE_LAUNCH_TYPE);

@@ -110,6 +110,29 @@ static const char *mode_name(const struct task *t)
     }
 }
 
+/* A task's interface in its VPC: all of it is the server's word. */
+static void put_interface(struct arena *a, const struct container *c,
+                          const struct gantry_host_interface *x,
+                          struct gantry_metadata_network *n)
+{
+    unsigned low[4];
+    int prefix;
+    struct string_list dns, search;
+    task_spec_dns(a, c->task->host, c->def, &dns, &search);
+    push(a, &n->ipv4_addresses, x->private_ip_address);
+    n->attachment_index = SET_INT(0);
+    n->mac_address = x->mac_address;
+    n->ipv4_subnet_cidr_block = x->subnet_cidr_block;
+    n->private_dns_name = x->private_dns_name;
+    n->domain_name_servers = dns;
+    n->domain_name_search_list = search;
+    /* A subnet's router has its first address. */
+    if (x->subnet_cidr_block && sscanf(x->subnet_cidr_block, "%u.%u.%u.%u/%d", &low[0],
+                                       &low[1], &low[2], &low[3], &prefix) == 5)
+        n->subnet_gateway_ipv4_address =
+            arena_printf(a, "%u.%u.%u.%u/%d", low[0], low[1], low[2], low[3] + 1, prefix);
+}
+
 static void put_network(struct arena *a, const struct container *c,
                         struct gantry_metadata_network_list *ret)
 {
@@ -118,6 +141,10 @@ static void put_network(struct arena *a, const struct container *c,
     const struct string_list *dns = &c->def->dns_servers;
     const struct string_list *search = &c->def->dns_search_domains;
     n->network_mode = mode_name(c->task);
+    if (c->task->host->interface) {
+        put_interface(a, c, c->task->host->interface, n);
+        return;
+    }
     if (!net || !c->net.address[0])
         return;
     push(a, &n->ipv4_addresses, c->net.address);
@@ -277,6 +304,8 @@ struct gantry_metadata_task *metadata_task(struct arena *a, const struct task *t
     m->launch_type = h->launch_type;
     m->group = h->group;
     m->service_name = h->service_name;
+    if (h->interface)
+        m->vpcid = h->interface->vpc_id;
     put_task_limits(a, t, m);
     if (fargate)
         put_clock(a, m);

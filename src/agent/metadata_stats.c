@@ -9,6 +9,7 @@
 #include "json_text.h"
 #include "metadata.h"
 #include "str.h"
+#include "task_interface.h"
 
 #define SAMPLE_APART_NS 1000000000
 
@@ -186,6 +187,9 @@ static void on_worker(uv_work_t *req)
             o->r =
                 container_stats_read(&h->cgroups, h->net, j->task->id, o->c->name,
                                      metadata_net_id(o->c), &j->arena, &o->now, &ignored);
+        if (o->r >= 0 && task_shares_network(j->task->host))
+            o->now.has_network =
+                task_network_stats(h, j->task->host, &o->now.network, &ignored) >= 0;
     }
 }
 

@@ -132,7 +132,7 @@ int task_new(struct engine *e, const struct gantry_host_task *words, const char 
     t->id = t->host->task_id;
     t->arn = t->host->task_arn;
     t->dir = arena_printf(&t->arena, "%s/tasks/%s", data_dir, t->id);
-    t->sent = "";
+    t->sent = t->attachment_sent = "";
     t->send_backoff = (struct backoff)BACKOFF_REPORT;
     t->accepted_ns = clock_mono_ns();
     t->cancel = http_cancel_new();
@@ -190,8 +190,6 @@ static const char *range_text(struct arena *a, unsigned first, unsigned count)
 void container_bindings(struct arena *a, const struct container *c,
                         struct ecs_network_binding_list *ret)
 {
-    if (task_shares_network(c->task->host) && c->net.address[0])
-        LIST_PUSH(a, ret)->bind_ip = arena_strdup(a, c->net.address);
     for (size_t i = 0; c->ports_known && i < c->port_count; i++) {
         const struct net_port *p = &c->ports[i];
         struct ecs_network_binding *b = LIST_PUSH(a, ret);
@@ -211,8 +209,6 @@ void container_take_bindings(struct container *c,
                              const struct ecs_network_binding_list *l)
 {
     uint16_t count;
-    if (task_shares_network(c->task->host) && l->n == 1 && l->v[0].bind_ip)
-        snprintf(c->net.address, sizeof(c->net.address), "%s", l->v[0].bind_ip);
     if (l->n != c->port_count || c->port_count == 0)
         return;
     for (size_t i = 0; i < c->port_count; i++)

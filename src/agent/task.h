@@ -128,6 +128,12 @@ struct task {
 
     /* under way */
     enum part prepared;
+    /* of mode awsvpc; see task_interface.h */
+    enum part net_part;
+    struct net_attachment net;
+    int64_t net_after_ns, net_until_ns; /* when it is tried again, and how long; 0: no try yet */
+    bool wired;
+    const char *attachment_sent; /* "", "ATTACHED", "DETACHING": acknowledged */
     struct fetch *fetch; /* of its secrets, see task_secrets.h */
     int64_t accepted_ns;
     uv_timer_t look_timer; /* a dependency's startTimeout; valid while look_open */
@@ -156,11 +162,10 @@ void task_free(struct task *t); /* no job, no handle; NULL allowed */
 /* In the task's arena. Later reasons do not replace the first. */
 void task_set_reason(struct task *t, const char *reason);
 void container_set_reason(struct container *c, const char *reason);
-/* What ECS shows of its ports. For a network that its task shares, the task's address is
- * in bindIP and nothing else is set. */
+/* What ECS shows of its ports. */
 void container_bindings(struct arena *a, const struct container *c,
                         struct ecs_network_binding_list *ret);
-/* Takes host ports or the address back from what container_bindings() wrote. */
+/* Takes host ports back from what container_bindings() wrote. */
 void container_take_bindings(struct container *c,
                              const struct ecs_network_binding_list *l);
 /* Until others may wait for it no longer (startTimeout); -1: for ever, or not started. */

@@ -7,15 +7,40 @@
 
 #define TARGET "AmazonEC2ContainerServiceV20141113.SubmitTaskStateChange"
 
-const char *report_due(const struct task *t)
+static const char ATTACHED[] = "ATTACHED", DETACHING[] = "DETACHING";
+
+static bool is_of_attachment(const char *status)
 {
-    if (!t->unsent || t->forgotten)
+    return status == ATTACHED || status == DETACHING;
+}
+
+/* RUNNING and STOPPED say it, too; these are for the time before. */
+static const char *attachment_due(const struct task *t)
+{
+    const char *due = t->step == STEP_CLEANING               ? DETACHING
+                      : t->step == STEP_STARTING && t->wired ? ATTACHED
+                                                             : NULL;
+    bool has = t->host->interface && t->host->interface->attachment_arn;
+    return has && due && !streq(due, t->attachment_sent) ? due : NULL;
+}
+
+static const char *status_due(const struct task *t)
+{
+    if (!t->unsent)
         return NULL;
     if (t->ever_running && str_empty(t->sent))
         return "RUNNING";
     if (t->step == STEP_STOPPED)
         return "STOPPED";
     return t->ever_running ? "RUNNING" : NULL;
+}
+
+const char *report_due(const struct task *t)
+{
+    if (t->forgotten)
+        return NULL;
+    const char *status = status_due(t);
+    return status ? status : attachment_due(t);
 }
 
 static struct opt_time at(int64_t ms)
@@ -42,21 +67,36 @@ static void put_container(struct arena *a, const struct container *c, const char
         ret->exit_code = SET_INT(c->exit_code);
 }
 
+static void put_attachment(struct arena *a, const struct task *t, const char *status,
+                           struct ecs_attachment_state_change_list *ret)
+{
+    const struct gantry_host_interface *x = t->host->interface;
+    if (!x || !x->attachment_arn)
+        return;
+    struct ecs_attachment_state_change *c = LIST_PUSH(a, ret);
+    c->attachment_arn = x->attachment_arn;
+    c->status = is_of_attachment(status)   ? status
+                : streq(status, "STOPPED") ? "DETACHED"
+                                           : ATTACHED;
+}
+
 void report_write(const struct task *t, const char *cluster, const char *status,
                   struct str *ret)
 {
     AUTO_ARENA a = ARENA_INIT;
+    bool only_attachment = is_of_attachment(status);
     bool stopped = streq(status, "STOPPED");
     bool as_running = !stopped && t->step != STEP_RUNNING;
     struct ecs_submit_task_state_change_request req = {
         .cluster = cluster,
         .task = t->arn,
-        .status = status,
+        .status = only_attachment ? NULL : status,
         .reason = stopped ? t->reason : NULL,
         .pull_started_at = at(t->pull_started_at_ms),
         .pull_stopped_at = at(t->pull_stopped_at_ms),
         .execution_stopped_at = at(stopped ? t->execution_stopped_at_ms : 0)};
-    for (size_t i = 0; i < t->container_count; i++)
+    put_attachment(&a, t, status, &req.attachments);
+    for (size_t i = 0; !only_attachment && i < t->container_count; i++)
         put_container(&a, &t->containers[i], status, as_running,
                       LIST_PUSH(&a, &req.containers));
     wire_json_encode(ret, &ecs_submit_task_state_change_request_shape, &req);
@@ -81,6 +121,10 @@ static void arm_timer(struct engine *e, int64_t ms)
 static void acknowledged(struct engine *e, struct task *t)
 {
     backoff_reset(&t->send_backoff);
+    if (is_of_attachment(t->sending_status)) {
+        t->attachment_sent = t->sending_status;
+        return;
+    }
     t->sent = t->sending_status;
     bool is_last = t->step != STEP_STOPPED || streq(t->sent, "STOPPED");
     if (t->version == t->sending_version && is_last)

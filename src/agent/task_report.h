@@ -15,7 +15,8 @@
 void report_task(struct engine *e, struct task *t);
 void report_all(struct engine *e);
 
-/* Pure: what is to be told next: "RUNNING", "STOPPED" or NULL. */
+/* Pure: what is to be told next: "RUNNING", "STOPPED"; of its network interface alone:
+ * "ATTACHED", "DETACHING" (what it is, so that it can be told again); NULL: nothing. */
 const char *report_due(const struct task *t);
 /* Pure: the request's body. */
 void report_write(const struct task *t, const char *cluster, const char *status,

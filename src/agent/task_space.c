@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,8 +14,6 @@
 #include "runtime.h"
 #include "sized_disk.h"
 #include "str.h"
-
-static pthread_mutex_t network_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void space_dir(const char *run_dir, const char *task_id, struct str *ret)
 {
@@ -177,15 +174,6 @@ int task_space_create(struct host *h, const struct gantry_host_task *t, struct e
     return r < 0 ? r : make_disk(h, t, err);
 }
 
-int task_space_network(struct host *h, const char *task_id, struct net_attachment *ret,
-                       struct error *err)
-{
-    pthread_mutex_lock(&network_lock);
-    int r = net_attach(h->net, task_id, NET_BRIDGE, NULL, 0, ret, err);
-    pthread_mutex_unlock(&network_lock);
-    return r;
-}
-
 static int delete_dir(const char *run_dir, const char *task_id, struct error *err)
 {
     AUTO_STR dir = STR_INIT;
@@ -200,8 +188,6 @@ int task_space_delete(struct host *h, const char *task_id, struct error *err)
 {
     firelens_stop(task_id);
     int r = runtime_remove(h->runtime, task_id, err);
-    if (r >= 0 && h->net)
-        r = net_detach(h->net, task_id, err);
     if (r >= 0)
         r = delete_disk(h, task_id, err);
     return r < 0 ? r : delete_dir(h->config->run_dir, task_id, err);

@@ -260,7 +260,25 @@ const char *task_spec_hostname(struct arena *a, const struct gantry_host_task *t
         return def->hostname;
     if (task->task_definition->network_mode == ECS_NETWORK_MODE_HOST)
         return NULL;
+    if (task->interface && task->interface->private_dns_name)
+        return task->interface->private_dns_name;
     return arena_printf(a, "%.12s", task_shares_network(task) ? task->task_id : id);
+}
+
+void task_spec_dns(struct arena *a, const struct gantry_host_task *task,
+                   const struct ecs_container_definition *def,
+                   struct string_list *ret_servers, struct string_list *ret_search)
+{
+    const struct gantry_host_interface *x = task->interface;
+    *ret_servers = def->dns_servers;
+    *ret_search = def->dns_search_domains;
+    if (!x)
+        return;
+    *ret_servers = *ret_search = (struct string_list){0};
+    if (x->dns_server)
+        *LIST_PUSH(a, ret_servers) = x->dns_server;
+    if (x->search_domain)
+        *LIST_PUSH(a, ret_search) = x->search_domain;
 }
 
 static int realtime_signal(const char *name)

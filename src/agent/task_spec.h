@@ -89,6 +89,10 @@ const char *const *task_spec_env(struct arena *a, const struct gantry_host_task 
 const char *task_spec_hostname(struct arena *a, const struct gantry_host_task *task,
                                const struct ecs_container_definition *def,
                                const char *id);
+/* nameserver and search of resolv.conf; none: the host's. */
+void task_spec_dns(struct arena *a, const struct gantry_host_task *task,
+                   const struct ecs_container_definition *def,
+                   struct string_list *ret_servers, struct string_list *ret_search);
 /* "SIGTERM", "TERM", "15", "SIGRTMIN+3"; SIGTERM when empty or unknown. */
 int stop_signal_number(const char *name);
 

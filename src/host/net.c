@@ -24,6 +24,7 @@
 #define FORWARD_SYSCTL  "net/ipv4/ip_forward"
 #define LIST_MAX        65536
 #define PORTS_ROOT      "/run/gantry-ports"
+#define LEG             "ecs-eth0"
 #define LOCAL_ID        "local-http" /* stands for us among the owners of ports */
 
 struct net {
@@ -478,7 +479,7 @@ static void fill_attachment(const struct net *net, const char *id,
 {
     *ret = (struct net_attachment){0};
     snprintf(ret->netns_path, sizeof(ret->netns_path), "%s/ns/%s", net->dir, id);
-    if (rec->mode != NET_BRIDGE)
+    if (rec->mode == NET_NONE)
         return;
     const uint8_t *b = (const uint8_t *)&rec->address_be;
     inet_ntop(AF_INET, &rec->address_be, ret->address, sizeof(ret->address));
@@ -508,7 +509,7 @@ static int plan(struct net *net, const char *id, enum net_mode mode,
         if (r == 0)
             rec->ports[rec->port_count++] = ports[i];
     }
-    if (r == 0 && mode == NET_BRIDGE)
+    if (r == 0 && mode != NET_NONE)
         r = address_take(net->dir, &net->subnet, id, &net->next_address, &rec->address_be,
                          err);
     /* Written even after a failure: what was taken so far is found by it. */
@@ -516,6 +517,45 @@ static int plan(struct net *net, const char *id, enum net_mode mode,
     int w = net_record_write(net->dir, id, rec, r < 0 ? &ignored : err);
     pthread_mutex_unlock(&net->lock);
     return r < 0 ? r : w;
+}
+
+static const char *far_name(const struct net_record *rec)
+{
+    return rec->mode == NET_LEG ? LEG : "eth0";
+}
+
+/* Only what can be answered by the same way comes in. */
+static int filter_leg(const char *ns_path, struct error *err)
+{
+    int back = -1;
+    int r = netns_enter(ns_path, &back, err);
+    if (r < 0)
+        return r;
+    r = sysctl_write("net/ipv4/conf/" LEG "/rp_filter", "1", err);
+    if (r == 0) /* the larger of the two holds, and 2 asks for less than 1 */
+        r = sysctl_write("net/ipv4/conf/all/rp_filter", "0", err);
+    netns_leave(&back);
+    return r;
+}
+
+/* Beside eth0, which has the default route: no more than the way to the agent. */
+static int configure_leg(struct net *net, struct link_socket *there, const char *ns_path,
+                         const struct net_record *rec, struct error *err)
+{
+    int index;
+    uint32_t local;
+    inet_pton(AF_INET, NET_LOCAL_ADDRESS, &local);
+    int r = link_index(there, LEG, &index, err);
+    if (r == 0)
+        r = filter_leg(ns_path, err);
+    if (r == 0)
+        r = link_add_address(there, index, rec->address_be, 32, err);
+    if (r == 0)
+        r = link_set_up(there, index, true, err);
+    if (r == 0)
+        r = link_add_route(there, local, 32, htonl(net->subnet.base + 1), index, true,
+                           err);
+    return r == -E_EXISTS ? 0 : r;
 }
 
 /* The container's end. Again: nothing changes. */
@@ -526,6 +566,8 @@ static int configure(struct net *net, const char *ns_path, const struct net_reco
     int r = link_open_in(ns_path, &there, err);
     if (r < 0)
         return r;
+    if (rec->mode == NET_LEG)
+        return configure_leg(net, &there, ns_path, rec, err);
     return link_configure(&there, "eth0", rec->address_be, net->subnet.prefix_len,
                           htonl(net->subnet.base + 1), err);
 }
@@ -536,7 +578,7 @@ static int wire(struct net *net, const char *id, const struct net_record *rec,
     AUTO_STR path = STR_INIT;
     netns_path(net->dir, id, &path);
     int r = netns_create(path.data, err);
-    if (r < 0 || rec->mode != NET_BRIDGE)
+    if (r < 0 || rec->mode == NET_NONE)
         return r;
     AUTO_FD ns = open(path.data, O_RDONLY | O_CLOEXEC);
     if (ns < 0)
@@ -548,7 +590,8 @@ static int wire(struct net *net, const char *id, const struct net_record *rec,
     veth_name(&net->names, id, veth);
     r = link_open(&here, err);
     if (r == 0)
-        r = link_add_veth(&here, veth, NULL, "eth0", ns, mac, net->bridge_index, err);
+        r = link_add_veth(&here, veth, NULL, far_name(rec), ns, mac, net->bridge_index,
+                          err);
     if (r == 0)
         r = configure(net, path.data, rec, err);
     return r < 0 ? r : change_ports(net, rec, true, err);
@@ -573,8 +616,8 @@ static bool attached(struct net *net, const char *id, enum net_mode mode,
             (ports[i].host_port && ports[i].host_port != rec->ports[i].host_port))
             return false;
     veth_name(&net->names, id, veth);
-    return mode != NET_BRIDGE || (rec->address_be && link_open(&s, &ignored) == 0 &&
-                                  link_index(&s, veth, &index, &ignored) == 0);
+    return mode == NET_NONE || (rec->address_be && link_open(&s, &ignored) == 0 &&
+                                link_index(&s, veth, &index, &ignored) == 0);
 }
 
 /* What comes after the interfaces may be what a crash left out. */
@@ -583,7 +626,7 @@ static int complete(struct net *net, const char *id, struct net_port *ports, siz
 {
     AUTO_STR path = STR_INIT;
     netns_path(net->dir, id, &path);
-    int r = rec->mode == NET_BRIDGE ? configure(net, path.data, rec, err) : 0;
+    int r = rec->mode != NET_NONE ? configure(net, path.data, rec, err) : 0;
     if (r == 0)
         r = change_ports(net, rec, true, err);
     for (size_t i = 0; i < count; i++)

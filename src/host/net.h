@@ -1,4 +1,4 @@
-/* net.h: a container's network, whole: none and bridge.
+/* net.h: a container's network, whole: none and bridge; of a task in a VPC, the agent's part.
  *
  * One `struct net` is a run's network in the network namespace of the caller (the
  * instance's): one bridge with a subnet of its own, one nftables table with fixed rules
@@ -7,7 +7,10 @@
  *
  * Life of a container in bridge mode: net_attach() → run → net_detach(). Both may be
  * repeated; attach of an attached container gives the same answer. Containers that share
- * one namespace (a task's in awsvpc mode) are one attachment under the task's id.
+ * one namespace (a task's in awsvpc mode) are one attachment under the task's id, a leg:
+ * "ecs-eth0" on the bridge, by which NET_LOCAL_ADDRESS and nothing else is reached. What
+ * comes in there from anybody but the agent is dropped (its way back is not there), so the
+ * bridge is no way around the VPC's security groups; eth0 is vpc.h's.
  *
  * Owns: namespaces, veths, addresses, ports, rules and sysctls, all of them found again
  * from disk and kernel. net_purge() leaves nothing.
@@ -42,7 +45,7 @@ const char *net_gateway(const struct net *net);
  * FORWARD to drop, somebody flushed rules): cheap enough for once a minute. */
 int net_mend(struct net *net, struct error *err);
 
-enum net_mode { NET_NONE, NET_BRIDGE };
+enum net_mode { NET_NONE, NET_BRIDGE, NET_LEG };
 
 #define NET_PORTS_MAX 256  /* mappings a container */
 #define NET_RANGE_MAX 8192 /* ports of all its mappings together */

@@ -16,6 +16,9 @@ static void record_path(const char *dir, const char *id, struct str *ret)
     str_addf(ret, "%s/attached/%s", dir, id);
 }
 
+static const char *const mode_names[] =
+    {[NET_NONE] = "none", [NET_BRIDGE] = "bridge", [NET_LEG] = "leg"};
+
 static void format_address(uint32_t address_be, char ret[16])
 {
     inet_ntop(AF_INET, &address_be, ret, 16);
@@ -28,7 +31,7 @@ int net_record_write(const char *dir, const char *id, const struct net_record *r
     char address[16];
     record_path(dir, id, &path);
     format_address(rec->address_be, address);
-    str_addf(&text, "%s %s\n", rec->mode == NET_BRIDGE ? "bridge" : "none", address);
+    str_addf(&text, "%s %s\n", mode_names[rec->mode], address);
     for (size_t i = 0; i < rec->port_count; i++)
         str_addf(&text, "%s %u %u %u\n", rec->ports[i].udp ? "udp" : "tcp",
                  rec->ports[i].host_port, rec->ports[i].container_port,
@@ -50,7 +53,9 @@ int net_record_read(const char *dir, const char *id, struct net_record *ret,
     if (!line || sscanf(line, "%15s %15s", mode, address) != 2 ||
         inet_pton(AF_INET, address, &ret->address_be) != 1)
         return fail(err, E_CORRUPT, "'%s' is no record", path.data);
-    ret->mode = streq(mode, "bridge") ? NET_BRIDGE : NET_NONE;
+    for (enum net_mode m = NET_NONE; m <= NET_LEG; m++)
+        if (streq(mode, mode_names[m]))
+            ret->mode = m;
     while ((line = strtok_r(NULL, "\n", &save)) && ret->port_count < NET_PORTS_MAX) {
         char proto[8];
         unsigned host, container, count = 0; /* records of old have no count */

@@ -76,6 +76,23 @@ def test_what_does_not_fit_is_a_failure(ecs, cluster, host, taskdef, need, reaso
     assert reply["failures"] == [{"arn": host.arn, "reason": reason}]
 
 
+@pytest.mark.parametrize("mode", ["bridge", "host"])
+def test_a_host_port_is_one_of_its_protocol(ecs, cluster, host, mode):
+    """In mode host a port needs no hostPort to be taken."""
+    def run(protocol):
+        mapping = {"containerPort": 5353, "protocol": protocol}
+        if mode == "bridge":
+            mapping["hostPort"] = 5353
+        td = ecs.register_task_definition(family=cluster, networkMode=mode, containerDefinitions=[
+            {"name": "a", "image": "x", "memory": 64, "portMappings": [mapping]}])
+        return ecs.run_task(cluster=cluster,
+                            taskDefinition=td["taskDefinition"]["taskDefinitionArn"])
+
+    assert run("udp")["tasks"] and run("tcp")["tasks"]
+    assert [f["reason"] for f in run("udp")["failures"]] == ["RESOURCE:PORTS_UDP"]
+    assert [f["reason"] for f in run("tcp")["failures"]] == ["RESOURCE:PORTS"]
+
+
 def test_count_gives_partial_success(ecs, cluster, host, taskdef):
     reply = ecs.run_task(cluster=cluster, taskDefinition=taskdef(cpu=2000), count=3)
     assert len(reply["tasks"]) == 2

@@ -43,6 +43,7 @@ static void set(const char *key, const char *value)
                  {"conmon", &config.conmon_path},
                  {"init", &config.init_path},
                  {"subnet", &config.subnet},
+                 {"vpc_dir", &config.vpc_dir},
                  {"task", &task},
                  {"name", &name}};
     const struct {

@@ -216,6 +216,8 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 class FakeEcs:
     def __init__(self, netns, port=4566):
         self.calls, self.reports, self.registrations = [], [], []
+        self.attachments = []  # reports of nothing else
+        self.vpc = None  # support.vpc: tasks in mode awsvpc have an interface in it
         self.images, self.tasks, self.streams = {}, {}, []
         self.refuse_streams = False
         self.secrets, self.parameters, self.objects = {}, {}, {}
@@ -311,6 +313,10 @@ class FakeEcs:
                 self.fail_submits -= 1
                 return 500, {'__type': 'ServerException', 'message': 'try again'}
             body['at'] = time.monotonic()
+            if 'status' not in body:
+                self.attachments.append(body)
+                self.news.notify_all()
+                return 200, {'acknowledgment': 'ok'}
             self.reports.append(body)
             task = self.tasks.get(body['task'].split('/')[-1])
             if task is not None and body['status'] == 'STOPPED':
@@ -382,6 +388,8 @@ class FakeEcs:
                 'taskDefinition': {'family': 'test', 'revision': 1,
                                    'networkMode': 'none',
                                    'containerDefinitions': containers, **definition}}
+        if self.vpc and host['taskDefinition']['networkMode'] == 'awsvpc':
+            host['interface'] = self.vpc.interface()
         host.update(words)
         if overrides:
             host['overrides'] = overrides

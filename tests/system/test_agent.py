@@ -17,6 +17,7 @@ import pytest
 
 import fake_ecs
 from fake_ecs import FakeEcs, Image, busybox, in_netns
+from support.vpc import Vpc
 
 BUILD = pathlib.Path(os.environ.get('BUILD', pathlib.Path(__file__).parents[2] / 'build'))
 DRIVER = BUILD / 'tests/system/agent_driver'
@@ -39,7 +40,7 @@ class Agent:
         self.data, self.run_dir = root / 'data', root / 'run'
         self.settings = {'server': server.url, 'key': 'AKIDEXAMPLE', 'secret': 'secret',
                          'data': self.data, 'run_dir': self.run_dir, 'run': self.run,
-                         'stop_timeout_ms': 3000, **settings}
+                         'stop_timeout_ms': 3000, 'vpc_dir': server.vpc.dir, **settings}
         self.log = open(root / 'agent.log', 'ab')
         self.process = None
 
@@ -118,8 +119,11 @@ def netns():
 def server(netns):
     s = FakeEcs(netns)
     s.images['busybox'] = busybox(Cmd=['sleep', '1000'])
+    s.vpc = Vpc()
     yield s
     s.close()
+    assert not s.vpc.links()
+    s.vpc.close()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import time
 import pytest
 
 from fake_ecs import FakeEcs, busybox, in_netns
+from support.vpc import Vpc
 from test_agent import DRIVER, Agent, pytestmark  # noqa: F401 (what is needed is the same)
 
 HELPERS = 'helpers'  # a folder of PATH with programs of ours
@@ -37,6 +38,7 @@ class Place:
         subprocess.run(['ip', '-n', self.name, 'link', 'set', 'lo', 'up'], check=True)
         self.server = FakeEcs(self.netns)
         self.server.images['busybox'] = busybox(Cmd=['sleep', '1000'])
+        self.vpc = self.server.vpc = Vpc()
         self.agent = Agent(self.root, self.netns, self.server)
         os.environ['PATH'] = f'{helpers}:{os.environ["PATH"]}'
         self.agent.start()
@@ -46,7 +48,9 @@ class Place:
         try:
             self.agent.purge()
             assert not self.agent.leftovers()
+            assert not self.vpc.links()
         finally:
+            self.vpc.close()
             os.environ['PATH'] = os.environ['PATH'].split(':', 1)[1]
             self.server.close()
             subprocess.run(['ip', 'netns', 'delete', self.name], check=True)
@@ -332,17 +336,14 @@ def test_one_network_for_a_task(place):
         sh('until busybox nc 127.0.0.1 7001 </dev/null 2>/dev/null; do sleep 0.1; done; '
            'cat /proc/sys/net/core/somaxconn', name='caller', essential=False),
         networkMode='awsvpc')
-    address = bindings(place, task)
-    assert address == bindings(place, task, 'peer') == [{'bindIP': address[0]['bindIP']}]
-    address = address[0]['bindIP']
+    address = place.server.tasks[task]['host']['interface']['privateIpAddress']
+    assert not bindings(place, task) and not bindings(place, task, 'peer')
     assert any(f'inet addr:{address} ' in line for line in place.wait_said(task, 3))
     assert place.wait_said(task, 2, 'caller') == ['shared', '321']
-    assert inside(place, address, 7001).strip() == 'shared'
     place.agent.restart()
     place.server.wait(lambda: place.server.streams)
     place.stop(task)
-    last = place.server.of(task)[-1]
-    assert last['containers'][0]['networkBindings'] == [{'bindIP': address}]
+    assert not place.vpc.links()
     listed = subprocess.run(['nsenter', f'--net={place.netns}', 'ip', '-o', 'link'],
                             capture_output=True, text=True, check=True).stdout
     assert ': gv' not in listed

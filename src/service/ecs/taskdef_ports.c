@@ -43,6 +43,12 @@ static int check_mapping(const taskdef_request *def, const container *c, const m
         (m->host_port.set || !taskdef_port_range(m->container_port_range, &low, &high)))
         return taskdef_bad(
             err, "Invalid 'containerPortRange' setting for container '%s'.", c->name);
+    if (m->container_port_range && def->network_mode == ECS_NETWORK_MODE_HOST)
+        return taskdef_bad(
+            err,
+            "Invalid 'containerPortRange' setting for container '%s'. Port "
+            "ranges are only supported when networkMode is bridge or awsvpc.",
+            c->name);
     if (!m->container_port_range && (!m->container_port.set || m->container_port.v < 1 ||
                                      m->container_port.v > 65535))
         return taskdef_bad(err, "Invalid 'containerPort' setting for container '%s'.",

@@ -592,6 +592,99 @@ static void late_running_report_hides_the_end(void **state)
     task_free(t);
 }
 
+#define INTERFACE                                                                        \
+    ",\"interface\":{\"attachmentArn\":\"arn:a\",\"networkInterfaceId\":\"eni-1\","      \
+    "\"privateIpAddress\":\"172.31.0.5\",\"privateDnsName\":\"ip-172-31-0-5.ec2."        \
+    "internal\","                                                                        \
+    "\"dnsServer\":\"172.31.0.2\",\"searchDomain\":\"ec2.internal\"}"
+
+static struct task *task_in_a_vpc(struct arena *a)
+{
+    struct task *t;
+    struct error err;
+    assert_int_equal(task_new(NULL,
+                              task_of(a, "{\"name\":\"main\",\"image\":\"x\"}",
+                                      ",\"networkMode\":\"awsvpc\"", INTERFACE),
+                              "/nowhere", &t, &err),
+                     0);
+    return t;
+}
+
+static void the_interface_is_told_of(void **state)
+{
+    static const struct {
+        enum task_step step;
+        bool wired, unsent, ever_running, forgotten;
+        const char *sent, *attachment_sent, *due;
+    } rows[] = {
+        {STEP_STARTING, false, false, false, false, "", "", NULL},
+        {STEP_STARTING, true, false, false, false, "", "", "ATTACHED"},
+        {STEP_STARTING, true, false, false, true, "", "", NULL},
+        {STEP_STARTING, true, false, false, false, "", "ATTACHED", NULL},
+        {STEP_RUNNING, true, true, true, false, "", "",
+         "RUNNING"}, /* which says it, too */
+        {STEP_RUNNING, true, false, true, false, "RUNNING", "", NULL},
+        {STEP_CLEANING, true, false, true, false, "RUNNING", "ATTACHED", "DETACHING"},
+        {STEP_CLEANING, true, true, true, false, "", "ATTACHED", "RUNNING"},
+        {STEP_CLEANING, true, false, true, false, "RUNNING", "DETACHING", NULL},
+        {STEP_STOPPED, true, true, true, false, "RUNNING", "", "STOPPED"},
+        {STEP_STOPPED, true, false, true, false, "STOPPED", "", NULL},
+    };
+    AUTO_ARENA a = ARENA_INIT;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct task *t = task_in_a_vpc(&a);
+        t->step = rows[i].step;
+        t->wired = rows[i].wired;
+        t->unsent = rows[i].unsent;
+        t->ever_running = rows[i].ever_running;
+        t->forgotten = rows[i].forgotten;
+        t->sent = rows[i].sent;
+        t->attachment_sent = rows[i].attachment_sent;
+        const char *due = report_due(t);
+        if (rows[i].due)
+            assert_string_equal(due, rows[i].due);
+        else
+            assert_null(due);
+        task_free(t);
+    }
+}
+
+static void a_report_of_the_interface_alone(void **state)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    AUTO_STR s = STR_INIT;
+    struct task *t = task_in_a_vpc(&a);
+    t->step = STEP_STARTING;
+    t->wired = true;
+    report_write(t, "c", report_due(t), &s);
+    assert_non_null(strstr(s.data, "\"attachments\":[{\"attachmentArn\":\"arn:a\","
+                                   "\"status\":\"ATTACHED\"}]"));
+    assert_null(strstr(s.data, "containers"));
+    assert_null(strstr(s.data, "\"status\":\"ATTACHED\","));
+    str_clear(&s);
+    t->step = STEP_STOPPED;
+    report_write(t, "c", "STOPPED", &s);
+    assert_non_null(strstr(s.data, "\"status\":\"DETACHED\""));
+    assert_non_null(strstr(s.data, "\"containers\""));
+    task_free(t);
+}
+
+static void names_of_a_task_in_a_vpc(void **state)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    struct string_list servers, search;
+    struct task *t = task_in_a_vpc(&a);
+    const struct container *c = &t->containers[0];
+    assert_string_equal(task_spec_hostname(&a, t->host, c->def, c->id),
+                        "ip-172-31-0-5.ec2.internal");
+    task_spec_dns(&a, t->host, c->def, &servers, &search);
+    assert_int_equal(servers.n, 1);
+    assert_string_equal(servers.v[0], "172.31.0.2");
+    assert_int_equal(search.n, 1);
+    assert_string_equal(search.v[0], "ec2.internal");
+    task_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -611,6 +704,9 @@ int main(void)
         cmocka_unit_test(state_survives),
         cmocka_unit_test(reports_come_in_order),
         cmocka_unit_test(late_running_report_hides_the_end),
+        cmocka_unit_test(the_interface_is_told_of),
+        cmocka_unit_test(a_report_of_the_interface_alone),
+        cmocka_unit_test(names_of_a_task_in_a_vpc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -261,6 +261,10 @@ static const struct row rows[] = {
     {EC2, "{'networkMode':'none'}", "{'portMappings':[{'containerPort':80}]}", NULL,
      "Port mappings are not supported when networkMode=none"},
     /* networking */
+    {EC2, "{'networkMode':'host'}", "{'portMappings':[{'containerPortRange':'80-90'}]}",
+     NULL,
+     "Invalid 'containerPortRange' setting for container 'x'. Port ranges are only "
+     "supported when networkMode is bridge or awsvpc."},
     {EC2, "{'networkMode':'awsvpc'}", "{'links':['y']}", NULL,
      "Links are not supported when networkMode=awsvpc"},
     {EC2, "{'networkMode':'awsvpc'}", "{'hostname':'h'}", NULL,
