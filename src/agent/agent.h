@@ -69,7 +69,6 @@ struct agent_config {
 
     const char *vpc_dir;          /* vpc.h's place, made by an edge; NULL: no VPCs here */
     const char *subnet;           /* see net.h; NULL: chosen */
-    const char *vpc_dir; /* see vpc.h; NULL: no VPCs, and so no tasks in mode awsvpc */
     uint16_t port_low, port_high; /* dynamic host ports; 0: the default range */
     const char *const
         *efs_servers; /* "fs-…=HOST", NULL-ended, or NULL: AWS's DNS names */
