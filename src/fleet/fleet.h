@@ -20,11 +20,13 @@
 
 struct fleet;
 
+#define FLEET_PING_MS 10000
+
 struct fleet_config {
     /* Hands a task to the state thread; any thread may call it. */
     void (*submit)(void *ctx, struct core_task *task);
     void *ctx;
-    int64_t ping_ms; /* 0: 10 s */
+    int64_t ping_ms; /* 0: FLEET_PING_MS */
     /* A session will be asked for; E_FULL. NULL: sessions are not offered. */
     int (*session)(void *ctx, const struct gantry_host_session *session,
                    const char *token, struct error *err);

@@ -39,12 +39,17 @@ struct metrics_task {
     struct server *server;
     struct http_request *req;
     size_t hosts;
+    bool edge;
+    struct str traffic;
 };
 
 static void metrics_run(struct core *core, struct core_task *task)
 {
     struct metrics_task *m = list_entry(task, struct metrics_task, task);
+    struct edge_feed *feed = m->server->edge_feed;
     m->hosts = fleet_connections(m->server->fleet);
+    m->edge = edge_feed_connected(feed);
+    edge_traffic_metrics(edge_feed_traffic(feed), &m->traffic);
 }
 
 static long resident_bytes(void)
@@ -87,6 +92,9 @@ static void metrics_deliver(struct outbound *out)
                (double)m->hosts);
     add_metric(&text, "process_resident_bytes", "gauge", "Resident memory.",
                (double)resident_bytes());
+    add_metric(&text, "edge_connected", "gauge", "Is the edge's stream open?", m->edge);
+    str_add(&text, str_text(&m->traffic));
+    str_free(&m->traffic);
     size_t len = text.len;
     http_reply(m->req, 200, headers, str_take(&text), len, HTTP_TAKE);
     free(m);

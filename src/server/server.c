@@ -66,6 +66,16 @@ static bool is_events(const struct http_request *req)
     return streq(req->path, EVENTS_PATH);
 }
 
+static bool is_edge_stream(const struct http_request *req)
+{
+    return streq(req->path, EDGE_STREAM_PATH);
+}
+
+static bool is_edge_report(const struct http_request *req)
+{
+    return streq(req->path, EDGE_REPORT_PATH);
+}
+
 static bool is_session(const struct http_request *req)
 {
     return str_starts(req->path, RELAY_AGENT_PATH) ||
@@ -81,10 +91,13 @@ static void begin(struct http_request *req)
         page_health(s, req);
     else if (streq(req->path, "/metrics"))
         page_metrics(s, req);
-    else if (is_agent_stream(req) || is_session(req) || is_events(req))
+    else if (is_agent_stream(req) || is_session(req) || is_events(req) ||
+             is_edge_stream(req))
         http_accept_body(req, 0);
     else if (is_agent_telemetry(req))
         agent_telemetry_begin(req);
+    else if (is_edge_report(req))
+        edge_report_begin(req);
     else
         api_front_begin(&s->api, req);
 }
@@ -104,6 +117,10 @@ static void complete(struct http_request *req)
         events_open(s, req);
     else if (is_agent_telemetry(req))
         agent_telemetry_complete(s, req);
+    else if (is_edge_stream(req))
+        edge_stream_open(s, req);
+    else if (is_edge_report(req))
+        edge_report_complete(s, req);
     else
         api_front_complete(&s->api, req);
 }
@@ -220,6 +237,7 @@ static int core_start(struct server *s, const struct server_config *config,
     ecs_attach(s->core, &es);
     ecr_attach(s->core, &rs);
     s->fleet = fleet_new(s->core, &fc);
+    s->edge_feed = edge_feed_new(s->core, &fc);
     s->hook_calls = hook_calls_new(submit, s);
     hook_calls_attach(s->hook_calls, s->core);
     int r = core_load(s->core, s->store, err);
@@ -262,6 +280,7 @@ static void stop(struct server *s)
     workers_stop(s->workers);
     hook_calls_free(s->hook_calls);
     shell_free(s->shell);
+    edge_feed_free(s->edge_feed);
     fleet_free(s->fleet);
     relay_free(s->relay);
     if (s->core)

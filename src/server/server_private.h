@@ -5,6 +5,7 @@
 #include "api_front.h"
 #include "auth.h"
 #include "core.h"
+#include "edge_feed.h"
 #include "fleet.h"
 #include "hook_calls.h"
 #include "http.h"
@@ -20,6 +21,7 @@ struct server {
     struct shell *shell;
     struct workers *workers;
     struct fleet *fleet;
+    struct edge_feed *edge_feed;
     struct relay *relay;
     struct hook_calls *hook_calls;
     struct blob_store *blobs;
@@ -44,6 +46,15 @@ void agent_session_open(struct server *s, struct http_request *req);
 #define AGENT_TELEMETRY_MAX (1024 * 1024)
 void agent_telemetry_begin(struct http_request *req);
 void agent_telemetry_complete(struct server *s, struct http_request *req);
+
+/* GET /gantry/v1/edge: the stream of the edge. */
+#define EDGE_STREAM_PATH "/gantry/v1/edge"
+void edge_stream_open(struct server *s, struct http_request *req);
+/* POST /gantry/v1/edge/report: what it found out; at most so many bytes. */
+#define EDGE_REPORT_PATH "/gantry/v1/edge/report"
+#define EDGE_REPORT_MAX  (8 * 1024 * 1024)
+void edge_report_begin(struct http_request *req);
+void edge_report_complete(struct server *s, struct http_request *req);
 
 /* GET /gantry/v1/events: the history of events, a line {"cursor":…,"event":{…}} each.
  *   resource=ARN (or its last part, "task/default/0123…": of the caller's account)
