@@ -7,6 +7,7 @@
 #include "address.h"
 #include "ec2_instance.h"
 #include "interface.h"
+#include "key_pair.h"
 #include "security_group.h"
 
 static const char ec2_service_key;
@@ -57,6 +58,7 @@ void ec2_attach(struct core *core, const struct ec2_settings *settings)
     ec2->addresses = table_add(core, &address_table);
     ec2->instances = table_add(core, &ec2_instance_table);
     ec2->interfaces = table_add(core, &interface_table);
+    ec2->key_pairs = table_add(core, &key_pair_table);
     ec2->nat_gateways = table_add(core, &nat_gateway_table);
 }
 

@@ -141,11 +141,6 @@ int ec2_machine_ensure(struct core *core, const struct ec2_scope *s,
     return 0;
 }
 
-uint32_t ec2_task_interface_limit(const char *instance_type, bool trunking)
-{
-    return 0;
-}
-
 void ec2_instance_edge_desired(struct core *core, struct arena *a,
                                struct gantry_edge_instance_list *ret)
 {

@@ -34,6 +34,7 @@ struct ec2 {
     struct cidr pool;            /* public addresses; prefix_len 0: none */
     struct public_address *used; /* address.h */
     struct security_rule *rules; /* security_group.h */
+    struct network_interface *interface_tokens;
     uint32_t pool_next;
 };
 
@@ -160,6 +161,7 @@ bool zone_known(const char *region, const char *zone);
 /* AWS keeps the first four and the last. False: none is free. */
 bool subnet_take_address(struct subnet *s, uint32_t *ret);
 bool subnet_take(struct subnet *s, uint32_t address); /* false: taken or not ours */
+bool subnet_is_free(const struct subnet *s, uint32_t address);
 void subnet_give_back(struct subnet *s, uint32_t address);
 uint32_t subnet_free_addresses(const struct subnet *s);
 

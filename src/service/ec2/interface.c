@@ -1,6 +1,8 @@
 /* Network interfaces in memory, see interface.h. */
 #include "interface.h"
 
+#include <stdlib.h>
+
 #include "address.h"
 #include "security_group.h"
 
@@ -44,6 +46,35 @@ static bool took_own_public(const struct ec2_network_interface *rec)
     return rec->association && !rec->association->allocation_id;
 }
 
+/* ---- client tokens ---- */
+
+struct network_interface *interface_by_token(struct core *core, const struct ec2_scope *s,
+                                             const char *token)
+{
+    struct network_interface *i;
+    if (!token)
+        return NULL;
+    const char *key = ec2_key(core_scratch(core), "token", s, token);
+    HASH_FIND(hh, ec2_of(core)->interface_tokens, key, strlen(key), i);
+    return i;
+}
+
+static void token_note(struct core *core, struct network_interface *i)
+{
+    struct ec2_scope s = ec2_owner(core_scratch(core), &i->o);
+    if (!i->rec->client_token)
+        return;
+    i->token = xstrdup(ec2_key(core_scratch(core), "token", &s, i->rec->client_token));
+    HASH_ADD_KEYPTR(hh, ec2_of(core)->interface_tokens, i->token, strlen(i->token), i);
+}
+
+void interface_token_set(struct core *core, struct network_interface *i,
+                         const char *token)
+{
+    i->rec->client_token = arena_strdup(&i->o.arena, token);
+    token_note(core, i);
+}
+
 static int interface_loaded(struct core *core, struct object *o, struct error *err)
 {
     struct network_interface *i = (struct network_interface *)o;
@@ -64,12 +95,17 @@ static int interface_loaded(struct core *core, struct object *o, struct error *e
         public_address_note(ec2_of(core), address);
     link_interface(i, subnet);
     use_groups(core, i, +1);
+    token_note(core, i);
     return 0;
 }
 
 static void interface_unlink(struct core *core, struct object *o)
 {
-    list_remove(&((struct network_interface *)o)->link);
+    struct network_interface *i = (struct network_interface *)o;
+    list_remove(&i->link);
+    if (i->token)
+        HASH_DEL(ec2_of(core)->interface_tokens, i);
+    free(i->token);
 }
 
 const struct table_type interface_table = {
@@ -162,8 +198,8 @@ void interface_changed(struct core *core, struct network_interface *i)
 
 /* ---- making ---- */
 
-static void set_groups(struct core *core, struct network_interface *i,
-                       const struct string_list *ids)
+void interface_set_groups(struct core *core, struct network_interface *i,
+                          const struct string_list *ids)
 {
     struct arena *a = &i->o.arena;
     struct ec2_network_interface *rec = i->rec->interface;
@@ -336,7 +372,7 @@ int ec2_interface_create(struct core *core, const struct ec2_interface_want *w,
         only = security_group_id(security_group_default(s->vpc));
         groups = (struct string_list){.v = (void *)&only, .n = 1};
     }
-    set_groups(core, i, &groups);
+    interface_set_groups(core, i, &groups);
     if (w->public_ip)
         interface_set_public(core, i, address_text(core_scratch(core), public_address),
                              NULL, NULL);
@@ -396,7 +432,7 @@ int ec2_interface_set_groups(struct core *core, const struct ec2_scope *s, const
     int r = ec2_groups_check(core, s, i->subnet->rec->subnet->vpc_id, ids, &bad, err);
     if (r < 0)
         return r;
-    set_groups(core, i, ids);
+    interface_set_groups(core, i, ids);
     interface_changed(core, i);
     return 0;
 }

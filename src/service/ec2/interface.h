@@ -6,6 +6,8 @@
  * Owns: interfaces, in the table. Threads: state thread. Fails: as ec2.h says. */
 #pragma once
 
+#include <uthash.h>
+
 #include "ec2_state.h"
 
 struct network_interface {
@@ -13,11 +15,29 @@ struct network_interface {
     struct gantry_interface_record *rec;
     struct subnet *subnet;
     struct list link; /* subnet->interfaces */
+    char *token;      /* its key among the client tokens; NULL: none */
+    UT_hash_handle hh;
 };
 extern const struct table_type interface_table;
 
 struct network_interface *interface_find(struct core *core, const struct ec2_scope *s,
                                          const char *id);
+/* Faults InvalidNetworkInterfaceID.NotFound. */
+struct network_interface *interface_require(struct call *c, const char *id);
+/* Faults what belongs to a load balancer, a task, a gateway: theirs to change. */
+int interface_own(struct call *c, const struct network_interface *i);
+/* May an interface of this subnet have these groups? Faults if not. */
+int interface_groups_check(struct call *c, const struct subnet *s,
+                           const struct string_list *ids);
+/* CreateNetworkInterface's client token; NULL: none made one by it, or the token is NULL. */
+struct network_interface *interface_by_token(struct core *core, const struct ec2_scope *s,
+                                             const char *token);
+/* The caller saves. */
+void interface_token_set(struct core *core, struct network_interface *i,
+                         const char *token);
+/* All checks are done; the caller saves. */
+void interface_set_groups(struct core *core, struct network_interface *i,
+                          const struct string_list *ids);
 const char *interface_id(const struct network_interface *i);
 /* The edge has to know it: it is attached. */
 bool interface_wired(const struct network_interface *i);

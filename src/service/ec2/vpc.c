@@ -239,6 +239,11 @@ bool subnet_has_public(const struct subnet *s)
 
 /* ---- addresses of a subnet ---- */
 
+bool subnet_is_free(const struct subnet *s, uint32_t address)
+{
+    return cidr_has(s->cidr, address) && !is_used(s, address - s->cidr.base);
+}
+
 bool subnet_take(struct subnet *s, uint32_t address)
 {
     if (!cidr_has(s->cidr, address) || is_used(s, address - s->cidr.base))
