@@ -137,3 +137,56 @@ int elbv2_modify_target_group_attributes(
     out->attributes = g->rec->attributes;
     return 0;
 }
+
+/* ---- listeners ---- */
+
+static enum attribute_of of_listener(const struct listener *l)
+{
+    return of_balancer(l->balancer);
+}
+
+void listener_attributes_init(struct listener *l)
+{
+    for (const struct attribute_row *r = listener_attribute_rows; r->key; r++) {
+        if (!(r->of & of_listener(l)))
+            continue;
+        struct elbv2_listener_attribute *x = LIST_PUSH(&l->o.arena, &l->rec->attributes);
+        x->key = r->key;
+        x->value = r->fallback;
+    }
+}
+
+int elbv2_describe_listener_attributes(
+    struct call *c, const struct elbv2_describe_listener_attributes_input *in,
+    struct elbv2_describe_listener_attributes_output *out)
+{
+    const struct listener *l = listener_require(c, in->listener_arn);
+    if (!l)
+        return -1;
+    out->attributes = l->rec->attributes;
+    return 0;
+}
+
+int elbv2_modify_listener_attributes(
+    struct call *c, const struct elbv2_modify_listener_attributes_input *in,
+    struct elbv2_modify_listener_attributes_output *out)
+{
+    struct listener *l = listener_require(c, in->listener_arn);
+    if (!l)
+        return -1;
+    for (size_t i = 0; i < in->attributes.n; i++)
+        if (attribute_check(c, listener_attribute_rows, of_listener(l), "Listener",
+                            in->attributes.v[i].key ? in->attributes.v[i].key : "",
+                            in->attributes.v[i].value ? in->attributes.v[i].value : "") <
+            0)
+            return -1;
+    for (size_t i = 0; i < in->attributes.n; i++)
+        for (size_t k = 0; k < l->rec->attributes.n; k++)
+            if (streq(l->rec->attributes.v[k].key, in->attributes.v[i].key))
+                l->rec->attributes.v[k].value =
+                    arena_strdup(&l->o.arena, in->attributes.v[i].value);
+    object_save(c->core, &l->o);
+    balancer_changed(c->core, l->balancer);
+    out->attributes = l->rec->attributes;
+    return 0;
+}

@@ -187,6 +187,34 @@ static const char *dns_name(struct core *core, struct arena *a, const struct ec2
                         is_internal(in) ? "internal-" : "", in->name, digits, s->region);
 }
 
+static void zones_fill(struct balancer *b, const struct subnets *subnets)
+{
+    struct arena *a = &b->o.arena;
+    struct elbv2_load_balancer *rec = b->rec->load_balancer;
+    rec->availability_zones = (struct elbv2_availability_zone_list){.set = true};
+    for (size_t i = 0; i < subnets->want.n; i++) {
+        struct elbv2_availability_zone *z = LIST_PUSH(a, &rec->availability_zones);
+        z->subnet_id = arena_strdup(a, subnets->v[i].subnet_id);
+        z->zone_name = arena_strdup(a, subnets->v[i].availability_zone);
+        z->load_balancer_addresses.set = true;
+    }
+}
+
+/* The balancer's interface in a subnet; NULL: none. */
+static const char *interface_in(struct call *c, const struct balancer *b,
+                                const char *subnet)
+{
+    struct ec2_scope s = elb_scope(c);
+    struct ec2_interface_info nic;
+    struct error err;
+    for (size_t i = 0; i < b->rec->interface_ids.n; i++)
+        if (ec2_interface_find(c->core, &s, b->rec->interface_ids.v[i], &nic, &err) ==
+                0 &&
+            streq(nic.subnet_id, subnet))
+            return b->rec->interface_ids.v[i];
+    return NULL;
+}
+
 static struct balancer *balancer_new(struct call *c,
                                      const struct elbv2_create_load_balancer_input *in,
                                      const struct subnets *subnets)
@@ -219,12 +247,7 @@ static struct balancer *balancer_new(struct call *c,
     rec->vpc_id = arena_strdup(a, subnets->v[0].vpc_id);
     rec->state = arena_new(a, struct elbv2_load_balancer_state);
     rec->state->code = ELBV2_LOAD_BALANCER_STATE_ENUM_PROVISIONING;
-    for (size_t i = 0; i < subnets->want.n; i++) {
-        struct elbv2_availability_zone *z = LIST_PUSH(a, &rec->availability_zones);
-        z->subnet_id = arena_strdup(a, subnets->v[i].subnet_id);
-        z->zone_name = arena_strdup(a, subnets->v[i].availability_zone);
-        z->load_balancer_addresses.set = true;
-    }
+    zones_fill(b, subnets);
     for (size_t i = 0; i < in->security_groups.n; i++)
         *LIST_PUSH(a, &rec->security_groups) = arena_strdup(a, in->security_groups.v[i]);
     for (size_t i = 0; i < interfaces.n; i++)
@@ -328,5 +351,103 @@ int elbv2_delete_load_balancer(struct call *c,
     object_delete(c->core, &b->o);
     if (e->edge_ops)
         e->edge_ops->balancer_gone(e->edge_ctx, c->core, arn);
+    return 0;
+}
+
+/* ---- SetSecurityGroups, SetSubnets, SetIpAddressType ---- */
+
+int elbv2_set_security_groups(struct call *c,
+                              const struct elbv2_set_security_groups_input *in,
+                              struct elbv2_set_security_groups_output *out)
+{
+    struct ec2_scope s = elb_scope(c);
+    struct balancer *b = balancer_require(c, in->load_balancer_arn);
+    const char *bad;
+    struct error err;
+    if (!b)
+        return -1;
+    struct elbv2_load_balancer *rec = b->rec->load_balancer;
+    if (in->security_groups.n == 0)
+        return elb_invalid(c, "At least one security group must be specified");
+    if (ec2_groups_check(c->core, &s, rec->vpc_id, &in->security_groups, &bad, &err) < 0)
+        return call_fault(c, &elbv2_invalid_security_group_exception,
+                          "The security group '%s' does not exist", bad);
+    for (size_t i = 0; i < b->rec->interface_ids.n; i++)
+        ec2_interface_set_groups(c->core, &s, b->rec->interface_ids.v[i],
+                                 &in->security_groups, &err);
+    rec->security_groups = (struct string_list){.set = true};
+    for (size_t i = 0; i < in->security_groups.n; i++)
+        *LIST_PUSH(&b->o.arena, &rec->security_groups) =
+            arena_strdup(&b->o.arena, in->security_groups.v[i]);
+    object_save(c->core, &b->o);
+    out->security_group_ids = rec->security_groups;
+    return 0;
+}
+
+/* Interfaces of subnets that stay are kept. */
+int elbv2_set_subnets(struct call *c, const struct elbv2_set_subnets_input *in,
+                      struct elbv2_set_subnets_output *out)
+{
+    struct balancer *b = balancer_require(c, in->load_balancer_arn);
+    struct ec2_scope s = elb_scope(c);
+    struct subnets subnets = {0};
+    struct string_list made = {0}, kept = {0};
+    if (!b)
+        return -1;
+    struct elbv2_load_balancer *rec = b->rec->load_balancer;
+    struct elbv2_create_load_balancer_input want = {
+        .name = rec->load_balancer_name,
+        .type = rec->type,
+        .scheme = rec->scheme,
+        .subnets = in->subnets,
+        .subnet_mappings = in->subnet_mappings,
+        .security_groups = rec->security_groups,
+        .ip_address_type = in->ip_address_type,
+    };
+    if (offered(c, &want) < 0 || subnets_read(c, &want, &subnets) < 0)
+        return -1;
+    if (!streq(subnets.v[0].vpc_id, rec->vpc_id))
+        return call_fault(c, &elbv2_invalid_subnet_exception,
+                          "All subnets must belong to the load balancer's VPC");
+    struct subnets fresh = {0};
+    for (size_t i = 0; i < subnets.want.n; i++) {
+        const char *there = interface_in(c, b, subnets.want.v[i].subnet_id);
+        if (there)
+            *LIST_PUSH(&c->arena, &kept) = arena_strdup(&c->arena, there);
+        else
+            *LIST_PUSH(&c->arena, &fresh.want) = subnets.want.v[i];
+    }
+    const char *tail = strchr(rec->load_balancer_arn, '/') + 1;
+    if (interfaces_make(c, &want, &fresh, rec->load_balancer_arn, tail, &made) < 0)
+        return -1;
+    for (size_t i = 0; i < b->rec->interface_ids.n; i++) {
+        bool stays = false;
+        for (size_t k = 0; k < kept.n; k++)
+            stays |= streq(kept.v[k], b->rec->interface_ids.v[i]);
+        if (!stays)
+            ec2_interface_delete(c->core, &s, b->rec->interface_ids.v[i]);
+    }
+    b->rec->interface_ids = (struct string_list){.set = true};
+    for (size_t i = 0; i < kept.n + made.n; i++)
+        *LIST_PUSH(&b->o.arena, &b->rec->interface_ids) =
+            arena_strdup(&b->o.arena, i < kept.n ? kept.v[i] : made.v[i - kept.n]);
+    zones_fill(b, &subnets);
+    object_save(c->core, &b->o);
+    balancer_changed(c->core, b);
+    out->availability_zones = b->rec->load_balancer->availability_zones;
+    out->ip_address_type = ELBV2_IP_ADDRESS_TYPE_IPV4;
+    return 0;
+}
+
+int elbv2_set_ip_address_type(struct call *c,
+                              const struct elbv2_set_ip_address_type_input *in,
+                              struct elbv2_set_ip_address_type_output *out)
+{
+    if (!balancer_require(c, in->load_balancer_arn))
+        return -1;
+    if (in->ip_address_type != ELBV2_IP_ADDRESS_TYPE_IPV4)
+        return call_fault(c, &elbv2_invalid_configuration_request_exception,
+                          "Only the IP address type ipv4 is offered by this gantry.");
+    out->ip_address_type = ELBV2_IP_ADDRESS_TYPE_IPV4;
     return 0;
 }

@@ -50,7 +50,7 @@ static int listener_loaded(struct core *core, struct object *o, struct error *er
     if (!l->balancer)
         return fail(err, E_CORRUPT, "listener without a load balancer");
     list_append(&l->balancer->listeners, &l->link);
-    listener_certificates_loaded(core, l);
+    listener_certificates_look(core, l->balancer, l->rec);
     return 0;
 }
 
@@ -252,6 +252,17 @@ static void instance_changed(void *ctx, struct core *core, const struct ec2_scop
     }
 }
 
+/* A certificate was imported again: its users serve the new one. */
+static void certificate_changed(void *ctx, struct core *core, const char *arn,
+                                const struct string_list *users)
+{
+    for (size_t i = 0; i < users->n; i++) {
+        struct balancer *b = balancer_find(core, users->v[i]);
+        if (b)
+            balancer_changed(core, b);
+    }
+}
+
 void elbv2_set_edge_ops(struct core *core, const struct elbv2_edge_ops *ops, void *ctx)
 {
     elbv2_of(core)->edge_ops = ops;
@@ -274,4 +285,6 @@ void elbv2_attach(struct core *core)
     e->rules = table_add(core, &rule_table);
     e->instances = (struct ec2_watch){.instance_changed = instance_changed, .ctx = e};
     ec2_watch_add(core, &e->instances);
+    e->certificates = (struct acm_watch){.changed = certificate_changed, .ctx = e};
+    acm_watch_add(core, &e->certificates);
 }

@@ -10,6 +10,7 @@
  * the call's fault. */
 #pragma once
 
+#include "acm.h"
 #include "arn.h"
 #include "call.h"
 #include "core.h"
@@ -27,6 +28,7 @@ struct elbv2 {
     void *edge_ctx;
     struct elbv2_watch watch;
     struct ec2_watch instances;
+    struct acm_watch certificates;
 };
 
 struct balancer {

@@ -95,22 +95,6 @@ static int listener_check(struct call *c, const struct balancer *b,
     return actions_check(c, b, &want->default_actions);
 }
 
-static void use_certificates(struct core *core, const struct listener *l, bool used)
-{
-    const struct elbv2_listener *rec = l->rec->listener;
-    for (size_t i = 0; i < rec->certificates.n; i++)
-        acm_certificate_use(core, rec->certificates.v[i].certificate_arn,
-                            rec->load_balancer_arn, used);
-    for (size_t i = 0; i < l->rec->certificates.n; i++)
-        acm_certificate_use(core, l->rec->certificates.v[i].certificate_arn,
-                            rec->load_balancer_arn, used);
-}
-
-void listener_certificates_loaded(struct core *core, const struct listener *l)
-{
-    use_certificates(core, l, true);
-}
-
 /* ---- CreateListener ---- */
 
 static struct listener *same_listener(const struct balancer *b,
@@ -177,6 +161,8 @@ int elbv2_create_listener(struct call *c, const struct elbv2_create_listener_inp
         if (!want.default_actions.v[i].order.set)
             want.default_actions.v[i].order = SET_INT((int32_t)i + 1);
     actions_fill(&c->arena, &want.default_actions);
+    if (secure(want.protocol) && !want.ssl_policy)
+        want.ssl_policy = POLICY_DEFAULT;
     struct listener *l = same_listener(b, &want);
     if (!l) {
         if (listener_check(c, b, &want, NULL) < 0)
@@ -195,7 +181,8 @@ int elbv2_create_listener(struct call *c, const struct elbv2_create_listener_inp
         l->rec->listener = wire_copy(&l->o.arena, &elbv2_listener_shape, &want);
         elb_tags_merge(&l->o.arena, &l->rec->tags, &in->tags);
         default_rule_new(c, l);
-        use_certificates(c->core, l, true);
+        listener_attributes_init(l);
+        listener_certificates_look(c->core, b, l->rec);
         object_save(c->core, &l->o);
         balancer_changed(c->core, b);
     }
@@ -267,9 +254,10 @@ int elbv2_modify_listener(struct call *c, const struct elbv2_modify_listener_inp
     if (listener_check(c, l->balancer, &want, l) < 0)
         return -1;
     struct rule *r = listener_default_rule(l);
-    use_certificates(c->core, l, false);
+    struct gantry_listener_record before = *l->rec;
     l->rec->listener = wire_copy(&l->o.arena, &elbv2_listener_shape, &want);
-    use_certificates(c->core, l, true);
+    listener_certificates_look(c->core, l->balancer, &before);
+    listener_certificates_look(c->core, l->balancer, l->rec);
     actions_use(c->core, &r->rec->rule->actions, -1);
     struct elbv2_listener *copy = wire_copy(&r->o.arena, &elbv2_listener_shape, &want);
     r->rec->rule->actions = copy->default_actions;
@@ -291,7 +279,8 @@ void listener_delete(struct core *core, struct listener *l)
         actions_use(core, &r->rec->rule->actions, -1);
         object_delete(core, &r->o);
     }
-    use_certificates(core, l, false);
+    list_remove(&l->link);
+    listener_certificates_look(core, b, l->rec);
     object_delete(core, &l->o);
     balancer_changed(core, b);
 }

@@ -8,8 +8,10 @@
 int elb_name_check(struct call *c, const char *what, const char *name);
 void group_attributes_init(struct target_group *g);
 bool ssl_policy_known(const char *name);
-/* After a restart its certificates are in use. */
-void listener_certificates_loaded(struct core *core, const struct listener *l);
+void listener_attributes_init(struct listener *l);
+/* Which of these certificates the balancer uses now, for acm to know. */
+void listener_certificates_look(struct core *core, const struct balancer *b,
+                                const struct gantry_listener_record *rec);
 /* Its rules stop forwarding; gone for the edge with its balancer. */
 void listener_delete(struct core *core, struct listener *l);
 /* What a forward, redirect or fixed-response may be; fills what was left out. */
