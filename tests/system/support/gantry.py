@@ -161,6 +161,14 @@ class Gantry:
 
     # ---- tasks ----
 
+    def network(self, *groups, **more):
+        """networkConfiguration: the default subnet of the machine's zone."""
+        subnets = self.client("ec2").describe_subnets(Filters=[
+            {"Name": "default-for-az", "Values": ["true"]},
+            {"Name": "availability-zone", "Values": ["us-east-1a"]}])["Subnets"]
+        return {"awsvpcConfiguration": {"subnets": [s["SubnetId"] for s in subnets],
+                                        "securityGroups": list(groups), **more}}
+
     def define(self, family, *containers, **task):
         return self.ecs.register_task_definition(
             family=family, containerDefinitions=list(containers), **task
