@@ -114,6 +114,37 @@ def test_the_life_of_an_interface(world):
     assert world.task(arn)["lastStatus"] == "STOPPED"
 
 
+def test_what_ec2_shows_of_it(world):
+    """Who looks after it is ECS: others may not take it away while the task is there."""
+    host, ec2 = world.host(), world.server.client("ec2", account=world.account)
+    vpc = ec2.describe_subnets(SubnetIds=world.subnets[:1])["Subnets"][0]["VpcId"]
+    group = ec2.create_security_group(GroupName="web", Description="w", VpcId=vpc)["GroupId"]
+    arn = world.run(network={"securityGroups": [group]}, enableECSManagedTags=True,
+                    tags=[{"key": "own", "value": "1"}])["tasks"][0]["taskArn"]
+    host.wait(lambda: arn in host.tasks, what="the task")
+    interface = host.tasks[arn]["interface"]
+    (seen,) = ec2.describe_network_interfaces(
+        NetworkInterfaceIds=[interface["networkInterfaceId"]])["NetworkInterfaces"]
+    assert seen["Description"] == interface["attachmentArn"]
+    assert seen["RequesterId"] == "amazon-ecs" and seen["RequesterManaged"] is True
+    assert seen["Status"] == "in-use" and seen["PrivateIpAddress"] == interface["privateIpAddress"]
+    assert [g["GroupId"] for g in seen["Groups"]] == [group]
+    assert {t["Key"]: t["Value"] for t in seen["TagSet"]} == {"aws:ecs:clusterName": "c"}
+    attached = seen["Attachment"]["AttachmentId"]
+    for call in (lambda: ec2.delete_network_interface(
+                     NetworkInterfaceId=interface["networkInterfaceId"]),
+                 lambda: ec2.detach_network_interface(AttachmentId=attached, Force=True),
+                 lambda: ec2.delete_security_group(GroupId=group)):
+        with pytest.raises(ec2.exceptions.ClientError):
+            call()
+    world.ecs.stop_task(cluster="c", task=arn)
+    host.stopped(arn)
+    world.in_status(arn, "STOPPED")
+    with pytest.raises(ec2.exceptions.ClientError, match="InvalidNetworkInterfaceID.NotFound"):
+        ec2.describe_network_interfaces(NetworkInterfaceIds=[interface["networkInterfaceId"]])
+    ec2.delete_security_group(GroupId=group)
+
+
 def test_the_reply_shows_what_is_to_come(world):
     world.host()
     task = world.run()["tasks"][0]
