@@ -2,8 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -12,8 +10,7 @@
 #include "command.h"
 #include "ready.h"
 #include "renew.h"
-#include "run_record.h"
-#include "str.h"
+#include "server_access.h"
 
 static int stop_fd = -1;
 
@@ -37,41 +34,18 @@ static int open_stop(struct error *err)
     return 0;
 }
 
-/* The environment's keys, or those that the server under this data directory made. */
-static int find_credentials(struct options *o, const struct layout *l,
-                            struct agent_config *config, struct error *err)
-{
-    struct root_key_texts keys;
-    config->access_key_id = getenv("AWS_ACCESS_KEY_ID");
-    config->secret_access_key = getenv("AWS_SECRET_ACCESS_KEY");
-    config->session_token = getenv("AWS_SESSION_TOKEN");
-    int r = layout_read_keys(l, &o->arena, &keys, err);
-    if (r == 0) {
-        config->access_key_id = keys.access_key_id;
-        config->secret_access_key = keys.secret;
-        config->session_token = NULL;
-        return 0;
-    }
-    if (!str_empty(config->access_key_id) && !str_empty(config->secret_access_key))
-        return 0;
-    return wrap(err,
-                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run it beside the "
-                "server");
-}
-
 static int find_server(struct options *o, const struct layout *l,
                        struct agent_config *config, struct error *err)
 {
-    struct run_record rec;
-    config->server_url = o->server_url;
-    if (o->server_url)
-        return 0;
-    int r = run_record_read(l->record_path, &o->arena, &rec, err);
-    if (r == 0)
-        config->server_url = rec.url;
-    return r == -E_NOTFOUND
-               ? fail(err, E_INVALID, "say where the server is: --server URL")
-               : r;
+    struct server_access access;
+    int r = server_access_find(o, l, &access, err);
+    if (r < 0)
+        return r;
+    config->server_url = access.url;
+    config->access_key_id = access.access_key_id;
+    config->secret_access_key = access.secret_access_key;
+    config->session_token = access.session_token;
+    return 0;
 }
 
 static int prepare(struct options *o, struct layout *l, struct agent_config *config,
@@ -91,8 +65,6 @@ static int prepare(struct options *o, struct layout *l, struct agent_config *con
         r = agent_settings_fill(o, l, config, err);
     if (r == 0)
         r = find_server(o, l, config, err);
-    if (r == 0)
-        r = find_credentials(o, l, config, err);
     if (r == 0)
         r = agent_prepare(config, err); /* 1: it made a namespace */
     return r < 0 ? r : 0;

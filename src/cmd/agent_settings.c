@@ -86,6 +86,7 @@ int agent_settings_fill(struct options *o, const struct layout *l,
         .insecure_registries =
             o->insecure_registries.count ? o->insecure_registries.items : NULL,
         .efs_servers = o->efs_servers.count ? o->efs_servers.items : NULL,
+        .vpc_dir = o->vpc_dir,
         .subnet = o->subnet,
         .runtime_path = o->runtime,
         .conmon_path = o->conmon,

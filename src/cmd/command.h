@@ -28,6 +28,7 @@ int up_command(struct options *o, struct error *err);
 int down_command(struct options *o, struct error *err);
 int server_command(struct options *o, struct error *err);
 int agent_command(struct options *o, struct error *err);
+int edge_command(struct options *o, struct error *err);
 int env_command(struct options *o, struct error *err);
 int status_command(struct options *o, struct error *err);
 int logs_command(struct options *o, struct error *err);

@@ -10,6 +10,7 @@
 #include "agent_settings.h"
 #include "clock.h"
 #include "command.h"
+#include "edge_settings.h"
 #include "fd.h"
 #include "run_lock.h"
 #include "run_record.h"
@@ -41,7 +42,7 @@ static int wait_for_end(const struct process_id *up, int pidfd, struct error *er
     int64_t until = clock_mono_ns() + STOP_PATIENCE_MS * INT64_C(1000000);
     while (!process_wait(pidfd, PROGRESS_MS)) {
         if (clock_mono_ns() < until) {
-            progress("waiting for the agents and the server to end …");
+            progress("waiting for agents, edge and server to end …");
             continue;
         }
         progress("it does not end and is killed");
@@ -102,6 +103,42 @@ static int purge_agent(struct options *o, const struct layout *l, struct error *
     return r < 0 ? wrap(err, "removing what the agent made") : 0;
 }
 
+static void edge_of_run(struct options *o, const struct layout *l,
+                        const struct run_record *rec, struct edge_config *ret)
+{
+    struct pool pool;
+    if (!str_empty(rec->hosts_file))
+        o->hosts_file = rec->hosts_file;
+    if (pool_read(l->public_pool_path, &pool, NULL) == 0)
+        o->public_pool = arena_strdup(&o->arena, pool_text(&pool).cidr);
+    edge_settings_fill(o, l, ret);
+    ret->server_url = str_empty(rec->url) ? NULL : rec->url;
+}
+
+/* While this process is still in the machine's mount namespace: see purge_pool(). */
+static int purge_edge(struct options *o, const struct layout *l,
+                      const struct run_record *rec, struct error *err)
+{
+    struct edge_config config;
+    const struct pool_place place = edge_pool_place(l);
+    edge_of_run(o, l, rec, &config);
+    int r = edge_purge(&config, err);
+    if (r == 0)
+        r = pool_release(&place, err);
+    return r < 0 ? wrap(err, "removing networks and load balancers") : 0;
+}
+
+/* Names of load balancers lead nowhere that is looked after from now on. */
+static int unname(struct options *o, struct layout *l, const struct run_record *rec,
+                  struct error *err)
+{
+    struct edge_config config;
+    if (str_empty(rec->hosts_file) || layout_read_id(l, NULL) < 0)
+        return 0;
+    edge_of_run(o, l, rec, &config);
+    return edge_unname(&config, err);
+}
+
 /* In a process of its own: agent_prepare() takes this one into a namespace that is made
  * for one agent. */
 static int purge_pool(struct options *o, const struct layout *l, struct error *err)
@@ -139,6 +176,8 @@ static int purge(struct options *o, struct layout *l, const struct run_record *r
     if (*l->run_id) {
         progress("removing containers, networks and data …");
         r = purge_pool(o, l, err);
+        if (r == 0)
+            r = purge_edge(o, l, rec, err);
         if (r == 0)
             r = purge_agent(o, l, err);
         if (r < 0)
@@ -186,7 +225,7 @@ int down_command(struct options *o, struct error *err)
     if (!found)
         progress(o->purge ? "nothing runs here; removing what was left"
                           : "nothing runs here");
-    r = o->purge ? purge(o, &l, &rec, err) : 0;
+    r = o->purge ? purge(o, &l, &rec, err) : unname(o, &l, &rec, err);
     run_lock_release(&lock);
     return r < 0 ? r : 0;
 }

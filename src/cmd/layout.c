@@ -30,6 +30,8 @@ void layout_init(struct layout *l, struct options *o)
         .log_path = arena_printf(a, "%s/up.log", o->run_dir),
         .pool_dir = arena_printf(a, "%s/fargate", o->data_dir),
         .pool_run_dir = arena_printf(a, "%s/fargate", o->run_dir),
+        .vpc_dir = arena_printf(a, "%s/vpc", o->run_dir),
+        .public_pool_path = arena_printf(a, "%s/public-pool", o->data_dir),
     };
 }
 

@@ -6,6 +6,8 @@
  *   <data>/server   0700 server   state.db, root-keys.json, blobs
  *   <data>/agent    root          see agent.h
  *   <data>/fargate  root          the same of the agent in Fargate's pool
+ *   <data>/public-pool  see pool.h
+ *   <run>/vpc       namespaces of VPCs, see edge.h
  *   <run>/up.lock   locked while `up` runs
  *   <run>/up.json   where it is served and by which processes, see run_record.h
  *   <run>/up.log    what `up --detach` and its parts say (up.log.1: what was before)
@@ -25,6 +27,7 @@ struct layout {
     const char *data_dir, *server_dir, *agent_dir, *run_id_path, *keys_path;
     const char *run_dir, *agent_run_dir, *lock_path, *record_path, *log_path;
     const char *pool_dir, *pool_run_dir;
+    const char *vpc_dir, *public_pool_path;
     char run_id[9]; /* "" until layout_read_id() or layout_make() */
     char agent_run[10]; /* the agent's name on the machine, made of it */
 };

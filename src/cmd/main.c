@@ -8,10 +8,10 @@
 
 const struct command commands[] = {
     {CMD_UP, "up", "", "start gantry on this machine and keep it running",
-     "Runs the server (APIs, state, registry; never as root) and the agent that makes "
-     "this "
-     "machine an instance of the cluster 'default', each as a process of its own that is "
-     "started again when it dies. Prints one line, 'gantry ready: URL', once calls are "
+     "Runs the server (APIs, state, registry; never as root), the edge (networks, load "
+     "balancers, EC2 instances) and the agents that make this machine an instance of the "
+     "cluster 'default' and of Fargate, each as a process of its own that is started "
+     "again when it dies. Prints one line, 'gantry ready: URL', once calls are "
      "answered and this machine has joined.\n\n"
      "SIGTERM, SIGINT or 'gantry down' end it; containers go on, and the next 'gantry "
      "up' "
@@ -20,7 +20,8 @@ const struct command commands[] = {
      "each other.",
      0, 0, up_command},
     {CMD_DOWN, "down", "", "stop what 'gantry up' started",
-     "Ends server and agent; tasks keep running. With --purge it ends the tasks too and "
+     "Ends server, edge and agents; tasks, networks and load balancers keep running. With "
+     "--purge it ends the tasks too and "
      "removes every container, network, mount and file of this run, whether or not it is "
      "still running, and asks nothing.",
      0, 0, down_command},
@@ -34,6 +35,12 @@ const struct command commands[] = {
      "SIGINT; containers go on. Its credentials are AWS_ACCESS_KEY_ID and "
      "AWS_SECRET_ACCESS_KEY (AWS_SESSION_TOKEN), or the root keys under --data-dir.",
      0, 0, agent_command},
+    {CMD_EDGE, "edge", "", "run the edge alone, in the foreground",
+     "Makes this machine's networks (VPCs), load balancers and EC2 instances as the "
+     "server wants them, until SIGTERM or SIGINT; they go on without it. A server has one "
+     "edge: a newer one takes over. Credentials as for 'gantry agent'; --public-pool must "
+     "be the server's.",
+     0, 0, edge_command},
     {CMD_STATUS, "status", "", "show what runs here",
      "The server and its health, the instances of its clusters, and the tasks and "
      "containers of this machine.",

@@ -12,7 +12,7 @@
 
 #define PARTS (CMD_UP | CMD_SERVER | CMD_AGENT)
 #define HERE                                                                             \
-    (PARTS | CMD_DOWN | CMD_ENV | CMD_STATUS | CMD_LOGS | CMD_EXEC | CMD_DOCTOR |        \
+    (PARTS | CMD_EDGE | CMD_DOWN | CMD_ENV | CMD_STATUS | CMD_LOGS | CMD_EXEC | CMD_DOCTOR |        \
      CMD_EVENTS | CMD_WHY)
 #define FIELD(f) offsetof(struct options, f)
 
@@ -25,7 +25,7 @@ const struct option_row option_rows[] = {
      "127.0.0.1:4566", NULL, OPTION_TEXT, FIELD(listen),
      CMD_UP | CMD_SERVER | CMD_ENV | CMD_DOCTOR},
     {"region", 0, "NAME", "AWS region in ARNs and signatures", "us-east-1", NULL,
-     OPTION_TEXT, FIELD(region), PARTS | CMD_ENV},
+     OPTION_TEXT, FIELD(region), PARTS | CMD_EDGE | CMD_ENV},
     {"account-id", 0, "ID", "12 digits: the account of the root keys", "000000000000",
      NULL, OPTION_TEXT, FIELD(account_id), CMD_UP | CMD_SERVER},
     {"dev", 0, NULL, "accept any credentials; a 12-digit access key id is the account",
@@ -35,7 +35,7 @@ const struct option_row option_rows[] = {
      "(default: gantry if that user exists, else number 61747)",
      NULL, NULL, OPTION_TEXT, FIELD(user), CMD_UP | CMD_SERVER | CMD_DOCTOR},
     {"log-level", 0, "LEVEL", "debug, info, warn or error", "info", NULL, OPTION_LEVEL,
-     FIELD(log_level), PARTS},
+     FIELD(log_level), PARTS | CMD_EDGE},
     {"stopped-task-retention", 0, "TIME",
      "how long stopped tasks are shown and kept "
      "(AWS: 1h)",
@@ -50,7 +50,7 @@ const struct option_row option_rows[] = {
     {"event-retention", 0, "TIME", "how far the history of events goes back (7 days)",
      NULL, NULL, OPTION_DURATION, FIELD(event_keep_ms), CMD_UP | CMD_SERVER},
     {"server", 0, "URL", "the server to join (default: the one `gantry up` runs here)",
-     NULL, NULL, OPTION_TEXT, FIELD(server_url), CMD_AGENT},
+     NULL, NULL, OPTION_TEXT, FIELD(server_url), CMD_AGENT | CMD_EDGE},
     {"cluster", 0, "NAME", "the cluster: to join, or that is meant", "default", NULL,
      OPTION_TEXT, FIELD(cluster), CMD_AGENT | CMD_EVENTS | CMD_WHY},
     {"instance-id", 0, "ID", "the EC2 instance that this is (default: the machine itself)",
@@ -74,6 +74,21 @@ const struct option_row option_rows[] = {
      "give Fargate's tasks this much of CPU and memory and the rest to the instance "
      "(default: both may use all of it)",
      NULL, NULL, OPTION_NUMBER, FIELD(fargate_share), CMD_UP},
+    {"no-edge", 0, NULL,
+     "make no networks here: no tasks in awsvpc mode, no load balancers, no EC2 instances",
+     NULL, NULL, OPTION_FLAG, FIELD(no_edge), CMD_UP},
+    {"public-pool", 0, "CIDR",
+     "public addresses, /16 to /23 (default: a free /20 of 198.18.0.0/15, kept)", NULL,
+     NULL, OPTION_TEXT, FIELD(public_pool), CMD_UP | CMD_SERVER | CMD_EDGE},
+    {"hosts-file", 0, "PATH|none",
+     "where names of load balancers are written for this machine", "/etc/hosts", NULL,
+     OPTION_TEXT, FIELD(hosts_file), CMD_UP | CMD_EDGE},
+    {"haproxy", 0, "PATH", "load balancer (default: haproxy from PATH)", NULL, NULL,
+     OPTION_TEXT, FIELD(haproxy), CMD_UP | CMD_EDGE},
+    {"dnsmasq", 0, "PATH", "name server (default: dnsmasq from PATH)", NULL, NULL,
+     OPTION_TEXT, FIELD(dnsmasq), CMD_UP | CMD_EDGE},
+    {"vpc-dir", 0, "DIR", "where the edge of this machine has its VPCs (default: none)",
+     NULL, NULL, OPTION_TEXT, FIELD(vpc_dir), CMD_AGENT},
     {"image-pull", 0, "WHEN", "default, always, once or prefer-cached", "default", NULL,
      OPTION_PULL, FIELD(pull), CMD_UP | CMD_AGENT},
     {"stop-timeout", 0, "TIME",
@@ -153,7 +168,7 @@ const struct option_row option_rows[] = {
     {"roff", 0, NULL, "print the manual page's source", NULL, NULL, OPTION_FLAG,
      FIELD(roff), CMD_HELP, true},
     {"ready-fd", 0, "N", "where to say that it is ready", NULL, NULL, OPTION_NUMBER,
-     FIELD(ready_fd), CMD_SERVER | CMD_AGENT, true},
+     FIELD(ready_fd), CMD_SERVER | CMD_EDGE | CMD_AGENT, true},
     {"help", 'h', NULL, "show this help", NULL, NULL, OPTION_FLAG, FIELD(help), ~0u},
     {0},
 };

@@ -30,6 +30,7 @@ enum command_bit {
     CMD_HELP = 1 << 10,
     CMD_EVENTS = 1 << 11,
     CMD_WHY = 1 << 12,
+    CMD_EDGE = 1 << 13,
 };
 
 #define OPTION_LIST_MAX 64
@@ -58,7 +59,8 @@ struct options {
     const char *instance_id, *availability_zone;
     const char *instance_type, *subnet, *port_range, *ca_file, *runtime, *conmon, *init;
     int64_t reserved_memory_mib;
-    bool fargate, no_fargate;
+    bool fargate, no_fargate, no_edge;
+    const char *public_pool, *vpc_dir, *hosts_file, *haproxy, *dnsmasq;
     int64_t share, fargate_share; /* percent; 0: not given */
     int64_t pull; /* enum agent_pull */
     struct option_list attributes, insecure_registries, efs_servers;

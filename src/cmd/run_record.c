@@ -17,7 +17,7 @@
 
 const char *part_name(enum part_id part)
 {
-    static const char *const names[] = {"server", "agent", "fargate"};
+    static const char *const names[] = {"server", "edge", "agent", "fargate"};
     _Static_assert(sizeof(names) / sizeof(names[0]) == PART_COUNT,
                    "a name for each part");
     return names[part];
@@ -59,6 +59,7 @@ int run_record_read(const char *path, struct arena *a, struct run_record *ret,
         .data_dir = text_of(root, "dataDir", a),
         .run_dir = text_of(root, "runDir", a),
         .run_id = text_of(root, "runId", a),
+        .hosts_file = text_of(root, "hostsFile", a),
         .dev = json_is_true(json_object_get(root, "dev")),
         .up = process_of(root, "up"),
     };
@@ -79,9 +80,10 @@ static void put_process(json_t *root, const char *name, const struct process_id 
 int run_record_write(const char *path, const struct run_record *rec, struct error *err)
 {
     json_t *root =
-        json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:s}", "url", rec->url, "region",
+        json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s}", "url", rec->url, "region",
                   rec->region, "accountId", rec->account_id, "dev", rec->dev, "dataDir",
-                  rec->data_dir, "runDir", rec->run_dir, "runId", rec->run_id);
+                  rec->data_dir, "runDir", rec->run_dir, "runId", rec->run_id, "hostsFile",
+                  rec->hosts_file ? rec->hosts_file : "");
     if (!root)
         return fail(err, E_INVALID, "the record '%s' would not be UTF-8", path);
     put_process(root, "up", &rec->up);

@@ -21,11 +21,13 @@ struct process_id {
     int64_t start_ticks;
 };
 
-enum part_id { PART_SERVER, PART_AGENT, PART_FARGATE, PART_COUNT };
-const char *part_name(enum part_id part); /* "server", "agent", "fargate" */
+/* In the order of their start. */
+enum part_id { PART_SERVER, PART_EDGE, PART_AGENT, PART_FARGATE, PART_COUNT };
+const char *part_name(enum part_id part); /* "server", "edge", "agent", "fargate" */
 
 struct run_record {
     const char *url, *region, *account_id, *data_dir, *run_dir, *run_id;
+    const char *hosts_file; /* "": no edge */
     bool dev;
     struct process_id up, parts[PART_COUNT];
 };

@@ -66,6 +66,7 @@ int server_command(struct options *o, struct error *err)
             .listen = o->listen,
             .region = o->region,
             .account_id = o->account_id,
+            .public_pool = o->public_pool,
             .dev = o->dev,
             .stopped_task_retention_ms = o->stopped_task_retention_ms,
             .disconnect_grace_ms = o->disconnect_grace_ms,

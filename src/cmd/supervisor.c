@@ -29,6 +29,7 @@ struct supervisor {
     int signal_fd;
     pid_t prober; /* waits for the agent to be connected; 0: none */
     int prober_fd;
+    bool joined, edge_ready; /* what `ready` waits for */
     bool ready, stopping;
     int early_ends;
     int64_t kill_ns; /* while stopping: when patience ends */
@@ -62,13 +63,14 @@ static void fill_record(struct supervisor *s)
         .run_dir = l->run_dir,
         .run_id = l->run_id,
         .dev = o->dev,
+        .hosts_file = o->no_edge ? "" : o->hosts_file,
         .up = process_identify(getpid()),
     };
 }
 
 /* ---- stopping ---- */
 
-/* The agents first: so their last reports still find the server. */
+/* The agents first, the server last: so their last reports still find it. */
 static void stop_next(struct supervisor *s)
 {
     bool agents = false;
@@ -79,8 +81,10 @@ static void stop_next(struct supervisor *s)
         agents = true;
         part_signal(&s->parts[p], SIGTERM);
     }
-    if (!agents)
-        part_signal(&s->parts[PART_SERVER], SIGTERM);
+    if (agents)
+        return;
+    bool edge = part_runs(&s->parts[PART_EDGE]);
+    part_signal(&s->parts[edge ? PART_EDGE : PART_SERVER], SIGTERM);
 }
 
 static void stop(struct supervisor *s)
@@ -127,33 +131,48 @@ static void settle_agent(struct options *o, enum part_id id)
 static size_t add_agent_args(const struct supervisor *s, struct options *o,
                              enum part_id id, const char **args, size_t n)
 {
-    args[n++] = arena_printf(&o->arena, "--server=%s", s->record.url);
     if (o->share > 0)
         args[n++] = arena_printf(&o->arena, "--share=%d", (int)o->share);
     if (id == PART_FARGATE)
         args[n++] = "--fargate";
+    if (!o->no_edge)
+        args[n++] =
+            arena_printf(&o->arena, "--vpc-dir=%s", s->config->layout->vpc_dir);
     return n;
+}
+
+static size_t add_args(const struct supervisor *s, struct options *o, enum part_id id,
+                       const char **args, size_t n)
+{
+    if (id != PART_SERVER)
+        args[n++] = arena_printf(&o->arena, "--server=%s", s->record.url);
+    return id >= PART_AGENT ? add_agent_args(s, o, id, args, n) : n;
 }
 
 static void start_part(struct supervisor *s, struct part *p)
 {
-    static const enum command_bit bits[] = {CMD_SERVER, CMD_AGENT, CMD_AGENT};
+    static const struct {
+        enum command_bit bit;
+        const char *name;
+    } commands[] = {{CMD_SERVER, "server"},
+                    {CMD_EDGE, "edge"},
+                    {CMD_AGENT, "agent"},
+                    {CMD_AGENT, "agent"}};
     struct error err = ERROR_INIT;
     struct options *o = s->config->options;
     size_t n = 0, count;
     /* Made anew each time in an arena of its own: restarts must not add up. */
     struct options copy = *o;
     copy.arena = (struct arena)ARENA_INIT;
-    if (p->id != PART_SERVER)
+    if (p->id >= PART_AGENT)
         settle_agent(&copy, p->id);
-    const char **forwarded = options_forward(&copy, bits[p->id], 0, &count);
+    const char **forwarded = options_forward(&copy, commands[p->id].bit, 0, &count);
     const char **args = arena_new_array(&copy.arena, const char *, count + 8);
     args[n++] = "gantry";
-    args[n++] = p->id == PART_SERVER ? "server" : "agent";
+    args[n++] = commands[p->id].name;
     for (size_t i = 0; i < count; i++)
         args[n++] = forwarded[i];
-    if (p->id != PART_SERVER)
-        n = add_agent_args(s, &copy, p->id, args, n);
+    n = add_args(s, &copy, p->id, args, n);
     int r = part_start(p, args, n, &err);
     arena_free(&copy.arena);
     if (r < 0) {
@@ -186,6 +205,16 @@ static void start_prober(struct supervisor *s)
 
 /* ---- events ---- */
 
+/* The machine has joined, and its networks are there. */
+static void look_ready(struct supervisor *s)
+{
+    if (s->ready || !s->joined || !s->edge_ready)
+        return;
+    s->ready = true;
+    log_line(LOG_INFO, "ready", "url", s->record.url, NULL);
+    s->config->ready(s->config->ctx, s->record.url);
+}
+
 static void on_server_ready(struct supervisor *s, const char *url)
 {
     struct options *o = s->config->options;
@@ -197,6 +226,8 @@ static void on_server_ready(struct supervisor *s, const char *url)
     s->record.url = arena_strdup(&o->arena, url);
     o->listen = s->record.url + strlen("http://");
     save_record(s);
+    if (!o->no_edge)
+        start_part(s, &s->parts[PART_EDGE]);
     start_part(s, &s->parts[PART_AGENT]);
     if (!o->no_fargate)
         start_part(s, &s->parts[PART_FARGATE]);
@@ -209,6 +240,10 @@ static void on_pipe(struct supervisor *s, struct part *p)
     enum part_word word = part_read(p, &text);
     if (word == PART_SAID_READY && p->id == PART_SERVER && !s->stopping)
         on_server_ready(s, text);
+    if (word == PART_SAID_READY && p->id == PART_EDGE && !s->stopping) {
+        s->edge_ready = true;
+        look_ready(s);
+    }
     if (word != PART_SAID_FAILED)
         return;
     log_line(LOG_ERROR, "a part can't begin", "part", part_name(p->id), "error", text,
@@ -246,9 +281,8 @@ static void on_prober_end(struct supervisor *s)
     if (s->stopping)
         return;
     if (info.si_code == CLD_EXITED && info.si_status == 0) {
-        s->ready = true;
-        log_line(LOG_INFO, "ready", "url", s->record.url, NULL);
-        s->config->ready(s->config->ctx, s->record.url);
+        s->joined = true;
+        look_ready(s);
         return;
     }
     stop_failed(s, fail(s->err, E_TIMEOUT,
@@ -364,6 +398,7 @@ int supervisor_run(const struct supervisor_config *config, struct error *err)
     if (r < 0)
         return r;
     fill_record(&s);
+    s.edge_ready = config->options->no_edge;
     start_part(&s, &s.parts[PART_SERVER]);
     while (!s.stopping || !all_ended(&s))
         turn(&s);

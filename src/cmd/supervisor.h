@@ -1,9 +1,9 @@
-/* supervisor.h: keeps the parts of one machine running: the server, the agent and
- * the agent of Fargate's pool.
+/* supervisor.h: keeps the parts of one machine running: the server, the edge, the
+ * agent and the agent of Fargate's pool.
  *
  * A single-threaded loop over descriptors (signalfd, pidfds, pipes), so no signal handler
  * races with a child that ends. Children are this same program (/proc/self/exe), each as
- * `gantry server …` or `gantry agent …`.
+ * `gantry server …`, `gantry edge …` or `gantry agent …`.
  *
  * A part that dies is started again, after 50 ms at first and at most 2 s when it goes on
  * dying; a life of 10 s makes the wait short again. A part that can't begin at the very

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "edge_settings.h"
 #include "fd.h"
 #include "program.h"
 #include "ready.h"
@@ -28,8 +29,11 @@ static int check_programs(const struct options *o, struct error *err)
         {o->runtime ? o->runtime : "crun", "crun"},
         {o->conmon ? o->conmon : "conmon", "conmon"},
         {"nft", "nftables"},
+        {o->haproxy ? o->haproxy : "haproxy", "haproxy"},
+        {o->dnsmasq ? o->dnsmasq : "dnsmasq", "dnsmasq-base"},
     };
-    for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+    size_t count = sizeof(needed) / sizeof(needed[0]) - (o->no_edge ? 2 : 0);
+    for (size_t i = 0; i < count; i++)
         if (!program_find(needed[i].name, NULL))
             return fail(
                 err, E_NOTFOUND,
@@ -49,6 +53,24 @@ static int end_orphans(const struct layout *l, struct options *o, struct error *
     for (enum part_id p = PART_COUNT; r == 0 && p-- > 0;)
         r = process_end(&rec.parts[p], ORPHAN_PATIENCE_MS, err);
     return r;
+}
+
+/* Before any part starts, as all of them must see what is mounted there. */
+static int prepare_edge(struct options *o, const struct layout *l, struct error *err)
+{
+    struct edge_config config;
+    struct pool pool;
+    const struct pool_place place = edge_pool_place(l);
+    if (o->no_edge) {
+        o->public_pool = NULL;
+        return 0;
+    }
+    int r = pool_settle(&place, o->public_pool, &pool, err);
+    if (r < 0)
+        return r;
+    o->public_pool = arena_strdup(&o->arena, pool_text(&pool).cidr);
+    edge_settings_fill(o, l, &config);
+    return edge_prepare(&config, err);
 }
 
 static int prepare(struct options *o, struct layout *l, struct run_lock *lock,
@@ -71,7 +93,9 @@ static int prepare(struct options *o, struct layout *l, struct run_lock *lock,
         r = layout_make(l, &user, err);
     if (r == 0)
         r = run_lock_take_data(l, lock, err);
-    return r == 0 ? end_orphans(l, o, err) : r;
+    if (r == 0)
+        r = end_orphans(l, o, err);
+    return r == 0 ? prepare_edge(o, l, err) : r;
 }
 
 /* ---- in the foreground ---- */

@@ -159,7 +159,7 @@ int dnsmasq_tick(struct dnsmasq *d)
 {
     if (d->pid && ended_within(d->pidfd, 0))
         on_end(d);
-    if (d->pid)
+    if (d->pid || !d->configured)
         return -1;
     int64_t wait = d->start_ns - clock_mono_ns();
     if (wait > 0)
@@ -193,7 +193,9 @@ static bool replace(struct dnsmasq *d, const char *name, const char *text)
 
 void dnsmasq_configure(struct dnsmasq *d, const char *settings)
 {
-    if (!replace(d, "dnsmasq.conf", settings) || !d->pid)
+    bool news = replace(d, "dnsmasq.conf", settings);
+    d->configured = true;
+    if (!news || !d->pid)
         return;
     end(d->pidfd);
     gone(d);
@@ -228,6 +230,9 @@ int dnsmasq_open(struct dnsmasq *d, const char *dir, const char *program,
     r = dir_make_all(dir, 0755, err);
     if (r < 0)
         return r;
+    AUTO_STR settings = STR_INIT;
+    path_of(dir, "dnsmasq.conf", &settings);
+    d->configured = access(settings.data, F_OK) == 0;
     pid_t pid = 0;
     d->pidfd = find(dir, &pid);
     d->pid = d->pidfd >= 0 ? pid : 0;
