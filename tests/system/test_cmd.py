@@ -26,7 +26,7 @@ from support.ports import free_port
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GANTRY = os.environ.get("GANTRY", str(ROOT / "build/gantry"))
 COMMANDS = ["up", "down", "server", "agent", "status", "logs", "exec", "events", "why",
-            "env", "doctor", "version", "help"]
+            "env", "doctor", "edge", "version", "help"]
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
               pytest.mark.timeout(180)]
