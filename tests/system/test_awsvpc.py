@@ -28,7 +28,7 @@ def g():
             files=[("bin", None), ("bin/busybox", busybox), ("bin/sh", "busybox")],
             Entrypoint=["/bin/busybox", "sh", "-c"]))
         ec2 = gantry.client("ec2")
-        subnet = gantry.network()["awsvpcConfiguration"]["subnets"][0]
+        subnet = gantry.awsvpc()["awsvpcConfiguration"]["subnets"][0]
         gantry.vpc = ec2.describe_subnets(SubnetIds=[subnet])["Subnets"][0]["VpcId"]
         yield gantry
     finally:
@@ -71,7 +71,7 @@ def start(g, launch_type, *containers, groups=()):
     more = {"requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512"}
     definition = g.define("t" + os.urandom(4).hex(), *containers, networkMode="awsvpc",
                           **(more if fargate else {}))
-    return g.run_task(definition, launchType=launch_type, networkConfiguration=g.network(*groups))
+    return g.run_task(definition, launchType=launch_type, networkConfiguration=g.awsvpc(*groups))
 
 
 def address(task):
@@ -178,7 +178,7 @@ def test_tasks_come_and_go(g):
     place = pathlib.Path(f"{g.run}/vpc/{g.vpc}")
     family = g.define("come-and-go", shell(g, "true"), networkMode="awsvpc")
     tasks = [t["taskArn"] for t in g.ecs.run_task(
-        taskDefinition=family, count=10, networkConfiguration=g.network())["tasks"]]
+        taskDefinition=family, count=10, networkConfiguration=g.awsvpc())["tasks"]]
     addresses = {address(g.wait_status(t, "RUNNING")) for t in tasks}
     assert len(addresses) == 10 and place.exists()
     stop(g, *tasks)

@@ -62,7 +62,7 @@ def define(g, family, *containers, cpu="256", memory="512", **more):
 
 def start(g, family, *containers, **more):
     return g.run_task(define(g, family, *containers, **more), launchType="FARGATE",
-                      networkConfiguration=g.network())
+                      networkConfiguration=g.awsvpc())
 
 
 def end(g, family, *containers, **more):
@@ -191,7 +191,7 @@ def test_side_by_side_with_a_service(g, family):
     """A service on FARGATE and a task on the instance: neither counts for the other."""
     definition = define(g, family, main(g, "polite"))
     g.ecs.create_service(serviceName=family, taskDefinition=definition, desiredCount=2,
-                         launchType="FARGATE", networkConfiguration=g.network())
+                         launchType="FARGATE", networkConfiguration=g.awsvpc())
     plain = g.run_task(g.define(family + "-plain", {**main(g, "polite"), "memory": 32}))
     try:
         def steady():

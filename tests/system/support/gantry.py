@@ -161,7 +161,7 @@ class Gantry:
 
     # ---- tasks ----
 
-    def network(self, *groups, **more):
+    def awsvpc(self, *groups, **more):
         """networkConfiguration: the default subnet of the machine's zone."""
         subnets = self.client("ec2").describe_subnets(Filters=[
             {"Name": "default-for-az", "Values": ["true"]},
