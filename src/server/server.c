@@ -26,6 +26,9 @@
 /* For replies that read from disk; they are few and short. */
 #define WORKERS 2
 
+/* The first that `up` tries. */
+#define PUBLIC_POOL "198.18.0.0/20"
+
 #define HOUSEKEEPING_MS (5 * 60 * 1000)
 
 static int stop_fd = -1;
@@ -232,7 +235,9 @@ static int core_start(struct server *s, const struct server_config *config,
     s->core = core_new(&cc, &outside);
     iam_attach(s->core);
     acm_attach(s->core);
-    ec2_attach(s->core, &(struct ec2_settings){.public_pool = config->public_pool});
+    ec2_attach(s->core, &(struct ec2_settings){.public_pool = config->public_pool
+                                                                  ? config->public_pool
+                                                                  : PUBLIC_POOL});
     elbv2_attach(s->core);
     ecs_attach(s->core, &es);
     ecr_attach(s->core, &rs);
@@ -250,12 +255,9 @@ static int core_start(struct server *s, const struct server_config *config,
 static void services_fill(struct server *s)
 {
     const struct api_service all[] = {
-        {&acm_service_api, acm_operations},
-        {&ec2_service_api, ec2_operations},
-        {&ecr_service_api, ecr_operations},
-        {&ecs_service_api, ecs_operations},
-        {&elbv2_service_api, elbv2_operations},
-        {&iam_service_api, iam_operations},
+        {&acm_service_api, acm_operations},     {&ec2_service_api, ec2_operations},
+        {&ecr_service_api, ecr_operations},     {&ecs_service_api, ecs_operations},
+        {&elbv2_service_api, elbv2_operations}, {&iam_service_api, iam_operations},
         {&sts_service_api, sts_operations},
     };
     _Static_assert(sizeof(all) <= sizeof(s->services), "too many services");

@@ -15,7 +15,8 @@ struct server_config {
     const char *listen; /* "127.0.0.1:4566" */
     const char *region;
     const char *account_id;
-    const char *public_pool; /* of EC2, "198.18.16.0/20"; NULL: no public addresses */
+    const char
+        *public_pool; /* of EC2, "198.18.16.0/20"; NULL: the first /20 of 198.18.0.0/15 */
     bool dev;
     /* Clocks that a test must not wait for; 0: AWS's value. */
     int64_t stopped_task_retention_ms;
