@@ -14,7 +14,7 @@ from fake_host import SIGNED
 
 
 @pytest.fixture
-def elb(server):
+def elbv2(server):
     return server.client("elbv2")
 
 
@@ -39,29 +39,29 @@ def name(request):
 
 
 @pytest.fixture
-def balancer(elb, net, name):
-    b = elb.create_load_balancer(Name=name, Subnets=net[1][:2])["LoadBalancers"][0]
+def balancer(elbv2, net, name):
+    b = elbv2.create_load_balancer(Name=name, Subnets=net[1][:2])["LoadBalancers"][0]
     yield b
-    elb.delete_load_balancer(LoadBalancerArn=b["LoadBalancerArn"])
+    elbv2.delete_load_balancer(LoadBalancerArn=b["LoadBalancerArn"])
 
 
 @pytest.fixture
-def group(elb, net, name):
+def group(elbv2, net, name):
     """group(**settings) makes a target group of the test's own."""
     made = []
 
     def make(suffix="", **more):
         settings = {"Protocol": "HTTP", "Port": 80, "VpcId": net[0], "TargetType": "ip", **more}
-        g = elb.create_target_group(Name=name + suffix, **settings)["TargetGroups"][0]
+        g = elbv2.create_target_group(Name=name + suffix, **settings)["TargetGroups"][0]
         made.append(g["TargetGroupArn"])
         return g
 
     yield make
     for arn in made:
-        for b in elb.describe_load_balancers()["LoadBalancers"]:
+        for b in elbv2.describe_load_balancers()["LoadBalancers"]:
             if b["LoadBalancerName"] == name:
-                elb.delete_load_balancer(LoadBalancerArn=b["LoadBalancerArn"])
-        elb.delete_target_group(TargetGroupArn=arn)
+                elbv2.delete_load_balancer(LoadBalancerArn=b["LoadBalancerArn"])
+        elbv2.delete_target_group(TargetGroupArn=arn)
 
 
 def forward(arn):
@@ -69,8 +69,8 @@ def forward(arn):
 
 
 @pytest.fixture
-def listener(elb, balancer, group):
-    return elb.create_listener(LoadBalancerArn=balancer["LoadBalancerArn"], Protocol="HTTP",
+def listener(elbv2, balancer, group):
+    return elbv2.create_listener(LoadBalancerArn=balancer["LoadBalancerArn"], Protocol="HTTP",
                                Port=80, DefaultActions=forward(group()["TargetGroupArn"])
                                )["Listeners"][0]
 
@@ -94,15 +94,15 @@ def report(server, **news):
     connection.close()
 
 
-def health(elb, arn, **more):
+def health(elbv2, arn, **more):
     return {(d["Target"]["Id"], d["Target"]["Port"]): d["TargetHealth"] for d in
-            elb.describe_target_health(TargetGroupArn=arn, **more)["TargetHealthDescriptions"]}
+            elbv2.describe_target_health(TargetGroupArn=arn, **more)["TargetHealthDescriptions"]}
 
 
 # ---- load balancers ----
 
-def test_life_of_a_load_balancer(elb, ec2, net, name, server):
-    b = elb.create_load_balancer(Name=name, Subnets=net[1][:2],
+def test_life_of_a_load_balancer(elbv2, ec2, net, name, server):
+    b = elbv2.create_load_balancer(Name=name, Subnets=net[1][:2],
                                  Tags=[{"Key": "k", "Value": "v"}])["LoadBalancers"][0]
     arn = b["LoadBalancerArn"]
     assert f":loadbalancer/app/{name}/" in arn and b["Scheme"] == "internet-facing"
@@ -116,16 +116,16 @@ def test_life_of_a_load_balancer(elb, ec2, net, name, server):
     assert sorted(n["SubnetId"] for n in nics) == sorted(net[1][:2])
     assert all(n["RequesterManaged"] and n["Association"]["PublicIp"] for n in nics)
     # the same again is the same; something else under its name is not
-    again = elb.create_load_balancer(Name=name, Subnets=net[1][:2])["LoadBalancers"][0]
+    again = elbv2.create_load_balancer(Name=name, Subnets=net[1][:2])["LoadBalancers"][0]
     assert again["LoadBalancerArn"] == arn
-    refused("DuplicateLoadBalancerName", elb.create_load_balancer, Name=name, Subnets=net[1][1:])
+    refused("DuplicateLoadBalancerName", elbv2.create_load_balancer, Name=name, Subnets=net[1][1:])
     report(server, balancers=[{"loadBalancerArn": arn, "state": "active"}])
-    elb.get_waiter("load_balancer_available").wait(LoadBalancerArns=[arn])
-    assert elb.describe_load_balancers(Names=[name])["LoadBalancers"][0]["State"] == {
+    elbv2.get_waiter("load_balancer_available").wait(LoadBalancerArns=[arn])
+    assert elbv2.describe_load_balancers(Names=[name])["LoadBalancers"][0]["State"] == {
         "Code": "active"}
-    elb.delete_load_balancer(LoadBalancerArn=arn)
-    elb.delete_load_balancer(LoadBalancerArn=arn)
-    refused("LoadBalancerNotFound", elb.describe_load_balancers, LoadBalancerArns=[arn])
+    elbv2.delete_load_balancer(LoadBalancerArn=arn)
+    elbv2.delete_load_balancer(LoadBalancerArn=arn)
+    refused("LoadBalancerNotFound", elbv2.describe_load_balancers, LoadBalancerArns=[arn])
     assert not ec2.describe_network_interfaces(Filters=[
         {"Name": "description", "Values": ["ELB app/" + name + "/*"]}])["NetworkInterfaces"]
 
@@ -139,38 +139,38 @@ def test_life_of_a_load_balancer(elb, ec2, net, name, server):
     ("InvalidSecurityGroup", {"SecurityGroups": ["sg-0"]}),
     ("DuplicateTagKeys", {"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]}),
 ])
-def test_load_balancers_that_can_not_be(elb, net, name, code, more):
+def test_load_balancers_that_can_not_be(elbv2, net, name, code, more):
     arguments = {"Name": name, "Subnets": net[1][:2], **more}
     if arguments["Subnets"] == 1:
         arguments["Subnets"] = net[1][:1]
-    refused(code, elb.create_load_balancer, **arguments)
+    refused(code, elbv2.create_load_balancer, **arguments)
 
 
-def test_groups_subnets_and_attributes(elb, ec2, net, balancer):
+def test_groups_subnets_and_attributes(elbv2, ec2, net, balancer):
     arn = balancer["LoadBalancerArn"]
     sg = ec2.create_security_group(GroupName=balancer["LoadBalancerName"], Description="d",
                                    VpcId=net[0])["GroupId"]
-    assert elb.set_security_groups(LoadBalancerArn=arn, SecurityGroups=[sg])[
+    assert elbv2.set_security_groups(LoadBalancerArn=arn, SecurityGroups=[sg])[
         "SecurityGroupIds"] == [sg]
-    refused("InvalidSecurityGroup", elb.set_security_groups, LoadBalancerArn=arn,
+    refused("InvalidSecurityGroup", elbv2.set_security_groups, LoadBalancerArn=arn,
             SecurityGroups=["sg-0"])
     refused("DependencyViolation", ec2.delete_security_group, GroupId=sg)
-    zones = elb.set_subnets(LoadBalancerArn=arn, Subnets=net[1])["AvailabilityZones"]
+    zones = elbv2.set_subnets(LoadBalancerArn=arn, Subnets=net[1])["AvailabilityZones"]
     assert [z["SubnetId"] for z in zones] == net[1]
-    refused("ValidationError", elb.set_subnets, LoadBalancerArn=arn, Subnets=net[1][:1])
-    assert elb.set_ip_address_type(LoadBalancerArn=arn, IpAddressType="ipv4")["IpAddressType"] == \
-        "ipv4"
-    refused("InvalidConfigurationRequest", elb.set_ip_address_type, LoadBalancerArn=arn,
+    refused("ValidationError", elbv2.set_subnets, LoadBalancerArn=arn, Subnets=net[1][:1])
+    answer = elbv2.set_ip_address_type(LoadBalancerArn=arn, IpAddressType="ipv4")
+    assert answer["IpAddressType"] == "ipv4"
+    refused("InvalidConfigurationRequest", elbv2.set_ip_address_type, LoadBalancerArn=arn,
             IpAddressType="dualstack")
 
     def attributes():
-        return {a["Key"]: a["Value"] for a in elb.describe_load_balancer_attributes(
+        return {a["Key"]: a["Value"] for a in elbv2.describe_load_balancer_attributes(
             LoadBalancerArn=arn)["Attributes"]}
     assert attributes()["idle_timeout.timeout_seconds"] == "60"
     assert attributes()["routing.http2.enabled"] == "true"
 
     def modify(key, value):
-        return elb.modify_load_balancer_attributes(
+        return elbv2.modify_load_balancer_attributes(
             LoadBalancerArn=arn, Attributes=[{"Key": key, "Value": value}])
     assert {"Key": "idle_timeout.timeout_seconds", "Value": "30"} in modify(
         "idle_timeout.timeout_seconds", "30")["Attributes"]
@@ -180,42 +180,42 @@ def test_groups_subnets_and_attributes(elb, ec2, net, balancer):
             modify(key, value)
         assert e.value.response["Error"]["Code"] == "InvalidConfigurationRequest"
     modify("deletion_protection.enabled", "true")
-    refused("OperationNotPermitted", elb.delete_load_balancer, LoadBalancerArn=arn)
+    refused("OperationNotPermitted", elbv2.delete_load_balancer, LoadBalancerArn=arn)
     modify("deletion_protection.enabled", "false")
     assert attributes()["idle_timeout.timeout_seconds"] == "30"
 
 
 # ---- target groups ----
 
-def test_target_groups(elb, net, name, group):
+def test_target_groups(elbv2, net, name, group):
     g = group(HealthCheckPath="/up", Matcher={"HttpCode": "200-299"})
     arn = g["TargetGroupArn"]
     assert (g["HealthCheckIntervalSeconds"], g["HealthCheckTimeoutSeconds"],
             g["HealthyThresholdCount"], g["UnhealthyThresholdCount"]) == (30, 5, 5, 2)
     assert g["HealthCheckPort"] == "traffic-port" and g["ProtocolVersion"] == "HTTP1"
     assert group(HealthCheckPath="/up", Matcher={"HttpCode": "200-299"})["TargetGroupArn"] == arn
-    refused("DuplicateTargetGroupName", elb.create_target_group, Name=name, Protocol="HTTP",
+    refused("DuplicateTargetGroupName", elbv2.create_target_group, Name=name, Protocol="HTTP",
             Port=81, VpcId=net[0], TargetType="ip")
-    assert elb.describe_target_groups(Names=[name])["TargetGroups"] == [g]
-    changed = elb.modify_target_group(TargetGroupArn=arn, HealthCheckIntervalSeconds=10,
+    assert elbv2.describe_target_groups(Names=[name])["TargetGroups"] == [g]
+    changed = elbv2.modify_target_group(TargetGroupArn=arn, HealthCheckIntervalSeconds=10,
                                       HealthCheckPath="/x")["TargetGroups"][0]
     assert changed["HealthCheckIntervalSeconds"] == 10 and changed["HealthCheckPath"] == "/x"
-    text = refused("ValidationError", elb.modify_target_group, TargetGroupArn=arn,
+    text = refused("ValidationError", elbv2.modify_target_group, TargetGroupArn=arn,
                    HealthCheckTimeoutSeconds=10)
     assert text == "Health check timeout '10' must be smaller than the interval '10'"
-    attributes = {a["Key"]: a["Value"] for a in elb.describe_target_group_attributes(
+    attributes = {a["Key"]: a["Value"] for a in elbv2.describe_target_group_attributes(
         TargetGroupArn=arn)["Attributes"]}
     assert attributes["deregistration_delay.timeout_seconds"] == "300"
     assert attributes["stickiness.type"] == "lb_cookie"
     for key, value in [("deregistration_delay.timeout_seconds", "3601"),
                        ("slow_start.duration_seconds", "10"), ("stickiness.type", "source_ip"),
                        ("stickiness.app_cookie.cookie_name", "AWSALBX"), ("nonsense", "1")]:
-        refused("InvalidConfigurationRequest", elb.modify_target_group_attributes,
+        refused("InvalidConfigurationRequest", elbv2.modify_target_group_attributes,
                 TargetGroupArn=arn, Attributes=[{"Key": key, "Value": value}])
-    elb.modify_target_group_attributes(TargetGroupArn=arn, Attributes=[
+    elbv2.modify_target_group_attributes(TargetGroupArn=arn, Attributes=[
         {"Key": "stickiness.enabled", "Value": "true"}])
-    elb.delete_target_group(TargetGroupArn=arn)
-    refused("TargetGroupNotFound", elb.describe_target_groups, TargetGroupArns=[arn])
+    elbv2.delete_target_group(TargetGroupArn=arn)
+    refused("TargetGroupNotFound", elbv2.describe_target_groups, TargetGroupArns=[arn])
 
 
 @pytest.mark.parametrize("code,more", [
@@ -228,20 +228,20 @@ def test_target_groups(elb, net, name, group):
     ("ValidationError", {"Protocol": "TCP", "HealthCheckProtocol": "TCP",
                          "HealthCheckPath": "/x"}),
 ])
-def test_target_groups_that_can_not_be(elb, net, name, code, more):
-    refused(code, elb.create_target_group, **{"Name": name, "Protocol": "HTTP", "Port": 80,
+def test_target_groups_that_can_not_be(elbv2, net, name, code, more):
+    refused(code, elbv2.create_target_group, **{"Name": name, "Protocol": "HTTP", "Port": 80,
                                               "VpcId": net[0], "TargetType": "ip", **more})
 
 
-def test_targets_come_are_judged_and_drain(elb, server, group, listener):
-    arn = elb.describe_target_groups()["TargetGroups"]
+def test_targets_come_are_judged_and_drain(elbv2, server, group, listener):
+    arn = elbv2.describe_target_groups()["TargetGroups"]
     arn = [g["TargetGroupArn"] for g in arn if listener["LoadBalancerArn"] in
            g["LoadBalancerArns"]][0]
-    elb.modify_target_group_attributes(TargetGroupArn=arn, Attributes=[
+    elbv2.modify_target_group_attributes(TargetGroupArn=arn, Attributes=[
         {"Key": "deregistration_delay.timeout_seconds", "Value": "1"}])
     one, two = {"Id": "172.31.0.10", "Port": 8080}, {"Id": "172.31.0.11"}
-    elb.register_targets(TargetGroupArn=arn, Targets=[one, two])
-    assert health(elb, arn) == {(i, p): {
+    elbv2.register_targets(TargetGroupArn=arn, Targets=[one, two])
+    assert health(elbv2, arn) == {(i, p): {
         "State": "initial", "Reason": "Elb.RegistrationInProgress",
         "Description": "Target registration is in progress"}
         for i, p in [("172.31.0.10", 8080), ("172.31.0.11", 80)]}
@@ -251,85 +251,85 @@ def test_targets_come_are_judged_and_drain(elb, server, group, listener):
          "reason": "Target.ResponseCodeMismatch",
          "description": "Health checks failed with these codes: [503]"},
         {"targetGroupArn": arn, "id": "172.31.9.9", "port": 80, "state": "healthy"}])
-    assert health(elb, arn) == {
+    assert health(elbv2, arn) == {
         ("172.31.0.10", 8080): {"State": "healthy"},
         ("172.31.0.11", 80): {"State": "unhealthy", "Reason": "Target.ResponseCodeMismatch",
                               "Description": "Health checks failed with these codes: [503]"}}
-    elb.get_waiter("target_in_service").wait(TargetGroupArn=arn, Targets=[one])
-    elb.deregister_targets(TargetGroupArn=arn, Targets=[one])
-    assert health(elb, arn)[("172.31.0.10", 8080)] == {
+    elbv2.get_waiter("target_in_service").wait(TargetGroupArn=arn, Targets=[one])
+    elbv2.deregister_targets(TargetGroupArn=arn, Targets=[one])
+    assert health(elbv2, arn)[("172.31.0.10", 8080)] == {
         "State": "draining", "Reason": "Target.DeregistrationInProgress",
         "Description": "Target deregistration is in progress"}
-    eventually(lambda: ("172.31.0.10", 8080) not in health(elb, arn))
-    assert health(elb, arn, Targets=[one])[("172.31.0.10", 8080)]["Reason"] == \
+    eventually(lambda: ("172.31.0.10", 8080) not in health(elbv2, arn))
+    assert health(elbv2, arn, Targets=[one])[("172.31.0.10", 8080)]["Reason"] == \
         "Target.NotRegistered"
-    elb.get_waiter("target_deregistered").wait(TargetGroupArn=arn, Targets=[one])
-    elb.deregister_targets(TargetGroupArn=arn, Targets=[two])
-    elb.register_targets(TargetGroupArn=arn, Targets=[two])  # it changed its mind
-    assert health(elb, arn)[("172.31.0.11", 80)]["State"] == "initial"
-    refused("ResourceInUse", elb.delete_target_group, TargetGroupArn=arn)
+    elbv2.get_waiter("target_deregistered").wait(TargetGroupArn=arn, Targets=[one])
+    elbv2.deregister_targets(TargetGroupArn=arn, Targets=[two])
+    elbv2.register_targets(TargetGroupArn=arn, Targets=[two])  # it changed its mind
+    assert health(elbv2, arn)[("172.31.0.11", 80)]["State"] == "initial"
+    refused("ResourceInUse", elbv2.delete_target_group, TargetGroupArn=arn)
 
 
-def test_targets_that_can_not_be(elb, group):
+def test_targets_that_can_not_be(elbv2, group):
     ip, instance = group("i")["TargetGroupArn"], group("n", TargetType="instance")["TargetGroupArn"]
-    refused("InvalidTarget", elb.register_targets, TargetGroupArn=ip, Targets=[{"Id": "8.8.8.8"}])
-    refused("InvalidTarget", elb.register_targets, TargetGroupArn=ip, Targets=[{"Id": "i-0"}])
-    refused("InvalidTarget", elb.register_targets, TargetGroupArn=instance,
+    refused("InvalidTarget", elbv2.register_targets, TargetGroupArn=ip, Targets=[{"Id": "8.8.8.8"}])
+    refused("InvalidTarget", elbv2.register_targets, TargetGroupArn=ip, Targets=[{"Id": "i-0"}])
+    refused("InvalidTarget", elbv2.register_targets, TargetGroupArn=instance,
             Targets=[{"Id": "i-00000000000000000"}])
-    elb.register_targets(TargetGroupArn=ip, Targets=[{"Id": "172.31.0.1"}])
-    assert list(health(elb, ip).values()) == [{
+    elbv2.register_targets(TargetGroupArn=ip, Targets=[{"Id": "172.31.0.1"}])
+    assert list(health(elbv2, ip).values()) == [{
         "State": "unused", "Reason": "Target.NotInUse",
         "Description": "Target group is not configured to receive traffic from the load "
                        "balancer"}]
-    elb.deregister_targets(TargetGroupArn=ip, Targets=[{"Id": "172.31.0.1"}])
-    assert health(elb, ip) == {}  # nobody was connected: nothing drains
+    elbv2.deregister_targets(TargetGroupArn=ip, Targets=[{"Id": "172.31.0.1"}])
+    assert health(elbv2, ip) == {}  # nobody was connected: nothing drains
 
 
-def test_a_thousand_targets(elb, group):
+def test_a_thousand_targets(elbv2, group):
     arn = group()["TargetGroupArn"]
     for n in range(0, 1000, 100):
-        elb.register_targets(TargetGroupArn=arn, Targets=[
+        elbv2.register_targets(TargetGroupArn=arn, Targets=[
             {"Id": f"172.31.{k // 250}.{k % 250 + 1}", "Port": 80} for k in range(n, n + 100)])
-    assert len(health(elb, arn)) == 1000
-    refused("TooManyTargets", elb.register_targets, TargetGroupArn=arn,
+    assert len(health(elbv2, arn)) == 1000
+    refused("TooManyTargets", elbv2.register_targets, TargetGroupArn=arn,
             Targets=[{"Id": "172.31.40.1"}])
 
 
 # ---- listeners and rules ----
 
-def test_listeners(elb, balancer, group):
+def test_listeners(elbv2, balancer, group):
     arn, g = balancer["LoadBalancerArn"], group()["TargetGroupArn"]
-    listener = elb.create_listener(LoadBalancerArn=arn, Protocol="HTTP", Port=80,
+    listener = elbv2.create_listener(LoadBalancerArn=arn, Protocol="HTTP", Port=80,
                                    DefaultActions=forward(g))["Listeners"][0]
     action = listener["DefaultActions"][0]
     assert action["TargetGroupArn"] == g and action["ForwardConfig"] == {
         "TargetGroups": [{"TargetGroupArn": g, "Weight": 1}],
         "TargetGroupStickinessConfig": {"Enabled": False}}
-    same = elb.create_listener(LoadBalancerArn=arn, Protocol="HTTP", Port=80,
+    same = elbv2.create_listener(LoadBalancerArn=arn, Protocol="HTTP", Port=80,
                                DefaultActions=forward(g))["Listeners"][0]
     assert same == listener
-    assert elb.describe_listeners(LoadBalancerArn=arn)["Listeners"] == [listener]
-    refused("DuplicateListener", elb.create_listener, LoadBalancerArn=arn, Protocol="HTTP", Port=80,
-            DefaultActions=[{"Type": "fixed-response",
-                             "FixedResponseConfig": {"StatusCode": "200"}}])
-    changed = elb.modify_listener(ListenerArn=listener["ListenerArn"], Port=81, DefaultActions=[
+    assert elbv2.describe_listeners(LoadBalancerArn=arn)["Listeners"] == [listener]
+    refused("DuplicateListener", elbv2.create_listener, LoadBalancerArn=arn, Protocol="HTTP",
+            Port=80, DefaultActions=[{"Type": "fixed-response",
+                                      "FixedResponseConfig": {"StatusCode": "200"}}])
+    changed = elbv2.modify_listener(ListenerArn=listener["ListenerArn"], Port=81, DefaultActions=[
         {"Type": "redirect", "RedirectConfig": {"StatusCode": "HTTP_301", "Protocol": "HTTPS",
                                                 "Port": "443"}}])["Listeners"][0]
     assert changed["Port"] == 81 and changed["DefaultActions"][0]["RedirectConfig"] == {
         "Protocol": "HTTPS", "Port": "443", "Host": "#{host}", "Path": "/#{path}",
         "Query": "#{query}", "StatusCode": "HTTP_301"}
-    assert elb.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"][0]["Actions"] == \
+    assert elbv2.describe_rules(ListenerArn=listener["ListenerArn"])["Rules"][0]["Actions"] == \
         changed["DefaultActions"]
-    attributes = elb.describe_listener_attributes(ListenerArn=listener["ListenerArn"])
+    attributes = elbv2.describe_listener_attributes(ListenerArn=listener["ListenerArn"])
     assert {"Key": "routing.http.response.server.enabled", "Value": "true"} in \
         attributes["Attributes"]
-    refused("InvalidConfigurationRequest", elb.modify_listener_attributes,
+    refused("InvalidConfigurationRequest", elbv2.modify_listener_attributes,
             ListenerArn=listener["ListenerArn"], Attributes=[{"Key": "x", "Value": "y"}])
-    elb.modify_listener_attributes(ListenerArn=listener["ListenerArn"], Attributes=[
+    elbv2.modify_listener_attributes(ListenerArn=listener["ListenerArn"], Attributes=[
         {"Key": "routing.http.response.server.enabled", "Value": "false"}])
-    elb.delete_listener(ListenerArn=listener["ListenerArn"])
-    refused("ListenerNotFound", elb.delete_listener, ListenerArn=listener["ListenerArn"])
-    refused("ListenerNotFound", elb.describe_listeners, ListenerArns=[listener["ListenerArn"]])
+    elbv2.delete_listener(ListenerArn=listener["ListenerArn"])
+    refused("ListenerNotFound", elbv2.delete_listener, ListenerArn=listener["ListenerArn"])
+    refused("ListenerNotFound", elbv2.describe_listeners, ListenerArns=[listener["ListenerArn"]])
 
 
 @pytest.mark.parametrize("code,more", [
@@ -346,8 +346,8 @@ def test_listeners(elb, balancer, group):
     ("ValidationError", {"DefaultActions": [{
         "Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "301"}}]}),
 ])
-def test_listeners_that_can_not_be(elb, balancer, code, more):
-    refused(code, elb.create_listener, **{
+def test_listeners_that_can_not_be(elbv2, balancer, code, more):
+    refused(code, elbv2.create_listener, **{
         "LoadBalancerArn": balancer["LoadBalancerArn"], "Protocol": "HTTP", "Port": 80,
         "DefaultActions": [{"Type": "fixed-response",
                             "FixedResponseConfig": {"StatusCode": "200"}}], **more})
@@ -370,64 +370,66 @@ def certificates(server, tmp_path):
     return make
 
 
-def test_certificates_of_a_listener(elb, balancer, group, certificates):
+def test_certificates_of_a_listener(elbv2, balancer, group, certificates):
     first, second = certificates("a.test"), certificates("b.test")
-    l = elb.create_listener(LoadBalancerArn=balancer["LoadBalancerArn"], Protocol="HTTPS", Port=443,
-                            Certificates=[{"CertificateArn": first}],
-                            DefaultActions=forward(group()["TargetGroupArn"]))["Listeners"][0]
+    l = elbv2.create_listener(
+        LoadBalancerArn=balancer["LoadBalancerArn"], Protocol="HTTPS", Port=443,
+        Certificates=[{"CertificateArn": first}],
+        DefaultActions=forward(group()["TargetGroupArn"]))["Listeners"][0]
     assert l["SslPolicy"] == "ELBSecurityPolicy-2016-08"
     arn = l["ListenerArn"]
-    refused("CertificateNotFound", elb.add_listener_certificates, ListenerArn=arn,
+    refused("CertificateNotFound", elbv2.add_listener_certificates, ListenerArn=arn,
             Certificates=[{"CertificateArn": first + "x"}])
-    elb.add_listener_certificates(ListenerArn=arn, Certificates=[{"CertificateArn": second}])
-    assert elb.describe_listener_certificates(ListenerArn=arn)["Certificates"] == [
+    elbv2.add_listener_certificates(ListenerArn=arn, Certificates=[{"CertificateArn": second}])
+    assert elbv2.describe_listener_certificates(ListenerArn=arn)["Certificates"] == [
         {"CertificateArn": first, "IsDefault": True},
         {"CertificateArn": second, "IsDefault": False}]
     assert certificates.acm.describe_certificate(CertificateArn=second)["Certificate"][
         "InUseBy"] == [balancer["LoadBalancerArn"]]
-    refused("OperationNotPermitted", elb.remove_listener_certificates, ListenerArn=arn,
+    refused("OperationNotPermitted", elbv2.remove_listener_certificates, ListenerArn=arn,
             Certificates=[{"CertificateArn": first}])
-    elb.remove_listener_certificates(ListenerArn=arn, Certificates=[{"CertificateArn": second}])
+    elbv2.remove_listener_certificates(ListenerArn=arn, Certificates=[{"CertificateArn": second}])
     certificates.acm.delete_certificate(CertificateArn=second)
     with pytest.raises(certificates.acm.exceptions.ResourceInUseException):
         certificates.acm.delete_certificate(CertificateArn=first)
-    refused("SSLPolicyNotFound", elb.modify_listener, ListenerArn=arn, SslPolicy="mine")
-    elb.modify_listener(ListenerArn=arn, SslPolicy="ELBSecurityPolicy-TLS13-1-2-2021-06")
+    refused("SSLPolicyNotFound", elbv2.modify_listener, ListenerArn=arn, SslPolicy="mine")
+    elbv2.modify_listener(ListenerArn=arn, SslPolicy="ELBSecurityPolicy-TLS13-1-2-2021-06")
 
 
-def test_rules(elb, listener, group):
+def test_rules(elbv2, listener, group):
     arn, g = listener["ListenerArn"], group("b")["TargetGroupArn"]
-    made = elb.create_rule(ListenerArn=arn, Priority=20, Actions=forward(g), Conditions=[
+    made = elbv2.create_rule(ListenerArn=arn, Priority=20, Actions=forward(g), Conditions=[
         {"Field": "path-pattern", "Values": ["/img/*"]},
         {"Field": "host-header", "HostHeaderConfig": {"Values": ["*.example.com"]}}])["Rules"][0]
     assert made["Priority"] == "20" and not made["IsDefault"]
     assert made["Conditions"][0]["PathPatternConfig"] == {"Values": ["/img/*"]}
     assert made["Conditions"][1]["Values"] == ["*.example.com"]
-    other = elb.create_rule(ListenerArn=arn, Priority=10, Actions=forward(g), Conditions=[
+    other = elbv2.create_rule(ListenerArn=arn, Priority=10, Actions=forward(g), Conditions=[
         {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "X-A", "Values": ["1*"]}},
         {"Field": "query-string", "QueryStringConfig": {"Values": [{"Key": "v", "Value": "2"}]}},
         {"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": ["GET"]}},
         {"Field": "source-ip", "SourceIpConfig": {"Values": ["10.0.0.0/8"]}}])["Rules"][0]
-    assert [r["Priority"] for r in elb.describe_rules(ListenerArn=arn)["Rules"]] == [
+    assert [r["Priority"] for r in elbv2.describe_rules(ListenerArn=arn)["Rules"]] == [
         "10", "20", "default"]
-    refused("PriorityInUse", elb.create_rule, ListenerArn=arn, Priority=10, Actions=forward(g),
+    refused("PriorityInUse", elbv2.create_rule, ListenerArn=arn, Priority=10, Actions=forward(g),
             Conditions=[{"Field": "path-pattern", "Values": ["/"]}])
     pairs = [{"RuleArn": made["RuleArn"], "Priority": 10}]
-    refused("PriorityInUse", elb.set_rule_priorities, RulePriorities=pairs)
-    elb.set_rule_priorities(RulePriorities=pairs + [{"RuleArn": other["RuleArn"], "Priority": 20}])
-    assert [r["RuleArn"] for r in elb.describe_rules(ListenerArn=arn)["Rules"]][:2] == [
+    refused("PriorityInUse", elbv2.set_rule_priorities, RulePriorities=pairs)
+    elbv2.set_rule_priorities(RulePriorities=pairs + [
+        {"RuleArn": other["RuleArn"], "Priority": 20}])
+    assert [r["RuleArn"] for r in elbv2.describe_rules(ListenerArn=arn)["Rules"]][:2] == [
         made["RuleArn"], other["RuleArn"]]
-    elb.modify_rule(RuleArn=made["RuleArn"], Conditions=[
+    elbv2.modify_rule(RuleArn=made["RuleArn"], Conditions=[
         {"Field": "path-pattern", "Values": ["/css/*"]}])
-    assert elb.describe_rules(RuleArns=[made["RuleArn"]])["Rules"][0]["Conditions"][0][
+    assert elbv2.describe_rules(RuleArns=[made["RuleArn"]])["Rules"][0]["Conditions"][0][
         "Values"] == ["/css/*"]
-    default = elb.describe_rules(ListenerArn=arn)["Rules"][2]["RuleArn"]
-    refused("OperationNotPermitted", elb.delete_rule, RuleArn=default)
-    refused("OperationNotPermitted", elb.modify_rule, RuleArn=default, Actions=forward(g))
-    elb.delete_rule(RuleArn=made["RuleArn"])
-    refused("RuleNotFound", elb.describe_rules, RuleArns=[made["RuleArn"]])
-    elb.delete_rule(RuleArn=other["RuleArn"])
-    elb.delete_target_group(TargetGroupArn=g)
+    default = elbv2.describe_rules(ListenerArn=arn)["Rules"][2]["RuleArn"]
+    refused("OperationNotPermitted", elbv2.delete_rule, RuleArn=default)
+    refused("OperationNotPermitted", elbv2.modify_rule, RuleArn=default, Actions=forward(g))
+    elbv2.delete_rule(RuleArn=made["RuleArn"])
+    refused("RuleNotFound", elbv2.describe_rules, RuleArns=[made["RuleArn"]])
+    elbv2.delete_rule(RuleArn=other["RuleArn"])
+    elbv2.delete_target_group(TargetGroupArn=g)
 
 
 @pytest.mark.parametrize("condition", [
@@ -440,102 +442,102 @@ def test_rules(elb, listener, group):
     {"Field": "query-string", "Values": ["x"]},
     {"Field": "path-pattern", "Values": ["/"], "PathPatternConfig": {"Values": ["/"]}},
 ])
-def test_conditions_that_can_not_be(elb, listener, condition):
-    refused("ValidationError", elb.create_rule, ListenerArn=listener["ListenerArn"], Priority=1,
+def test_conditions_that_can_not_be(elbv2, listener, condition):
+    refused("ValidationError", elbv2.create_rule, ListenerArn=listener["ListenerArn"], Priority=1,
             Conditions=[condition], Actions=listener["DefaultActions"])
 
 
-def test_weights(elb, listener, group):
+def test_weights(elbv2, listener, group):
     a, b = group("x")["TargetGroupArn"], group("y")["TargetGroupArn"]
 
     def with_weights(*weights):
         return [{"Type": "forward", "ForwardConfig": {"TargetGroups": [
             {"TargetGroupArn": g, "Weight": w} for g, w in zip((a, b), weights)]}}]
-    elb.modify_listener(ListenerArn=listener["ListenerArn"], DefaultActions=with_weights(9, 1))
-    shown = elb.describe_listeners(ListenerArns=[listener["ListenerArn"]])["Listeners"][0]
+    elbv2.modify_listener(ListenerArn=listener["ListenerArn"], DefaultActions=with_weights(9, 1))
+    shown = elbv2.describe_listeners(ListenerArns=[listener["ListenerArn"]])["Listeners"][0]
     assert "TargetGroupArn" not in shown["DefaultActions"][0]
-    refused("InvalidLoadBalancerAction", elb.modify_listener, ListenerArn=listener["ListenerArn"],
+    refused("InvalidLoadBalancerAction", elbv2.modify_listener, ListenerArn=listener["ListenerArn"],
             DefaultActions=with_weights(1000, 1))
-    refused("ResourceInUse", elb.delete_target_group, TargetGroupArn=b)
+    refused("ResourceInUse", elbv2.delete_target_group, TargetGroupArn=b)
 
 
-def test_network_load_balancers(elb, net, name, group):
-    b = elb.create_load_balancer(Name=name, Type="network", Scheme="internal",
+def test_network_load_balancers(elbv2, net, name, group):
+    b = elbv2.create_load_balancer(Name=name, Type="network", Scheme="internal",
                                  Subnets=net[1][:1])["LoadBalancers"][0]
     assert f"/net/{name}/" in b["LoadBalancerArn"]
     assert b["DNSName"].endswith(".elb.us-east-1.amazonaws.com")
     tcp, http = group("t", Protocol="TCP")["TargetGroupArn"], group("h")["TargetGroupArn"]
-    refused("IncompatibleProtocols", elb.create_listener, LoadBalancerArn=b["LoadBalancerArn"],
+    refused("IncompatibleProtocols", elbv2.create_listener, LoadBalancerArn=b["LoadBalancerArn"],
             Protocol="TCP", Port=1, DefaultActions=forward(http))
-    l = elb.create_listener(LoadBalancerArn=b["LoadBalancerArn"], Protocol="TCP", Port=1,
+    l = elbv2.create_listener(LoadBalancerArn=b["LoadBalancerArn"], Protocol="TCP", Port=1,
                             DefaultActions=forward(tcp))["Listeners"][0]
-    refused("InvalidConfigurationRequest", elb.create_rule, ListenerArn=l["ListenerArn"],
+    refused("InvalidConfigurationRequest", elbv2.create_rule, ListenerArn=l["ListenerArn"],
             Priority=1, Actions=forward(tcp),
             Conditions=[{"Field": "path-pattern", "Values": ["/"]}])
-    refused("UnsupportedProtocol", elb.create_listener, LoadBalancerArn=b["LoadBalancerArn"],
+    refused("UnsupportedProtocol", elbv2.create_listener, LoadBalancerArn=b["LoadBalancerArn"],
             Protocol="UDP", Port=2, DefaultActions=forward(tcp))
-    elb.delete_load_balancer(LoadBalancerArn=b["LoadBalancerArn"])
+    elbv2.delete_load_balancer(LoadBalancerArn=b["LoadBalancerArn"])
 
 
 # ---- the rest ----
 
-def test_tags(elb, balancer, listener, group):
-    rule = elb.create_rule(ListenerArn=listener["ListenerArn"], Priority=1, Conditions=[
+def test_tags(elbv2, balancer, listener, group):
+    rule = elbv2.create_rule(ListenerArn=listener["ListenerArn"], Priority=1, Conditions=[
         {"Field": "path-pattern", "Values": ["/"]}], Actions=listener["DefaultActions"],
         Tags=[{"Key": "a", "Value": "1"}])["Rules"][0]["RuleArn"]
     arns = [balancer["LoadBalancerArn"], listener["ListenerArn"], rule,
             listener["DefaultActions"][0]["TargetGroupArn"]]
-    elb.add_tags(ResourceArns=arns, Tags=[{"Key": "b", "Value": "2"}])
-    for d in elb.describe_tags(ResourceArns=arns)["TagDescriptions"]:
+    elbv2.add_tags(ResourceArns=arns, Tags=[{"Key": "b", "Value": "2"}])
+    for d in elbv2.describe_tags(ResourceArns=arns)["TagDescriptions"]:
         assert {"Key": "b", "Value": "2"} in d["Tags"]
-    elb.remove_tags(ResourceArns=arns, TagKeys=["b"])
-    assert [d["Tags"] for d in elb.describe_tags(ResourceArns=arns)["TagDescriptions"]] == [
+    elbv2.remove_tags(ResourceArns=arns, TagKeys=["b"])
+    assert [d["Tags"] for d in elbv2.describe_tags(ResourceArns=arns)["TagDescriptions"]] == [
         [], [], [{"Key": "a", "Value": "1"}], []]
-    refused("TooManyTags", elb.add_tags, ResourceArns=arns,
+    refused("TooManyTags", elbv2.add_tags, ResourceArns=arns,
             Tags=[{"Key": str(n), "Value": "x"} for n in range(51)])
-    refused("LoadBalancerNotFound", elb.describe_tags, ResourceArns=[arns[0] + "x"])
-    refused("ValidationError", elb.describe_tags, ResourceArns=["arn:aws:s3:::x"])
+    refused("LoadBalancerNotFound", elbv2.describe_tags, ResourceArns=[arns[0] + "x"])
+    refused("ValidationError", elbv2.describe_tags, ResourceArns=["arn:aws:s3:::x"])
 
 
-def test_policies_and_limits(elb):
-    policies = elb.describe_ssl_policies(Names=["ELBSecurityPolicy-TLS13-1-2-2021-06"])
+def test_policies_and_limits(elbv2):
+    policies = elbv2.describe_ssl_policies(Names=["ELBSecurityPolicy-TLS13-1-2-2021-06"])
     assert policies["SslPolicies"][0]["SslProtocols"] == ["TLSv1.2", "TLSv1.3"]
     known = {c["name"] for c in ssl.create_default_context().get_ciphers()}
     assert {c["Name"] for c in policies["SslPolicies"][0]["Ciphers"]} <= known
-    assert len(elb.describe_ssl_policies()["SslPolicies"]) >= 9
-    refused("SSLPolicyNotFound", elb.describe_ssl_policies, Names=["x"])
-    limits = {x["Name"]: x["Max"] for x in elb.describe_account_limits()["Limits"]}
+    assert len(elbv2.describe_ssl_policies()["SslPolicies"]) >= 9
+    refused("SSLPolicyNotFound", elbv2.describe_ssl_policies, Names=["x"])
+    limits = {x["Name"]: x["Max"] for x in elbv2.describe_account_limits()["Limits"]}
     assert limits["targets-per-target-group"] == "1000"
 
 
-def test_pages(elb, net, name, group):
+def test_pages(elbv2, net, name, group):
     made = {group(str(n))["TargetGroupArn"] for n in range(5)}
-    pages = list(elb.get_paginator("describe_target_groups").paginate(
+    pages = list(elbv2.get_paginator("describe_target_groups").paginate(
         PaginationConfig={"PageSize": 2}))
     assert made <= {g["TargetGroupArn"] for p in pages for g in p["TargetGroups"]}
     assert max(len(p["TargetGroups"]) for p in pages) == 2
-    refused("ValidationError", elb.describe_target_groups, Marker="nonsense")
+    refused("ValidationError", elbv2.describe_target_groups, Marker="nonsense")
 
 
 def test_all_of_it_survives_a_restart(own_server):
-    ec2, elb = own_server.client("ec2"), own_server.client("elbv2")
+    ec2, elbv2 = own_server.client("ec2"), own_server.client("elbv2")
     vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
     subnets = [s["SubnetId"] for s in ec2.describe_subnets()["Subnets"]]
-    b = elb.create_load_balancer(Name="b", Subnets=subnets)["LoadBalancers"][0]
-    g = elb.create_target_group(Name="g", Protocol="HTTP", Port=80, VpcId=vpc,
+    b = elbv2.create_load_balancer(Name="b", Subnets=subnets)["LoadBalancers"][0]
+    g = elbv2.create_target_group(Name="g", Protocol="HTTP", Port=80, VpcId=vpc,
                                 TargetType="ip")["TargetGroups"][0]["TargetGroupArn"]
-    l = elb.create_listener(LoadBalancerArn=b["LoadBalancerArn"], Protocol="HTTP", Port=80,
+    l = elbv2.create_listener(LoadBalancerArn=b["LoadBalancerArn"], Protocol="HTTP", Port=80,
                             DefaultActions=forward(g))["Listeners"][0]["ListenerArn"]
-    elb.create_rule(ListenerArn=l, Priority=5, Actions=forward(g), Conditions=[
+    elbv2.create_rule(ListenerArn=l, Priority=5, Actions=forward(g), Conditions=[
         {"Field": "path-pattern", "Values": ["/"]}])
-    elb.register_targets(TargetGroupArn=g, Targets=[{"Id": "172.31.0.9"}, {"Id": "172.31.0.8"}])
-    elb.deregister_targets(TargetGroupArn=g, Targets=[{"Id": "172.31.0.8"}])
+    elbv2.register_targets(TargetGroupArn=g, Targets=[{"Id": "172.31.0.9"}, {"Id": "172.31.0.8"}])
+    elbv2.deregister_targets(TargetGroupArn=g, Targets=[{"Id": "172.31.0.8"}])
 
     def picture(client):
         return (client.describe_load_balancers()["LoadBalancers"],
                 client.describe_target_groups()["TargetGroups"],
                 client.describe_listeners(LoadBalancerArn=b["LoadBalancerArn"])["Listeners"],
                 client.describe_rules(ListenerArn=l)["Rules"], health(client, g))
-    before = picture(elb)
+    before = picture(elbv2)
     own_server.restart()
     assert picture(own_server.client("elbv2")) == before
