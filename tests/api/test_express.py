@@ -75,6 +75,19 @@ def test_an_image_becomes_a_service(world):
     assert world.ecs.list_services(resourceManagementType="CUSTOMER")["serviceArns"] == []
 
 
+def test_the_default_network(world):
+    """Without a word on it, tasks lie in the default VPC; a bad word leaves nothing behind."""
+    world.host()
+    made = world.create(networkConfiguration={})
+    (k,) = made["activeConfigurations"]
+    assert k["networkConfiguration"]["subnets"] == world.network["subnets"]
+    eventually(lambda: world.plain()["runningCount"] == 1)
+    with pytest.raises(world.ecs.exceptions.InvalidParameterException, match="subnet-0"):
+        world.create("other", networkConfiguration={"subnets": ["subnet-0"]})
+    assert world.ecs.list_task_definitions(familyPrefix="default-other")[
+        "taskDefinitionArns"] == []
+
+
 def test_updates_keep_what_they_do_not_name(world):
     world.host()
     arn = world.create(primaryContainer={"image": "web:1", "containerPort": 8080,
@@ -133,7 +146,7 @@ def test_what_is_refused(world):
     arn = world.create()["serviceArn"]
     with pytest.raises(x.InvalidParameterException, match="not idempotent"):
         world.create()
-    for bad in ({"serviceName": "no good"}, {"networkConfiguration": {}},
+    for bad in ({"serviceName": "no good"}, {"networkConfiguration": {"securityGroups": ["x"]}},
                 {"healthCheckPath": "up"}, {"primaryContainer": {"image": ""}},
                 {"primaryContainer": {"image": "i", "containerPort": 70000}},
                 {"scalingTarget": {"minTaskCount": 3, "maxTaskCount": 2}},

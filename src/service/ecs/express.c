@@ -4,8 +4,10 @@
 
 #include <string.h>
 
+#include "ec2.h"
 #include "service_checks.h"
 #include "service_history.h"
+#include "task_network.h"
 
 #define CONTAINER    "Main"
 #define DEFAULT_PORT 80
@@ -18,6 +20,17 @@
 typedef struct ecs_express_gateway_service_configuration configuration;
 
 /* ---- the configuration ---- */
+
+/* Those of the default VPC, as on AWS. */
+static void default_network(struct call *c, configuration *k)
+{
+    struct ec2_scope s = {c->who.account_id, c->region};
+    if (!k->network_configuration)
+        k->network_configuration = arena_new(
+            &c->arena, struct ecs_express_gateway_service_network_configuration);
+    if (k->network_configuration->subnets.n == 0)
+        ec2_default_subnets(c->core, &s, &c->arena, &k->network_configuration->subnets);
+}
 
 static void defaults(struct arena *a, configuration *k)
 {
@@ -48,6 +61,16 @@ static int bad(struct call *c, const char *text)
     return call_fault(c, &ecs_invalid_parameter_exception, "%s", text);
 }
 
+static struct ecs_network_configuration *network(struct call *c, const configuration *k)
+{
+    struct ecs_network_configuration *n =
+        arena_new(&c->arena, struct ecs_network_configuration);
+    n->awsvpc_configuration = arena_new(&c->arena, struct ecs_aws_vpc_configuration);
+    n->awsvpc_configuration->subnets = k->network_configuration->subnets;
+    n->awsvpc_configuration->security_groups = k->network_configuration->security_groups;
+    return n;
+}
+
 static int configuration_check(struct call *c, const configuration *k)
 {
     const struct ecs_express_gateway_scaling_target *t = k->scaling_target;
@@ -63,9 +86,7 @@ static int configuration_check(struct call *c, const configuration *k)
         return bad(c, "scalingTarget needs 0 <= minTaskCount <= maxTaskCount <= 5000.");
     if (t->auto_scaling_target_value.v < 1)
         return bad(c, "scalingTarget.autoScalingTargetValue must be at least 1.");
-    if (!k->network_configuration || k->network_configuration->subnets.n == 0)
-        return bad(c, "networkConfiguration.subnets must be given.");
-    return 0;
+    return task_network_check(c, network(c, k), true);
 }
 
 /* ---- its task definition ---- */
@@ -130,16 +151,6 @@ static const char *define(struct call *c, const char *family, const configuratio
         return NULL;
     }
     return taskdef_of(taskdef_register(c, TASKDEF_OF_TASKS, &def))->task_definition_arn;
-}
-
-static struct ecs_network_configuration *network(struct call *c, const configuration *k)
-{
-    struct ecs_network_configuration *n =
-        arena_new(&c->arena, struct ecs_network_configuration);
-    n->awsvpc_configuration = arena_new(&c->arena, struct ecs_aws_vpc_configuration);
-    n->awsvpc_configuration->subnets = k->network_configuration->subnets;
-    n->awsvpc_configuration->security_groups = k->network_configuration->security_groups;
-    return n;
 }
 
 /* ---- what is kept ---- */
@@ -289,6 +300,7 @@ int ecs_create_express_gateway_service(
                 : NULL,
     };
     defaults(&c->arena, &k);
+    default_network(c, &k);
     const char *name = service_name(c, in->service_name);
     if (!ecs_name_valid(name))
         return bad(c, "Service name must be 1 to 255 letters, numbers, hyphens and "
@@ -396,6 +408,7 @@ int ecs_update_express_gateway_service(
         wire_copy(&c->arena, &ecs_express_gateway_service_configuration_shape, old);
     merge(&c->arena, k, in);
     defaults(&c->arena, k);
+    default_network(c, k);
     if (configuration_check(c, k) < 0 || apply(c, s, k, !same_task(old, k)) < 0)
         return -1;
     remember(c->core, s, k);
