@@ -390,6 +390,20 @@ enum check_health task_targets_health(struct core *core, const struct task *t,
 
 /* ---- what elbv2 tells ---- */
 
+static void tell_unhealthy(struct core *core, struct service *s,
+                           const struct elbv2_target *x)
+{
+    struct arena *a = core_scratch(core);
+    const char *instance =
+        str_starts(x->id, "i-") ? arena_printf(a, "(instance %s) ", x->id) : "";
+    service_event(core, s,
+                  arena_printf(a,
+                               "(service %s) %s(port %d) is unhealthy in (target-group %s) "
+                               "due to (reason %s)",
+                               s->rec->service->service_name, instance, (int)x->port,
+                               x->group_arn, elbv2_target_reason(core, x)));
+}
+
 static void target_changed(void *ctx, struct core *core, const struct elbv2_target *x,
                            enum elbv2_target_status status)
 {
@@ -402,6 +416,8 @@ static void target_changed(void *ctx, struct core *core, const struct elbv2_targ
     struct task *t = found->task;
     if (t->status == TASK_DEACTIVATING)
         wake_now(core, &t->drain);
+    if (t->service && status == ELBV2_TARGET_UNHEALTHY && !t->stopping)
+        tell_unhealthy(core, t->service, x);
     if (t->service)
         wake_now(core, &t->service->wake);
 }

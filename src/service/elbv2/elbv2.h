@@ -62,6 +62,9 @@ enum elbv2_target_status {
 enum elbv2_target_status elbv2_target_status(struct core *core,
                                              const struct elbv2_target *t);
 
+/* Why it is unhealthy, for people: "Health checks failed with these codes: [503]". */
+const char *elbv2_target_reason(struct core *core, const struct elbv2_target *t);
+
 /* Called whenever elbv2_target_status() of a target changes, its end included. */
 struct elbv2_watch {
     void (*target_changed)(void *ctx, struct core *core, const struct elbv2_target *t,

@@ -285,6 +285,13 @@ enum elbv2_target_status elbv2_target_status(struct core *core,
     return t ? target_status(t) : ELBV2_TARGET_UNUSED;
 }
 
+const char *elbv2_target_reason(struct core *core, const struct elbv2_target *x)
+{
+    const struct target_group *g = target_group_find(core, x->group_arn);
+    const struct target *t = g ? target_find(core, g, x->id, x->port) : NULL;
+    return t && *t->description ? t->description : "Health checks failed";
+}
+
 /* ---- what the edge found ---- */
 
 static bool status_of(const char *state, enum elbv2_target_status *ret)

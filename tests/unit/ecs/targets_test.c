@@ -363,6 +363,7 @@ static void unhealthy_is_replaced(void **state)
     obey(w, w->old);
     judge(w, w->old, "unhealthy", "Target.FailedHealthChecks");
     calls_pass(&w->at, 100000);
+    assert_true(has_event(w, "(port 49153) is unhealthy in (target-group "));
     assert_null(task_nth(w, w->old, 2)); /* within its grace */
     calls_pass(&w->at, 30000);
     assert_non_null(task_nth(w, w->old, 2));
