@@ -7,6 +7,7 @@ import pytest
 from eventually import eventually
 from fake_host import FakeHost
 from network import awsvpc, subnets
+from test_events import history
 
 numbers = itertools.count(410000000000)
 
@@ -143,6 +144,21 @@ def test_what_ec2_shows_of_it(world):
     with pytest.raises(ec2.exceptions.ClientError, match="InvalidNetworkInterfaceID.NotFound"):
         ec2.describe_network_interfaces(NetworkInterfaceIds=[interface["networkInterfaceId"]])
     ec2.delete_security_group(GroupId=group)
+
+
+def test_what_is_told_to_the_bus(world):
+    host = world.host(auto=True)
+    arn = world.run()["tasks"][0]["taskArn"]
+    world.in_status(arn, "RUNNING")
+    world.ecs.stop_task(cluster="c", task=arn)
+    world.in_status(arn, "STOPPED")
+    host.close()
+    told = history(world.server, account=world.account, resource=arn)
+    seen = [(e["detail"]["lastStatus"], e["detail"]["attachments"][0]) for e in told]
+    assert {a["type"] for _, a in seen} == {"eni"}
+    steps = [(status, a["status"]) for status, a in seen]
+    assert steps[0] == ("PROVISIONING", "PRECREATED") and steps[-1] == ("STOPPED", "DELETED")
+    assert ("PROVISIONING", "ATTACHING") in steps and ("RUNNING", "ATTACHED") in steps
 
 
 def test_the_reply_shows_what_is_to_come(world):
