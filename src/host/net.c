@@ -13,6 +13,7 @@
 
 #include "arena.h"
 #include "fd.h"
+#include "forwarding.h"
 #include "host_ports.h"
 #include "link.h"
 #include "net_record.h"
@@ -21,7 +22,6 @@
 #include "nft.h"
 
 #define RESERVED_SYSCTL "net/ipv4/ip_local_reserved_ports"
-#define FORWARD_SYSCTL  "net/ipv4/ip_forward"
 #define LIST_MAX        65536
 #define PORTS_ROOT      "/run/gantry-ports"
 #define LEG             "ecs-eth0"
@@ -204,13 +204,8 @@ static int reserve_ports(struct net *net, struct error *err)
 
 static int set_sysctls(struct net *net, struct error *err)
 {
-    char value[64], name[96];
-    int r = sysctl_read(FORWARD_SYSCTL, value, sizeof(value), err);
-    if (r == 0 && !streq(value, "1")) {
-        r = remember(net, "ip_forward", value, err);
-        if (r == 0)
-            r = sysctl_write(FORWARD_SYSCTL, "1", err);
-    }
+    char name[96];
+    int r = forwarding_allow(err);
     snprintf(name, sizeof(name), "net/ipv4/conf/%s/route_localnet", net->names.bridge);
     if (r == 0)
         r = sysctl_write(name, "1", err);
@@ -791,21 +786,15 @@ static void count_bridge(void *arg, const char *name, int index)
         p->others++;
 }
 
-/* Forwarding and the reserved range are the whole instance's: the last run puts back. */
-static int restore_sysctls(struct net *net, struct error *err)
+/* The reserved range is the whole instance's: the last run puts it back. */
+static int restore_reserved(struct net *net, struct error *err)
 {
-    AUTO_STR path = STR_INIT, before = STR_INIT, list = STR_INIT;
-    struct error ignored;
-    before_path(net, "ip_forward", &path);
-    int r = 0;
-    if (file_read(AT_FDCWD, path.data, 64, &before, &ignored) == 0)
-        r = sysctl_write(FORWARD_SYSCTL, str_text(&before), err);
-    unlink(path.data);
+    AUTO_STR path = STR_INIT, list = STR_INIT;
     before_path(net, "reserved", &path);
-    if (r < 0 || access(path.data, F_OK) < 0)
-        return r;
+    if (access(path.data, F_OK) < 0)
+        return 0;
     char *now = xmalloc(LIST_MAX);
-    r = sysctl_read(RESERVED_SYSCTL, now, LIST_MAX, err);
+    int r = sysctl_read(RESERVED_SYSCTL, now, LIST_MAX, err);
     if (r == 0)
         r = port_list_remove(now, net->ports.low, net->ports.high, &list, err);
     if (r == 0)
@@ -837,7 +826,9 @@ static int purge(struct net *net, struct error *err)
     if (r == 0)
         r = net_forward_forget(&net->names, err);
     if (r == 0 && p.others == 0)
-        r = restore_sysctls(net, err);
+        r = restore_reserved(net, err);
+    if (r == 0)
+        r = forwarding_forget(err);
     if (r == 0)
         r = dir_remove_all(net->dir, err);
     if (r == 0)

@@ -17,6 +17,7 @@
 #include "spawn.h"
 
 #define NFT_TIMEOUT_MS 20000
+#define DUMP_BYTES     65536
 #define ELEMENT_BYTES  (NFT_DATA_MAX * 2 + 64) /* an element's share of a message */
 /* A list of elements is one attribute, whose length is 16 bits. */
 #define ELEMENTS_A_MESSAGE 200
@@ -349,27 +350,75 @@ static int take_message(const struct nlmsghdr *h, void *data)
     return mnl_attr_parse(h, sizeof(struct nfgenmsg), take_list, data);
 }
 
+static int run_dump(struct message *m, mnl_cb_t each, void *arg, struct error *err)
+{
+    AUTO_FD fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+    int r = fd < 0 || send(fd, m->buf, m->used, 0) < 0 ? -1 : MNL_CB_OK;
+    while (r > MNL_CB_STOP) {
+        ssize_t n = recv(fd, m->buf, DUMP_BYTES, 0);
+        r = n < 0 ? -1 : mnl_cb_run(m->buf, (size_t)n, 1, 0, each, arg);
+    }
+    return r < 0 ? fail_errno(err, errno, "reading rules") : 0;
+}
+
 int nft_each_element(enum nft_family family, const char *table, const char *set,
                      void (*each)(void *arg, const struct nft_element *e), void *arg,
                      struct error *err)
 {
-    char *buf = xcalloc(1, 65536);
-    struct message m = {.seq = 1, .buf = buf};
+    struct message m = {.seq = 1, .buf = xcalloc(1, DUMP_BYTES)};
     struct dump d = {.each = each, .arg = arg};
     struct nlmsghdr *h = put_header(&m, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETSETELEM,
                                     NLM_F_DUMP, (uint8_t)family, 0);
     mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_TABLE, table);
     mnl_attr_put_strz(h, NFTA_SET_ELEM_LIST_SET, set);
     put_done(&m, h);
-    AUTO_FD fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-    int r = fd < 0 || send(fd, m.buf, m.used, 0) < 0 ? -1 : MNL_CB_OK;
-    while (r > MNL_CB_STOP) {
-        ssize_t n = recv(fd, buf, 65536, 0);
-        r = n < 0 ? -1 : mnl_cb_run(buf, (size_t)n, 1, 0, take_message, &d);
-    }
-    int e = errno;
-    free(buf);
-    return r < 0 ? fail_errno(err, e, "elements of '%s' of table '%s'", set, table) : 0;
+    int r = run_dump(&m, take_message, &d, err);
+    free(m.buf);
+    return r < 0 ? wrap(err, "elements of '%s'", set) : 0;
+}
+
+struct name_dump {
+    void (*each)(void *arg, const char *name);
+    void *arg;
+    uint16_t table_type, name_type;
+    const char *table, *in_table, *name;
+};
+
+static int take_name_part(const struct nlattr *attr, void *data)
+{
+    struct name_dump *d = data;
+    if (mnl_attr_get_type(attr) == d->table_type)
+        d->in_table = mnl_attr_get_str(attr);
+    if (mnl_attr_get_type(attr) == d->name_type)
+        d->name = mnl_attr_get_str(attr);
+    return MNL_CB_OK;
+}
+
+static int take_name(const struct nlmsghdr *h, void *data)
+{
+    struct name_dump *d = data;
+    d->name = d->in_table = NULL;
+    int r = mnl_attr_parse(h, sizeof(struct nfgenmsg), take_name_part, d);
+    if (d->name && streq(d->in_table, d->table))
+        d->each(d->arg, d->name);
+    return r;
+}
+
+int nft_each_name(enum nft_kind kind, enum nft_family family, const char *table,
+                  void (*each)(void *arg, const char *name), void *arg, struct error *err)
+{
+    struct message m = {.seq = 1, .buf = xcalloc(1, DUMP_BYTES)};
+    struct name_dump d = {.each = each, .arg = arg, .table = table};
+    d.table_type = kind == NFT_SETS ? NFTA_SET_TABLE : NFTA_CHAIN_TABLE;
+    d.name_type = kind == NFT_SETS ? NFTA_SET_NAME : NFTA_CHAIN_NAME;
+    uint16_t type = kind == NFT_SETS ? NFT_MSG_GETSET : NFT_MSG_GETCHAIN;
+    struct nlmsghdr *h = put_header(&m, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type),
+                                    NLM_F_DUMP, (uint8_t)family, 0);
+    mnl_attr_put_strz(h, d.table_type, table);
+    put_done(&m, h);
+    int r = run_dump(&m, take_name, &d, err);
+    free(m.buf);
+    return r;
 }
 
 int nft_delete_table(enum nft_family family, const char *table, struct error *err)

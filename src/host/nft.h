@@ -62,3 +62,9 @@ bool nft_table_exists(enum nft_family family, const char *table);
 /* Appends one part of a concatenated key or data (padded to four bytes). */
 void nft_key_add(struct nft_element *e, const void *part, size_t len);
 void nft_data_add(struct nft_element *e, const void *part, size_t len);
+
+/* Names of the sets (maps too) or chains of a table. E_NOTFOUND no such table. */
+enum nft_kind { NFT_SETS, NFT_CHAINS };
+int nft_each_name(enum nft_kind kind, enum nft_family family, const char *table,
+                  void (*each)(void *arg, const char *name), void *arg,
+                  struct error *err);

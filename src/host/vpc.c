@@ -16,7 +16,6 @@
 #include "link_route.h"
 #include "netns.h"
 #include "nft.h"
-#include "shared_mount.h"
 
 #define IFNAME_BYTES 16
 
@@ -27,12 +26,6 @@ static uint32_t gateway(void)
     uint32_t be;
     inet_pton(AF_INET, VPC_GATEWAY, &be);
     return be;
-}
-
-int vpc_place_prepare(const struct vpc_place *p, struct error *err)
-{
-    int r = dir_make_all(p->dir, 0755, err);
-    return r < 0 ? r : mount_make_shared(p->dir, err);
 }
 
 void vpc_netns_path(const struct vpc_place *p, const char *vpc_id, struct str *ret)

@@ -36,9 +36,6 @@ struct vpc_interface {
     uint32_t address_be;
 };
 
-/* Makes the directory, and a shared mount of it, so that a namespace that is pinned there is
- * seen in every mount namespace: before anybody on the machine makes one of his own. */
-int vpc_place_prepare(const struct vpc_place *p, struct error *err);
 /* Appends <dir>/<vpc id>. */
 void vpc_netns_path(const struct vpc_place *p, const char *vpc_id, struct str *ret);
 /* "e0123456789abcd" of "eni-0123456789abcdef0". */
