@@ -340,7 +340,7 @@ int ec2_interface_create(struct core *core, const struct ec2_interface_want *w,
 {
     struct subnet *s;
     const char *bad;
-    uint32_t address, public_address = 0;
+    uint32_t address = 0, public_address = 0;
     ec2_account_ensure(core, &w->scope);
     if (!(s = subnet_find(core, &w->scope, w->subnet_id)))
         return fail(err, E_NOTFOUND, "The subnet ID '%s' does not exist",

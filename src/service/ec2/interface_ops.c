@@ -95,13 +95,13 @@ static int addresses_given(struct call *c,
     return 0;
 }
 
-static int create_fault(struct call *c, int code, const struct error *err)
+static void create_fault(struct call *c, int code, const struct error *err)
 {
-    return ec2_fault(c,
-                     code == -E_FULL       ? "InsufficientFreeAddressesInSubnet"
-                     : code == -E_CONFLICT ? "InvalidIPAddress.InUse"
-                                           : "InvalidParameterValue",
-                     "%s", err->text);
+    ec2_fault(c,
+              code == -E_FULL       ? "InsufficientFreeAddressesInSubnet"
+              : code == -E_CONFLICT ? "InvalidIPAddress.InUse"
+                                    : "InvalidParameterValue",
+              "%s", err->text);
 }
 
 /* The same token again: the interface that it made. */
@@ -122,8 +122,9 @@ static int told_before(struct call *c,
     return 1;
 }
 
-static int create(struct call *c, const struct ec2_create_network_interface_request *in,
-                  const struct interface_wish *addresses, struct network_interface **ret)
+static struct network_interface *
+create(struct call *c, const struct ec2_create_network_interface_request *in,
+       const struct interface_wish *addresses)
 {
     struct ec2_interface_info info;
     struct error err;
@@ -136,10 +137,11 @@ static int create(struct call *c, const struct ec2_create_network_interface_requ
         .use = GANTRY_EDGE_INTERFACE_USE_UNATTACHED,
     };
     int r = ec2_interface_create(c->core, &want, &info, &err);
-    if (r < 0)
-        return create_fault(c, r, &err);
-    *ret = interface_find(c->core, &want.scope, info.interface_id);
-    return 0;
+    if (r < 0) {
+        create_fault(c, r, &err);
+        return NULL;
+    }
+    return interface_find(c->core, &want.scope, info.interface_id);
 }
 
 int ec2_create_network_interface(struct call *c,
@@ -147,7 +149,7 @@ int ec2_create_network_interface(struct call *c,
                                  struct ec2_create_network_interface_result *out)
 {
     struct interface_wish w = {0};
-    struct network_interface *i = NULL;
+    struct network_interface *i;
     struct subnet *s;
     int r = told_before(c, in, out);
     if (r != 0)
@@ -162,7 +164,7 @@ int ec2_create_network_interface(struct call *c,
     if (interface_wish_check(c, s, NULL, &w) < 0 || ec2_dry_run(c, in->dry_run) < 0)
         return -1;
     interface_wish_reserve(s, &w);
-    if (create(c, in, &w, &i) < 0) {
+    if (!(i = create(c, in, &w))) {
         interface_wish_release(s, &w);
         return -1;
     }

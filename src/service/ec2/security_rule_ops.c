@@ -268,12 +268,13 @@ int ec2_modify_security_group_rules(
     struct ec2_modify_security_group_rules_result *out)
 {
     struct security_group *g = security_group_require(c, in->group_id);
-    struct ec2_security_group_rule_list then = {0};
     if (!g)
         return -1;
-    for (size_t i = 0; i < g->rec->rules.n; i++)
+    struct ec2_security_group_rule_list then = {.n = g->rec->rules.n};
+    then.v = arena_new_array(&c->arena, struct ec2_security_group_rule, then.n);
+    for (size_t i = 0; i < then.n; i++)
         wire_copy_into(&c->arena, &ec2_security_group_rule_shape, &g->rec->rules.v[i],
-                       LIST_PUSH(&c->arena, &then));
+                       &then.v[i]);
     for (size_t i = 0; i < in->security_group_rules.n; i++) {
         const struct ec2_security_group_rule_update *u = &in->security_group_rules.v[i];
         const struct ec2_security_group_rule *r =
