@@ -235,10 +235,11 @@ static void check_sized(struct options *o, struct finding *f)
 
 /* ---- programs ---- */
 
-static void check_program(const char *program, const char *package, struct finding *f)
+static void check_version(const char *program, const char *option, const char *package,
+                          struct finding *f)
 {
     AUTO_STR path = STR_INIT, version = STR_INIT;
-    const char *args[] = {program, "--version", NULL};
+    const char *args[] = {program, option, NULL};
     if (!program_find(program, &path)) {
         finding_set(f, DOCTOR_MISSING, "not found in PATH");
         finding_mend(f, "apt-get install %s", package);
@@ -250,6 +251,11 @@ static void check_program(const char *program, const char *package, struct findi
         version.data[strcspn(version.data, "\n")] = '\0';
         finding_set(f, DOCTOR_OK, "%s (%s)", path.data, version.data);
     }
+}
+
+static void check_program(const char *program, const char *package, struct finding *f)
+{
+    check_version(program, "--version", package, f);
 }
 
 static void check_crun(struct options *o, struct finding *f)
@@ -265,6 +271,18 @@ static void check_conmon(struct options *o, struct finding *f)
 static void check_nft(struct options *o, struct finding *f)
 {
     check_program("nft", "nftables", f);
+}
+
+#define OR_NO_EDGE "; or: gantry up --no-edge"
+
+static void check_haproxy(struct options *o, struct finding *f)
+{
+    check_version("haproxy", "-v", "haproxy" OR_NO_EDGE, f);
+}
+
+static void check_dnsmasq(struct options *o, struct finding *f)
+{
+    check_program("dnsmasq", "dnsmasq-base" OR_NO_EDGE, f);
 }
 
 /* ---- network ---- */
@@ -297,6 +315,49 @@ static void check_links(struct options *o, struct finding *f)
         return;
     finding_set(f, DOCTOR_MISSING, "%s", str_text(&why));
     finding_mend(f, "modprobe bridge veth");
+}
+
+/* What a VPC is made of: a namespace that routes, a pair into another one, and in it
+ * connections that are tracked and looked up in maps. */
+static void try_vpc(struct options *o, struct error *err)
+{
+    static const char *const rules[] = {
+        "nft",
+        "add table ip gantry_doctor; "
+        "add set ip gantry_doctor own { typeof iifname . ether saddr . ip saddr; }; "
+        "add map ip gantry_doctor public { type ipv4_addr : ipv4_addr; }; "
+        "add chain ip gantry_doctor out { type nat hook postrouting priority 100; }; "
+        "add rule ip gantry_doctor out snat to ip saddr map @public; "
+        "add chain ip gantry_doctor pass { type filter hook forward priority 0; }; "
+        "add rule ip gantry_doctor pass ct state established,related accept",
+        NULL};
+    AUTO_STR said = STR_INIT;
+    AUTO_LINK link = {.fd = -1};
+    if (unshare(CLONE_NEWNET) < 0) {
+        fail_errno(err, errno, "a network namespace");
+        return;
+    }
+    AUTO_FD outer = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (outer < 0 || unshare(CLONE_NEWNET) < 0) {
+        fail_errno(err, errno, "a second network namespace");
+        return;
+    }
+    if (link_open(&link, err) == 0 &&
+        link_add_veth(&link, "gdoctor1", NULL, "gdoctor2", outer, NULL, 0, err) == 0 &&
+        !program_say(rules, &said))
+        fail(err, E_UNSUPPORTED, "nftables: %s", str_text(&said));
+}
+
+static void check_vpc(struct options *o, struct finding *f)
+{
+    AUTO_STR why = STR_INIT;
+    if (not_root(f))
+        return;
+    finding_set(f, DOCTOR_OK, "networks with security groups can be made");
+    if (try_apart(try_vpc, o, &why))
+        return;
+    finding_set(f, DOCTOR_MISSING, "%s", str_text(&why));
+    finding_mend(f, "modprobe veth nf_conntrack nft_ct nft_chain_nat" OR_NO_EDGE);
 }
 
 static void check_nat(struct options *o, struct finding *f)
@@ -415,8 +476,11 @@ const struct doctor_check doctor_checks[] = {
     {"crun", check_crun},
     {"conmon", check_conmon},
     {"nft", check_nft},
+    {"haproxy", check_haproxy},
+    {"dnsmasq", check_dnsmasq},
     {"NAT", check_nat},
     {"interfaces", check_links},
+    {"VPCs", check_vpc},
     {"forwarding", check_forward},
     {"disk", check_disk},
     {"storage", check_sized},

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "command.h"
 #include "here.h"
+#include "pool.h"
 #include "str.h"
 #include "table_text.h"
 
@@ -101,6 +102,21 @@ static json_t *describe_server(const struct here *here, struct api *api)
     return server;
 }
 
+/* Networks and load balancers; "off" without one (--no-edge). */
+static json_t *describe_edge(const struct here *here)
+{
+    const struct process_id *p = &here->record.parts[PART_EDGE];
+    struct pool pool;
+    bool wanted = !str_empty(here->record.hosts_file);
+    bool up = process_alive(p);
+    json_t *edge = json_pack("{s:s}", "state", up ? "up" : wanted ? "down" : "off");
+    if (up)
+        json_object_set_new(edge, "pid", json_integer(p->pid));
+    if (wanted && pool_read(here->layout.public_pool_path, &pool, NULL) == 0)
+        json_object_set_new(edge, "publicPool", json_string(pool_text(&pool).cidr));
+    return edge;
+}
+
 /* What can't be asked is left out and named under "notes": status is for bad days. */
 static void note(json_t *all, const char *what, const struct error *err)
 {
@@ -119,6 +135,7 @@ static json_t *collect(const struct here *here)
     if (ask && api_open(&here->layout, &here->record, &api, &err) < 0)
         note(all, "the server was not asked", &err);
     json_object_set_new(all, "server", describe_server(here, api));
+    json_object_set_new(all, "edge", describe_edge(here));
     if (api && add_instances(api, json_object_get(all, "instances"), &err) < 0)
         note(all, "instances", &err);
     json_t *containers = json_object_get(all, "containers");
@@ -238,6 +255,8 @@ static void print_all(json_t *all)
            text_of(server, "health"));
     if (*text_of(server, "reason"))
         printf(" (%s)", text_of(server, "reason"));
+    json_t *edge = json_object_get(all, "edge");
+    printf("\nedge    %s  %s", text_of(edge, "state"), text_of(edge, "publicPool"));
     printf("\ndata    %s\nrun     %s (id %s)\n", text_of(server, "dataDir"),
            text_of(server, "runDir"), text_of(server, "runId"));
     if (json_array_size(json_object_get(all, "instances"))) {

@@ -115,10 +115,10 @@ static int read_routes(struct route_list *ret, struct error *err)
     return r < 0 ? r : link_each_route(&link, add_route, ret, err);
 }
 
-static int read_pool(int dir, const char *path, struct pool *ret, struct error *err)
+int pool_read(const char *path, struct pool *ret, struct error *err)
 {
     AUTO_STR text = STR_INIT;
-    int r = file_read(dir, path, 64, &text, err);
+    int r = file_read(AT_FDCWD, path, 64, &text, err);
     if (r < 0)
         return r;
     str_addc(&text, '\n');
@@ -126,9 +126,21 @@ static int read_pool(int dir, const char *path, struct pool *ret, struct error *
     return pool_parse(text.data, ret, err);
 }
 
-int pool_read(const char *path, struct pool *ret, struct error *err)
+/* A claim is a range and, in a second line, where its run keeps it. A run whose data are gone
+ * claims nothing any more, purged or not. */
+static bool read_claim(int dir, const char *name, struct pool *ret)
 {
-    return read_pool(AT_FDCWD, path, ret, err);
+    AUTO_STR text = STR_INIT;
+    struct pool kept;
+    if (file_read(dir, name, 4096, &text, NULL) < 0 || text.len == 0)
+        return false;
+    char *path = strchr(text.data, '\n');
+    if (!path)
+        return false;
+    *path++ = '\0';
+    path[strcspn(path, "\n")] = '\0';
+    return pool_parse(text.data, ret, NULL) == 0 && pool_read(path, &kept, NULL) == 0 &&
+           kept.base == ret->base;
 }
 
 static int read_claims(const struct pool_place *p, struct route_list *ret,
@@ -140,7 +152,7 @@ static int read_claims(const struct pool_place *p, struct route_list *ret,
         return fail_errno(err, errno, "open '%s'", p->claims);
     for (struct dirent *e; (e = readdir(d));)
         if (e->d_name[0] != '.' && !streq(e->d_name, p->run) &&
-            read_pool(dirfd(d), e->d_name, &claimed, NULL) == 0)
+            read_claim(dirfd(d), e->d_name, &claimed))
             add(ret, claimed.base, claimed.prefix_len);
     closedir(d);
     return 0;
@@ -148,10 +160,11 @@ static int read_claims(const struct pool_place *p, struct route_list *ret,
 
 /* ---- the run's ---- */
 
-static int put(const char *path, const struct pool *p, struct error *err)
+static int put(const char *path, const struct pool *p, const char *second,
+               struct error *err)
 {
     AUTO_STR text = STR_INIT;
-    str_addf(&text, "%s\n", pool_text(p).cidr);
+    str_addf(&text, "%s\n%s%s", pool_text(p).cidr, second, *second ? "\n" : "");
     return file_replace(path, text.data, text.len, 0644, 1, err);
 }
 
@@ -210,8 +223,8 @@ int pool_settle(const struct pool_place *p, const char *wanted, struct pool *ret
     free(taken.v);
     claim_path(p, &claim);
     if (r == 0)
-        r = put(claim.data, ret, err);
-    return r == 0 ? put(p->kept, ret, err) : r;
+        r = put(p->kept, ret, "", err);
+    return r == 0 ? put(claim.data, ret, p->kept, err) : r;
 }
 
 int pool_release(const struct pool_place *p, struct error *err)
