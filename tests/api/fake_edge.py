@@ -3,6 +3,7 @@ test says."""
 
 import http.client
 import json
+import socket
 import threading
 import time
 import urllib.parse
@@ -14,8 +15,8 @@ STREAM = "/gantry/v1/edge"
 REPORT = "/gantry/v1/edge/report"
 KEPT = {"VPC": ("vpc", lambda o: o["vpcId"]),
         "INTERFACE": ("interface", lambda o: o["networkInterfaceId"]),
-        "BALANCER": ("balancer", lambda o: o["loadBalancer"]["loadBalancerArn"]),
-        "TARGETS": ("targetGroup", lambda o: o["targetGroup"]["targetGroupArn"]),
+        "BALANCER": ("balancer", lambda o: o["loadBalancer"]["LoadBalancerArn"]),
+        "TARGETS": ("targetGroup", lambda o: o["targetGroup"]["TargetGroupArn"]),
         "INSTANCE": ("instance", lambda o: o["instanceId"])}
 LISTS = {"VPC": "vpcs", "INTERFACE": "interfaces", "BALANCER": "balancers",
          "TARGETS": "targetGroups", "INSTANCE": "instances"}
@@ -33,6 +34,7 @@ class FakeEdge:
         self.connection.request("GET", STREAM, headers={
             "Authorization": SIGNED.format(account="000000000000"),
             "X-Amz-Date": "20260101T000000Z"})
+        self.socket = self.connection.sock
         self.response = self.connection.getresponse()
         assert self.response.status == 200, self.response.read()
         threading.Thread(target=self.read, daemon=True).start()
@@ -87,8 +89,12 @@ class FakeEdge:
         assert reply.status == 200, reply.body
 
     def close(self):
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)  # the reader ends by itself
+        except OSError:
+            pass  # it was cut already
+        self.wait(lambda: self.ended, "the reader's end")
         self.connection.close()
-        self.response.close()
 
 
 def report(server, body, **more):

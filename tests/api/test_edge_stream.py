@@ -59,7 +59,7 @@ def test_the_first_message_is_everything_and_the_metrics_know_the_edge(server, e
 
 def test_a_vpc_is_told_when_something_in_it_is_wired(server, edge, balancer):
     told = edge.object("BALANCER", balancer["arn"], lambda o: o.get("listeners"))
-    assert told["listeners"][0]["listener"]["listenerArn"] == balancer["listener"]
+    assert told["listeners"][0]["listener"]["ListenerArn"] == balancer["listener"]
     first = told["interfaces"][0]
     assert len(told["interfaces"]) == 2
     assert first["publicIp"].startswith("198.18.")
@@ -76,10 +76,10 @@ def test_changes_come_as_whole_objects(server, edge, balancer):
                          Targets=[{"Id": "172.31.5.5", "Port": 8080}])
     told = edge.object("TARGETS", balancer["group"], lambda o: o.get("targets"))
     assert told["targets"][0]["address"] == "172.31.5.5"
-    assert told["targetGroup"]["targetGroupName"] == "edge-group"
+    assert told["targetGroup"]["TargetGroupName"] == "edge-group"
     elb.modify_listener(ListenerArn=balancer["listener"], Port=8081)
     edge.object("BALANCER", balancer["arn"],
-                lambda o: o["listeners"][0]["listener"]["port"] == 8081)
+                lambda o: o["listeners"][0]["listener"]["Port"] == 8081)
 
 
 def test_what_is_deleted_is_gone(server, edge):
@@ -114,7 +114,7 @@ def test_a_newer_edge_takes_the_stream(server, edge, balancer):
         before = len(edge.messages)
         server.client("elbv2").modify_listener(ListenerArn=balancer["listener"], Port=8082)
         newer.object("BALANCER", balancer["arn"],
-                     lambda o: o["listeners"][0]["listener"]["port"] == 8082)
+                     lambda o: o["listeners"][0]["listener"]["Port"] == 8082)
         assert len(edge.messages) == before
     finally:
         newer.close()
