@@ -21,6 +21,7 @@
 #include "log.h"
 #include "pages.h"
 #include "server_private.h"
+#include "ssm.h"
 #include "sts.h"
 
 /* For replies that read from disk; they are few and short. */
@@ -207,6 +208,12 @@ static int registry_start(struct server *s, const struct server_config *config,
     return 0;
 }
 
+static int32_t machine_mib(void)
+{
+    int64_t pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return (int32_t)(pages * size / (1024 * 1024));
+}
+
 static int core_start(struct server *s, const struct server_config *config,
                       const char *endpoint, struct error *err)
 {
@@ -235,9 +242,12 @@ static int core_start(struct server *s, const struct server_config *config,
     s->core = core_new(&cc, &outside);
     iam_attach(s->core);
     acm_attach(s->core);
-    ec2_attach(s->core, &(struct ec2_settings){.public_pool = config->public_pool
-                                                                  ? config->public_pool
-                                                                  : PUBLIC_POOL});
+    struct ec2_settings ec2 = {
+        .public_pool = config->public_pool ? config->public_pool : PUBLIC_POOL,
+        .machine_vcpus = (int32_t)sysconf(_SC_NPROCESSORS_ONLN),
+        .machine_memory_mib = machine_mib(),
+    };
+    ec2_attach(s->core, &ec2);
     elbv2_attach(s->core);
     ecs_attach(s->core, &es);
     ecr_attach(s->core, &rs);
@@ -258,6 +268,7 @@ static void services_fill(struct server *s)
         {&acm_service_api, acm_operations},     {&ec2_service_api, ec2_operations},
         {&ecr_service_api, ecr_operations},     {&ecs_service_api, ecs_operations},
         {&elbv2_service_api, elbv2_operations}, {&iam_service_api, iam_operations},
+        {&ssm_service_api, ssm_operations},
         {&sts_service_api, sts_operations},
     };
     _Static_assert(sizeof(all) <= sizeof(s->services), "too many services");

@@ -86,6 +86,12 @@ void wire_copy_into(struct arena *a, const struct wire_shape *shape, const void 
         copy_value(a, shape, value, ret);
 }
 
+void wire_overlay(struct arena *a, const struct wire_shape *shape, const void *over,
+                  void *base)
+{
+    copy_struct(a, shape, over, base);
+}
+
 void *wire_copy(struct arena *a, const struct wire_shape *shape, const void *value)
 {
     if (!value)

@@ -307,6 +307,9 @@ void *wire_copy(struct arena *a, const struct wire_shape *shape, const void *val
 /* As above into a struct that the caller has. */
 void wire_copy_into(struct arena *a, const struct wire_shape *shape, const void *value,
                     void *ret);
+/* Members that `over` has take the place of those of `base`; copied deeply. */
+void wire_overlay(struct arena *a, const struct wire_shape *shape, const void *over,
+                  void *base);
 /* Are two values the same on the wire (member by member, order of lists counts)? */
 bool wire_equal(const struct wire_shape *shape, const void *a, const void *b);
 

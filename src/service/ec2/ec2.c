@@ -8,6 +8,7 @@
 #include "ec2_instance.h"
 #include "interface.h"
 #include "key_pair.h"
+#include "launch_template.h"
 #include "security_group.h"
 
 static const char ec2_service_key;
@@ -42,6 +43,8 @@ static void account_begins(struct core *core, const char *account, const char *r
 void ec2_attach(struct core *core, const struct ec2_settings *settings)
 {
     struct ec2 *ec2 = xcalloc(1, sizeof(*ec2));
+    ec2->settings = *settings;
+    ec2->settings.public_pool = NULL;
     if (settings->public_pool) {
         ec2->settings.public_pool = xstrdup(settings->public_pool);
         if (!cidr_parse_strict(settings->public_pool, &ec2->pool))
@@ -60,6 +63,8 @@ void ec2_attach(struct core *core, const struct ec2_settings *settings)
     ec2->interfaces = table_add(core, &interface_table);
     ec2->key_pairs = table_add(core, &key_pair_table);
     ec2->nat_gateways = table_add(core, &nat_gateway_table);
+    ec2->launch_templates = table_add(core, &launch_template_table);
+    ec2->run_tokens = table_add(core, &run_token_table);
 }
 
 void ec2_set_edge_ops(struct core *core, const struct ec2_edge_ops *ops, void *ctx)

@@ -30,6 +30,8 @@ struct ec2_settings {
     /* Where public addresses come from, "198.18.16.0/20": the machine routes it to its VPCs.
      * The first /24 is the edge's own. NULL: there are none. */
     const char *public_pool;
+    /* No instance is larger than the machine; 0: not known. */
+    int32_t machine_vcpus, machine_memory_mib;
 };
 
 /* Adds the tables; before core_load(). */
@@ -132,7 +134,11 @@ int ec2_machine_ensure(struct core *core, const struct ec2_scope *s,
  * `trunking` as AWS has it where the type supports it. 0: a type without a limit here. */
 uint32_t ec2_task_interface_limit(const char *instance_type, bool trunking);
 
-/* An instance came to run or ceased to; for target health. One listener a service. */
+/* The id of the image that stands for Amazon's ECS-optimized one. */
+const char *ec2_optimized_image(struct arena *a, const char *region, bool al2023);
+
+/* An instance came to run or ceased to (when it stops, and again when it is terminated: then
+ * ec2_instance_find() does not find it); for target health. One listener a service. */
 struct ec2_watch {
     void (*instance_changed)(void *ctx, struct core *core, const struct ec2_scope *s,
                              const char *instance_id, bool running);

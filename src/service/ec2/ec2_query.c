@@ -67,7 +67,7 @@ static bool is_tag_filter(const char *name)
     return str_starts(name, "tag:") || streq(name, "tag-key") || streq(name, "tag-value");
 }
 
-static int filters_check(struct call *c, const struct ec2_query *q)
+int ec2_filters_check(struct call *c, const struct ec2_query *q)
 {
     for (size_t i = 0; i < q->filters->n; i++) {
         const struct ec2_filter *f = &q->filters->v[i];
@@ -115,7 +115,7 @@ static bool filter_holds(struct call *c, const struct ec2_query *q,
     return false;
 }
 
-static bool all_hold(struct call *c, const struct ec2_query *q, const struct object *o)
+bool ec2_filters_hold(struct call *c, const struct ec2_query *q, const struct object *o)
 {
     if (q->hidden && q->hidden(o))
         return false;
@@ -139,7 +139,7 @@ static int by_ids(struct call *c, const struct ec2_query *q, struct ec2_found *r
         bool twice = false;
         for (size_t k = 0; k < ret->n; k++)
             twice |= ret->v[k] == o;
-        if (!twice && all_hold(c, q, o))
+        if (!twice && ec2_filters_hold(c, q, o))
             ret->v[ret->n++] = o;
     }
     return 0;
@@ -156,7 +156,7 @@ static int by_walking(struct call *c, const struct ec2_query *q, size_t limit,
         return ec2_fault(c, "InvalidNextToken", "The token '%s' is not valid",
                          q->next_token);
     for (struct object *o; (o = table_next(q->table, prefix, after)); after = o->key) {
-        if (!all_hold(c, q, o))
+        if (!ec2_filters_hold(c, q, o))
             continue;
         if (ret->n == limit) {
             ret->next_token = page_token(&c->arena, ret->v[limit - 1]->key);
@@ -187,7 +187,7 @@ int ec2_select(struct call *c, const struct ec2_query *q, struct ec2_found *ret)
                          "Value ( %d ) for parameter maxResults is invalid. Expecting a "
                          "value between %d and %d.",
                          (int)q->max_results.v, PAGE_MIN, PAGE_MAX);
-    if (filters_check(c, q) < 0)
+    if (ec2_filters_check(c, q) < 0)
         return -1;
     if (q->ids->n)
         return by_ids(c, q, ret);

@@ -44,6 +44,10 @@ struct ec2_found {
     size_t n;
     const char *next_token; /* NULL: that was all */
 };
+/* Both halves of what ec2_select() does with filters, for things that are no stored objects:
+ * `o` is then whatever the rows cast it back to. */
+int ec2_filters_check(struct call *c, const struct ec2_query *q);
+bool ec2_filters_hold(struct call *c, const struct ec2_query *q, const struct object *o);
 int ec2_select(struct call *c, const struct ec2_query *q, struct ec2_found *ret);
 
 /* Pure: does the text match the pattern? */

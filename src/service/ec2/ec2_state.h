@@ -27,7 +27,9 @@ struct ec2 {
     struct ec2_settings settings;
     struct table *accounts, *vpcs, *subnets, *internet_gateways, *route_tables,
         *nat_gateways, *addresses, *groups, *interfaces, *instances, *launch_templates,
-        *key_pairs;
+        *run_tokens, *key_pairs;
+    struct ec2_instance_object *instances_by_id; /* ids differ over all accounts */
+    struct launch_template *templates_by_name;
     const struct ec2_edge_ops *edge_ops;
     void *edge_ctx;
     struct ec2_watch *watches;

@@ -5,6 +5,7 @@
 #include "ec2_instance.h"
 #include "interface.h"
 #include "key_pair.h"
+#include "launch_template.h"
 #include "security_group.h"
 
 #define TAGS(name, type, member)                                                         \
@@ -21,6 +22,7 @@ TAGS(of_address, elastic_address, address->tags)
 TAGS(of_group, security_group, group->tags)
 TAGS(of_interface, network_interface, interface->tag_set)
 TAGS(of_instance, ec2_instance_object, instance->tags)
+TAGS(of_launch_template, launch_template, launch_template->tags)
 TAGS(of_key_pair, key_pair, key_pair->tags)
 
 static const char *id_of_key_pair(const struct object *o)
@@ -54,6 +56,10 @@ const struct taggable_kind taggable_kinds[] = {
     {"i-", EC2_RESOURCE_TYPE_INSTANCE, TABLE(instances), "instance",
      "InvalidInstanceID.NotFound", "The instance ID '%s' does not exist", of_instance,
      NULL},
+    {"lt-", EC2_RESOURCE_TYPE_LAUNCH_TEMPLATE, TABLE(launch_templates), "launch-template",
+     "InvalidLaunchTemplateId.NotFound",
+     "The specified launch template, with template ID %s, does not exist.",
+     of_launch_template, NULL},
     {"key-", EC2_RESOURCE_TYPE_KEY_PAIR, TABLE(key_pairs), "key-pair",
      "InvalidKeyPair.NotFound", "The key pair '%s' does not exist", of_key_pair,
      id_of_key_pair},
