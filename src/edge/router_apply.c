@@ -328,6 +328,24 @@ static int close_ranges(struct router_vpc *v, struct link_socket *s, struct erro
     return b.count ? link_batch_run(&b, err) : 0;
 }
 
+/* The next hops that stand for NAT gateways are all the machine. */
+static int put_hops(struct router_vpc *v, struct link_socket *s, int uplink,
+                    struct error *err)
+{
+    for (size_t i = 0; i < v->said->nat_gateways.n; i++) {
+        struct link_batch b;
+        link_batch_init(&b, s);
+        link_put_neighbour(
+            &b, uplink,
+            router_nat_hop_be(v->said, v->said->nat_gateways.v[i].nat_gateway_id),
+            v->uplink.machine_mac);
+        int r = link_batch_run(&b, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 static int put_secondaries(struct link_socket *s, const struct router_interface *i,
                            struct error *err)
 {
@@ -382,6 +400,8 @@ static int apply_routes(struct router_vpc *v, const struct router_machine *m,
         r = link_index(&s, ROUTER_UPLINK, &hops.uplink, err);
     if (r == 0)
         r = close_ranges(v, &s, err);
+    if (r == 0)
+        r = put_hops(v, &s, hops.uplink, err);
     if (r == 0)
         r = router_routes_wanted(v->said, &hops, &wanted, err);
     if (r == 0)
