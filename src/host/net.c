@@ -519,7 +519,8 @@ static const char *far_name(const struct net_record *rec)
     return rec->mode == NET_LEG ? LEG : "eth0";
 }
 
-/* Only what can be answered by the same way comes in. */
+/* Only what can be answered by the same way comes in; that rule is one of IPv4, and every
+ * link would have an address of IPv6. */
 static int filter_leg(const char *ns_path, struct error *err)
 {
     int back = -1;
@@ -529,7 +530,11 @@ static int filter_leg(const char *ns_path, struct error *err)
     r = sysctl_write("net/ipv4/conf/" LEG "/rp_filter", "1", err);
     if (r == 0) /* the larger of the two holds, and 2 asks for less than 1 */
         r = sysctl_write("net/ipv4/conf/all/rp_filter", "0", err);
+    if (r == 0)
+        r = sysctl_write("net/ipv6/conf/" LEG "/disable_ipv6", "1", err);
     netns_leave(&back);
+    if (r == -E_NOTFOUND) /* a kernel without it */
+        r = 0;
     return r;
 }
 

@@ -88,23 +88,20 @@ def stop(g, *tasks):
 
 
 def said(g, task, word, *container, timeout=15):
+    g.wait_status(task, "RUNNING")
+
     def look():
         text = g.logs(task, *container)
         return text if word in text else Not(text)
     return eventually(look, timeout, f"'{word}' of {task}")
 
 
-SERVE = ("busybox mkdir -p /tmp/www; echo from $(busybox hostname) > /tmp/www/index.html; "
-         "busybox httpd -f -p 8080 -h /tmp/www &")
-
-
-def fetch(host):
-    return f"busybox wget -T 2 -qO- http://{host}:8080/index.html"
+SERVE = 'while :; do /probe serve 8080 "from $(busybox hostname)"; done &'
 
 
 def try_for_ever(host):
-    return (f"while :; do if {fetch(host)}; then echo through; else echo closed; fi; "
-            "busybox sleep 0.2; done &")
+    return (f"while :; do if busybox timeout 1 /probe fetch {host} 8080; then echo through; "
+            "else echo closed; fi; busybox sleep 0.2; done &")
 
 
 @pytest.mark.parametrize("server,client", [("EC2", "FARGATE"), ("FARGATE", "EC2"),
@@ -129,8 +126,7 @@ def test_groups_decide_who_reaches_whom(g, group, server, client):
 
 
 def test_containers_share_localhost_and_nobody_else_does(g):
-    peer = shell(g, SERVE.replace("-p 8080", "-p 127.0.0.1:8080"), "peer")
-    one = start(g, "EC2", shell(g, try_for_ever("127.0.0.1")), peer)
+    one = start(g, "EC2", shell(g, try_for_ever("127.0.0.1")), shell(g, SERVE, "peer"))
     other = start(g, "EC2", shell(g, try_for_ever("127.0.0.1")))
     said(g, one, "through")
     assert "through" not in said(g, other, "closed")

@@ -135,6 +135,7 @@ def test_the_bridge_is_no_way_around_the_vpc(agent, server):
     leg = next(a['local'] for line in json.loads(inside(agent, task, 'ip', '-j', 'addr'))
                if line['ifname'] == 'ecs-eth0' for a in line['addr_info']
                if a['family'] == 'inet')
+    assert 'inet6' not in inside(agent, task, 'ip', 'addr', 'show', 'ecs-eth0')
     names = agent.run_dir / 'net/ns'
     bridged = next(names / f for f in os.listdir(names) if f.startswith(other))
     datagrams, calls = (in_netns(names / task, lambda k=kind: listen(k))
