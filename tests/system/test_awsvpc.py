@@ -5,9 +5,11 @@ import json
 import os
 import pathlib
 import signal
+import socket
 
 import pytest
 
+from fake_ecs import in_netns
 from support import images
 from support.gantry import Gantry, Not, eventually, reasons_not_to_run
 
@@ -66,12 +68,21 @@ def shell(g, script, name="main", **more):
         f'trap "exit 0" TERM\n{script}\nbusybox sleep 1000 & wait'], **more}
 
 
-def start(g, launch_type, *containers, groups=()):
+def ask(host, port):
+    """From the machine itself."""
+    try:
+        with socket.create_connection((host, port), timeout=1) as s:
+            return s.makefile().read()
+    except OSError:
+        return ""
+
+
+def start(g, launch_type, *containers, groups=(), **network):
     fargate = launch_type == "FARGATE"
     more = {"requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512"}
     definition = g.define("t" + os.urandom(4).hex(), *containers, networkMode="awsvpc",
                           **(more if fargate else {}))
-    return g.run_task(definition, launchType=launch_type, networkConfiguration=g.awsvpc(*groups))
+    return g.run_task(definition, launchType=launch_type, networkConfiguration=g.awsvpc(*groups, **network))
 
 
 def address(task):
@@ -182,3 +193,57 @@ def test_tasks_come_and_go(g):
     left = ec2.describe_network_interfaces(Filters=[
         {"Name": "requester-id", "Values": ["amazon-ecs"]}])["NetworkInterfaces"]
     assert left == []
+
+
+def test_a_public_address_is_reached_from_the_machine(g, group):
+    """On Fargate with assignPublicIp, as far as the group lets strangers in."""
+    door = group("door")
+    g.client("ec2").authorize_security_group_ingress(GroupId=door, IpPermissions=[
+        {"IpProtocol": "tcp", "FromPort": 8080, "ToPort": 8080,
+         "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}])
+    serve = shell(g, SERVE + "\n" + SERVE.replace("8080", "8081"))
+    task = start(g, "FARGATE", serve, groups=[door], assignPublicIp="ENABLED")
+    found = g.wait_status(task, "RUNNING")
+    (interface,) = g.client("ec2").describe_network_interfaces(Filters=[
+        {"Name": "private-ip-address", "Values": [address(found)]}])["NetworkInterfaces"]
+    public = interface["Association"]["PublicIp"]
+    assert eventually(lambda: ask(public, 8080), 10, "an answer").startswith("from ip-172-31-")
+    assert ask(public, 8081) == ""
+    stop(g, task)
+    assert ask(public, 8080) == ""
+
+
+def test_the_edge_is_killed(g, group):
+    """Packets need no edge; a task that starts meanwhile waits for the next one."""
+    both = group("both")
+    allow(g, both, 8080, both)
+    one = start(g, "EC2", shell(g, SERVE), groups=[both])
+    host = address(g.wait_status(one, "RUNNING"))
+    two = start(g, "EC2", shell(g, try_for_ever(host)), groups=[both])
+    said(g, two, "through")
+    old = g.part("edge")
+    os.kill(old.pid, signal.SIGKILL)
+    late = start(g, "EC2", shell(g, try_for_ever(host)), groups=[both])
+    said(g, late, "through", timeout=30)
+    assert g.part("edge") not in (None, old)
+    assert "closed" not in g.logs(two)
+    stop(g, one, two, late)
+
+
+def test_names_are_answered(g):
+    """Whoever listens for the VPC's second address is asked, and answers."""
+    task = start(g, "EC2", shell(g, "true"))
+    g.wait_status(task, "RUNNING")
+    netns = f"{g.run}/agent/net/ns/{task.rsplit('/', 1)[-1]}"
+    query = (b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07nowhere\x03elb\x09amazonaws"
+             b"\x03com\x00\x00\x01\x00\x01")
+
+    def answer():
+        s = in_netns(netns, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        with s:
+            s.settimeout(1)
+            s.sendto(query, ("172.31.0.2", 53))
+            return s.recv(512)
+
+    assert answer()[:2] == query[:2]
+    stop(g, task)
