@@ -12,7 +12,7 @@ static enum attribute_of of_balancer(const struct balancer *b)
                : OF_APPLICATION;
 }
 
-const char *balancer_attribute(const struct balancer *b, const char *key)
+const char *balancer_setting(const struct balancer *b, const char *key)
 {
     for (size_t i = 0; i < b->rec->attributes.n; i++)
         if (streq(b->rec->attributes.v[i].key, key))

@@ -4,6 +4,6 @@
 
 #include "elbv2_state.h"
 
-const char *balancer_attribute(const struct balancer *b, const char *key);
+const char *balancer_setting(const struct balancer *b, const char *key);
 /* All with their defaults. */
 void balancer_attributes_init(struct balancer *b);

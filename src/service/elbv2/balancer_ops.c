@@ -338,7 +338,7 @@ int elbv2_delete_load_balancer(struct call *c,
         return 0;
     if (!(b = balancer_require(c, in->load_balancer_arn)))
         return -1;
-    if (streq(balancer_attribute(b, "deletion_protection.enabled"), "true"))
+    if (streq(balancer_setting(b, "deletion_protection.enabled"), "true"))
         return call_fault(c, &elbv2_operation_not_permitted_exception,
                           "Load balancer '%s' cannot be deleted because deletion "
                           "protection is enabled",

@@ -124,9 +124,9 @@ void actions_fill(struct arena *a, struct elbv2_action_list *l);
 
 const char *group_arn(const struct target_group *g);
 /* NULL: no such attribute. */
-const char *group_attribute(const struct target_group *g, const char *key);
-int64_t group_attribute_number(const struct target_group *g, const char *key,
-                               int64_t fallback);
+const char *group_setting(const struct target_group *g, const char *key);
+int64_t group_setting_number(const struct target_group *g, const char *key,
+                             int64_t fallback);
 bool group_checks(const struct target_group *g); /* health checks are on */
 enum elbv2_target_status target_status(const struct target *t);
 void target_changed(struct core *core, struct target *t);

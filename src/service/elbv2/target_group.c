@@ -11,7 +11,7 @@ const char *group_arn(const struct target_group *g)
     return g->rec->target_group->target_group_arn;
 }
 
-const char *group_attribute(const struct target_group *g, const char *key)
+const char *group_setting(const struct target_group *g, const char *key)
 {
     for (size_t i = 0; i < g->rec->attributes.n; i++)
         if (streq(g->rec->attributes.v[i].key, key))
@@ -19,10 +19,10 @@ const char *group_attribute(const struct target_group *g, const char *key)
     return NULL;
 }
 
-int64_t group_attribute_number(const struct target_group *g, const char *key,
-                               int64_t fallback)
+int64_t group_setting_number(const struct target_group *g, const char *key,
+                             int64_t fallback)
 {
-    str_to_i64(group_attribute(g, key), 0, INT32_MAX, &fallback);
+    str_to_i64(group_setting(g, key), 0, INT32_MAX, &fallback);
     return fallback;
 }
 
@@ -265,7 +265,7 @@ void elbv2_target_deregister(struct core *core, const struct elbv2_target *x)
     if (!t || t->rec->drains_until.set)
         return;
     int64_t delay =
-        group_attribute_number(g, "deregistration_delay.timeout_seconds", 300) * 1000;
+        group_setting_number(g, "deregistration_delay.timeout_seconds", 300) * 1000;
     if (g->uses == 0 || delay == 0) { /* nobody is connected through it */
         target_delete(core, t);
         return;
