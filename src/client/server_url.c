@@ -37,11 +37,11 @@ int server_url_parse(const char *url, struct server_url *ret, struct error *err)
 {
     memset(ret, 0, sizeof(*ret));
     if (str_starts(url, "https://"))
-        return fail(
-            err, E_UNSUPPORTED,
-            "'%s': agents and edges speak plain HTTP to their server; put both on a network "
-            "of their own, or a TLS tunnel between them",
-            url);
+        return fail(err, E_UNSUPPORTED,
+                    "'%s': agents and edges speak plain HTTP to their server; put both "
+                    "on a network "
+                    "of their own, or a TLS tunnel between them",
+                    url);
     if (!str_starts(url, "http://"))
         return fail(err, E_INVALID, "'%s' is not an http:// URL", url);
     const char *authority = url + 7;

@@ -28,7 +28,7 @@ struct layout {
     const char *run_dir, *agent_run_dir, *lock_path, *record_path, *log_path;
     const char *pool_dir, *pool_run_dir;
     const char *vpc_dir, *public_pool_path;
-    char run_id[9]; /* "" until layout_read_id() or layout_make() */
+    char run_id[9];     /* "" until layout_read_id() or layout_make() */
     char agent_run[10]; /* the agent's name on the machine, made of it */
 };
 

@@ -20,7 +20,8 @@ const struct command commands[] = {
      "each other.",
      0, 0, up_command},
     {CMD_DOWN, "down", "", "stop what 'gantry up' started",
-     "Ends server, edge and agents; tasks, networks and load balancers keep running. With "
+     "Ends server, edge and agents; tasks, networks and load balancers keep running. "
+     "With "
      "--purge it ends the tasks too and "
      "removes every container, network, mount and file of this run, whether or not it is "
      "still running, and asks nothing.",
@@ -37,8 +38,10 @@ const struct command commands[] = {
      0, 0, agent_command},
     {CMD_EDGE, "edge", "", "run the edge alone, in the foreground",
      "Makes this machine's networks (VPCs), load balancers and EC2 instances as the "
-     "server wants them, until SIGTERM or SIGINT; they go on without it. A server has one "
-     "edge: a newer one takes over. Credentials as for 'gantry agent'; --public-pool must "
+     "server wants them, until SIGTERM or SIGINT; they go on without it. A server has "
+     "one "
+     "edge: a newer one takes over. Credentials as for 'gantry agent'; --public-pool "
+     "must "
      "be the server's.",
      0, 0, edge_command},
     {CMD_STATUS, "status", "", "show what runs here",

@@ -12,8 +12,8 @@
 
 #define PARTS (CMD_UP | CMD_SERVER | CMD_AGENT)
 #define HERE                                                                             \
-    (PARTS | CMD_EDGE | CMD_DOWN | CMD_ENV | CMD_STATUS | CMD_LOGS | CMD_EXEC | CMD_DOCTOR |        \
-     CMD_EVENTS | CMD_WHY)
+    (PARTS | CMD_EDGE | CMD_DOWN | CMD_ENV | CMD_STATUS | CMD_LOGS | CMD_EXEC |          \
+     CMD_DOCTOR | CMD_EVENTS | CMD_WHY)
 #define FIELD(f) offsetof(struct options, f)
 
 const struct option_row option_rows[] = {
@@ -53,8 +53,9 @@ const struct option_row option_rows[] = {
      NULL, NULL, OPTION_TEXT, FIELD(server_url), CMD_AGENT | CMD_EDGE},
     {"cluster", 0, "NAME", "the cluster: to join, or that is meant", "default", NULL,
      OPTION_TEXT, FIELD(cluster), CMD_AGENT | CMD_EVENTS | CMD_WHY},
-    {"instance-id", 0, "ID", "the EC2 instance that this is (default: the machine itself)",
-     NULL, NULL, OPTION_TEXT, FIELD(instance_id), CMD_AGENT},
+    {"instance-id", 0, "ID",
+     "the EC2 instance that this is (default: the machine itself)", NULL, NULL,
+     OPTION_TEXT, FIELD(instance_id), CMD_AGENT},
     {"availability-zone", 0, "NAME", "where it is (default: zone a of the region)", NULL,
      NULL, OPTION_TEXT, FIELD(availability_zone), CMD_AGENT},
     {"instance-type", 0, "NAME", "value of the attribute ecs.instance-type", NULL, NULL,
@@ -75,7 +76,8 @@ const struct option_row option_rows[] = {
      "(default: both may use all of it)",
      NULL, NULL, OPTION_NUMBER, FIELD(fargate_share), CMD_UP},
     {"no-edge", 0, NULL,
-     "make no networks here: no tasks in awsvpc mode, no load balancers, no EC2 instances",
+     "make no networks here: no tasks in awsvpc mode, no load balancers, no EC2 "
+     "instances",
      NULL, NULL, OPTION_FLAG, FIELD(no_edge), CMD_UP},
     {"public-pool", 0, "CIDR",
      "public addresses, /16 to /23 (default: a free /20 of 198.18.0.0/15, kept)", NULL,

@@ -62,7 +62,7 @@ struct options {
     bool fargate, no_fargate, no_edge;
     const char *public_pool, *vpc_dir, *hosts_file, *haproxy, *dnsmasq;
     int64_t share, fargate_share; /* percent; 0: not given */
-    int64_t pull; /* enum agent_pull */
+    int64_t pull;                 /* enum agent_pull */
     struct option_list attributes, insecure_registries, efs_servers;
 
     bool detach, purge, json, cli, roff, help;

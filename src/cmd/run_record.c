@@ -82,8 +82,8 @@ int run_record_write(const char *path, const struct run_record *rec, struct erro
     json_t *root =
         json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:s, s:s}", "url", rec->url, "region",
                   rec->region, "accountId", rec->account_id, "dev", rec->dev, "dataDir",
-                  rec->data_dir, "runDir", rec->run_dir, "runId", rec->run_id, "hostsFile",
-                  rec->hosts_file ? rec->hosts_file : "");
+                  rec->data_dir, "runDir", rec->run_dir, "runId", rec->run_id,
+                  "hostsFile", rec->hosts_file ? rec->hosts_file : "");
     if (!root)
         return fail(err, E_INVALID, "the record '%s' would not be UTF-8", path);
     put_process(root, "up", &rec->up);

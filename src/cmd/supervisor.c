@@ -136,8 +136,7 @@ static size_t add_agent_args(const struct supervisor *s, struct options *o,
     if (id == PART_FARGATE)
         args[n++] = "--fargate";
     if (!o->no_edge)
-        args[n++] =
-            arena_printf(&o->arena, "--vpc-dir=%s", s->config->layout->vpc_dir);
+        args[n++] = arena_printf(&o->arena, "--vpc-dir=%s", s->config->layout->vpc_dir);
     return n;
 }
 

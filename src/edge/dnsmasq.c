@@ -222,8 +222,9 @@ int dnsmasq_open(struct dnsmasq *d, const char *dir, const char *program,
     *d = (struct dnsmasq){.pidfd = -1, .backoff_ms = BACKOFF_FIRST_MS};
     int r = spawn_find(program ? program : "dnsmasq", &d->program, err);
     if (r < 0) {
-        fail(err, E_NOTFOUND, "the program 'dnsmasq' is missing: apt-get install "
-                              "dnsmasq-base");
+        fail(err, E_NOTFOUND,
+             "the program 'dnsmasq' is missing: apt-get install "
+             "dnsmasq-base");
         return -E_NOTFOUND;
     }
     str_add(&d->dir, dir);

@@ -17,10 +17,10 @@
 
 struct dnsmasq {
     struct str program, dir;
-    pid_t pid; /* 0: it does not run */
-    int pidfd; /* readable when it has ended; -1 */
-    bool child; /* else adopted */
-    bool configured; /* there are settings to start it with */
+    pid_t pid;                                /* 0: it does not run */
+    int pidfd;                                /* readable when it has ended; -1 */
+    bool child;                               /* else adopted */
+    bool configured;                          /* there are settings to start it with */
     int64_t started_ns, start_ns, backoff_ms; /* start_ns: when to start it again */
 };
 

@@ -38,8 +38,8 @@ int pool_parse(const char *text, struct pool *ret, struct error *err)
     address[n] = '\0';
     if (inet_pton(AF_INET, address, &in) != 1 ||
         !str_to_i64(slash + 1, 16, 23, &prefix_len))
-        return fail(err, E_INVALID, "'%s' is no range such as 198.18.16.0/20 (/16 to /23)",
-                    text);
+        return fail(err, E_INVALID,
+                    "'%s' is no range such as 198.18.16.0/20 (/16 to /23)", text);
     *ret = (struct pool){.base = ntohl(in.s_addr), .prefix_len = (int)prefix_len};
     if (ret->base & ~mask_of(ret->prefix_len))
         return fail(err, E_INVALID, "'%s': the range does not begin at that address",
@@ -192,8 +192,9 @@ static int decide(const struct pool_place *p, const char *wanted, struct pool *r
     int r = wanted ? pool_parse(wanted, ret, err) : 0;
     if (r < 0 || (r = read_claims(p, taken, err)) < 0)
         return r;
-    bool same = has_kept && (!wanted || (ret->base == kept.base &&
-                                         ret->prefix_len == kept.prefix_len));
+    bool same =
+        has_kept &&
+        (!wanted || (ret->base == kept.base && ret->prefix_len == kept.prefix_len));
     if (same)
         *ret = kept;
     else if ((r = read_routes(taken, err)) < 0)

@@ -27,8 +27,8 @@ struct group {
 /* The last state of one object. */
 struct state {
     enum kind kind;
-    char *key;        /* "0<group ARN> <id> <port>", "1<balancer ARN>", "2<instance id>" */
-    struct list link; /* q->due, q->flight, or none */
+    char *key; /* "0<group ARN> <id> <port>", "1<balancer ARN>", "2<instance id>" */
+    struct list link;    /* q->due, q->flight, or none */
     struct group *group; /* of a target */
     struct list sibling;
     struct arena arena;

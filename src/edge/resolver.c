@@ -358,8 +358,8 @@ void resolver_free(struct resolver *r)
 
 int resolver_unname(const struct resolver_config *config, struct error *err)
 {
-    int r = config->hosts_path ? hosts_file_set(config->hosts_path, config->run, "", err)
-                               : 0;
+    int r =
+        config->hosts_path ? hosts_file_set(config->hosts_path, config->run, "", err) : 0;
     return r == -E_NOTFOUND ? 0 : r;
 }
 

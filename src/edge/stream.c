@@ -17,7 +17,8 @@ static void send_report(struct edge_stream *s)
     AUTO_ARENA a = ARENA_INIT;
     AUTO_STR body = STR_INIT;
     struct gantry_edge_report report;
-    if (s->closing || s->reporting || !s->open || !report_take(s->parts->reports, &a, &report))
+    if (s->closing || s->reporting || !s->open ||
+        !report_take(s->parts->reports, &a, &report))
         return;
     wire_json_encode(&body, &gantry_edge_report_shape, &report);
     s->reporting = true;

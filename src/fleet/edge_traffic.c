@@ -152,8 +152,7 @@ static void add_bucket(struct pair *p, const struct gantry_edge_traffic_bucket *
 static void count(struct pair *p, const struct gantry_edge_traffic *x)
 {
     for (size_t i = 0; i < COUNTERS; i++) {
-        const struct opt_long *v =
-            (const void *)((const char *)x + counters[i].offset);
+        const struct opt_long *v = (const void *)((const char *)x + counters[i].offset);
         p->totals[i] += v->set ? v->v : 0;
         p->has[i] = p->has[i] || v->set;
     }

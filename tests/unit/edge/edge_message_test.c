@@ -45,9 +45,7 @@ void router_settled(struct router *r)
     str_add(&said, "settled ");
 }
 
-void balancers_begin(struct balancers *b)
-{
-}
+void balancers_begin(struct balancers *b) {}
 
 void balancers_balancer(struct balancers *b, const struct gantry_edge_balancer *x)
 {
@@ -69,13 +67,9 @@ void balancers_targets_gone(struct balancers *b, const char *arn)
     str_addf(&said, "targets-gone %s ", arn);
 }
 
-void balancers_settled(struct balancers *b)
-{
-}
+void balancers_settled(struct balancers *b) {}
 
-void instances_begin(struct instances *i)
-{
-}
+void instances_begin(struct instances *i) {}
 
 void instances_instance(struct instances *i, const struct gantry_edge_instance *x)
 {
@@ -87,13 +81,9 @@ void instances_instance_gone(struct instances *i, const char *id)
     str_addf(&said, "instance-gone %s ", id);
 }
 
-void instances_settled(struct instances *i)
-{
-}
+void instances_settled(struct instances *i) {}
 
-void resolver_begin(struct resolver *r)
-{
-}
+void resolver_begin(struct resolver *r) {}
 
 void resolver_name(struct resolver *r, const char *owner, const char *name,
                    const char *const *addresses, size_t count)
@@ -109,9 +99,7 @@ void resolver_domain(struct resolver *r, const char *domain)
     str_addf(&said, "domain %s ", domain);
 }
 
-void resolver_settled(struct resolver *r)
-{
-}
+void resolver_settled(struct resolver *r) {}
 
 /* ---- */
 
@@ -129,12 +117,15 @@ static void test_desired(void **state)
     assert_int_equal(hear("{\"kind\":\"DESIRED\"}"), 1);
     check_said("begin settled ");
     assert_int_equal(
-        hear("{\"kind\":\"DESIRED\",\"vpcs\":[{\"vpcId\":\"vpc-1\",\"region\":\"eu-west-1\"}"
-             ",{}],\"interfaces\":[{\"networkInterfaceId\":\"eni-1\",\"vpcId\":\"vpc-1\"},"
-             "{\"networkInterfaceId\":\"eni-2\"}],\"targetGroups\":[{\"targetGroup\":"
-             "{\"TargetGroupArn\":\"tg\"}},{}],\"balancers\":[{\"loadBalancer\":"
-             "{\"LoadBalancerArn\":\"lb\",\"DNSName\":\"web.elb\"}},{\"loadBalancer\":{}}],"
-             "\"instances\":[{\"instanceId\":\"i-1\"}]}"),
+        hear(
+            "{\"kind\":\"DESIRED\",\"vpcs\":[{\"vpcId\":\"vpc-1\",\"region\":\"eu-west-"
+            "1\"}"
+            ",{}],\"interfaces\":[{\"networkInterfaceId\":\"eni-1\",\"vpcId\":\"vpc-1\"},"
+            "{\"networkInterfaceId\":\"eni-2\"}],\"targetGroups\":[{\"targetGroup\":"
+            "{\"TargetGroupArn\":\"tg\"}},{}],\"balancers\":[{\"loadBalancer\":"
+            "{\"LoadBalancerArn\":\"lb\",\"DNSName\":\"web.elb\"}},{\"loadBalancer\":{}}]"
+            ","
+            "\"instances\":[{\"instanceId\":\"i-1\"}]}"),
         1);
     check_said("begin vpc vpc-1 domain eu-west-1.compute.internal interface eni-1 "
                "targets tg balancer lb name web.elb, instance i-1 settled ");
@@ -173,7 +164,8 @@ static void test_changes(void **state)
 static void test_names_of_balancers(void **state)
 {
     static const char line[] =
-        "{\"kind\":\"BALANCER\",\"balancer\":{\"loadBalancer\":{\"LoadBalancerArn\":\"lb\","
+        "{\"kind\":\"BALANCER\",\"balancer\":{\"loadBalancer\":{\"LoadBalancerArn\":"
+        "\"lb\","
         "\"DNSName\":\"web.elb\",\"Scheme\":\"%s\"},\"interfaces\":["
         "{\"privateIpAddress\":\"10.0.0.5\",\"publicIp\":\"198.18.1.1\"},"
         "{\"privateIpAddress\":\"10.0.1.5\"}]}}";

@@ -49,10 +49,8 @@ static bool take(struct world *w)
 
 static void health(struct world *w, const char *group, const char *id, const char *is)
 {
-    struct gantry_edge_target_health h = {.target_group_arn = group,
-                                          .id = id,
-                                          .port = {.set = true, .v = 80},
-                                          .state = is};
+    struct gantry_edge_target_health h = {
+        .target_group_arn = group, .id = id, .port = {.set = true, .v = 80}, .state = is};
     report_health(w->q, &h);
 }
 
