@@ -144,6 +144,27 @@ def test_rules_come_and_go_by_permissions(ec2, group):
     assert described(ec2, group)["IpPermissions"] == []
 
 
+def test_rules_that_differ_in_one_thing_are_two(ec2, group):
+    def allow(first, last, cidr="10.0.0.0/8", protocol="tcp"):
+        ec2.authorize_security_group_ingress(GroupId=group, IpProtocol=protocol, FromPort=first,
+                                             ToPort=last, CidrIp=cidr)
+
+    some = [(80, 80), (80, 81), (79, 80), (80, 80, "10.0.0.0/9"), (80, 80, "10.0.0.0/8", "udp")]
+    for one in some:
+        allow(*one)
+    for one in some:
+        refused("InvalidPermission.Duplicate", lambda: allow(*one))
+    ec2.authorize_security_group_egress(GroupId=group, IpProtocol="tcp", FromPort=80, ToPort=80,
+                                        CidrIp="10.0.0.0/8")
+    assert len(described(ec2, group)["IpPermissions"]) == 4
+    ec2.revoke_security_group_ingress(GroupId=group, IpProtocol="tcp", FromPort=80, ToPort=81,
+                                      CidrIp="10.0.0.0/8")
+    assert sorted((r["FromPort"], r["ToPort"], r["CidrIpv4"], r["IpProtocol"])
+                  for r in rules(ec2, group) if not r["IsEgress"]) == sorted(
+                      [(80, 80, "10.0.0.0/8", "tcp"), (79, 80, "10.0.0.0/8", "tcp"),
+                       (80, 80, "10.0.0.0/9", "tcp"), (80, 80, "10.0.0.0/8", "udp")])
+
+
 def test_the_flat_form(ec2, group, vpc):
     flat = {"GroupId": group, "IpProtocol": "udp", "FromPort": 53, "ToPort": 53,
             "CidrIp": "10.0.0.0/8"}

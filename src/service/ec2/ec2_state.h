@@ -163,6 +163,8 @@ bool zone_known(const char *region, const char *zone);
 /* AWS keeps the first four and the last. False: none is free. */
 bool subnet_take_address(struct subnet *s, uint32_t *ret);
 bool subnet_take(struct subnet *s, uint32_t address); /* false: taken or not ours */
+/* After a restart: the walk begins behind what is in use. */
+void subnet_walk_past(struct subnet *s, uint32_t address);
 bool subnet_is_free(const struct subnet *s, uint32_t address);
 void subnet_give_back(struct subnet *s, uint32_t address);
 uint32_t subnet_free_addresses(const struct subnet *s);

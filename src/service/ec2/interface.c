@@ -85,12 +85,14 @@ static int interface_loaded(struct core *core, struct object *o, struct error *e
     list_init(&i->link);
     if (!subnet)
         return fail(err, E_CORRUPT, "network interface without a subnet");
-    for (size_t n = 0; n < rec->private_ip_addresses.n; n++)
+    for (size_t n = 0; n < rec->private_ip_addresses.n; n++) {
         if (!address_parse(rec->private_ip_addresses.v[n].private_ip_address, &address) ||
             !subnet_take(subnet, address))
             return fail(err, E_CORRUPT, "address '%s' of '%s' is not free",
                         rec->private_ip_addresses.v[n].private_ip_address,
                         rec->network_interface_id);
+        subnet_walk_past(subnet, address);
+    }
     if (took_own_public(rec) && address_parse(rec->association->public_ip, &address))
         public_address_note(ec2_of(core), address);
     link_interface(i, subnet);

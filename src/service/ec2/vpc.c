@@ -252,6 +252,13 @@ bool subnet_take(struct subnet *s, uint32_t address)
     return true;
 }
 
+void subnet_walk_past(struct subnet *s, uint32_t address)
+{
+    uint32_t offset = address - s->cidr.base;
+    if (cidr_has(s->cidr, address) && offset >= s->next)
+        s->next = (offset + 1) % cidr_size(s->cidr);
+}
+
 bool subnet_take_address(struct subnet *s, uint32_t *ret)
 {
     uint32_t size = cidr_size(s->cidr);

@@ -97,6 +97,9 @@ static void users_hear_of_a_new_import(void **state)
         &w); /* the watch and the uses are for those who have them to tell again */
     assert_int_equal(look(&w, arn)->in_use_by.n, 0);
     assert_string_equal(look(&w, arn)->domain_name, "b.test");
+    str_clear(&pem);
+    assert_int_equal(acm_certificate_pem(w.core, arn, &pem, &err), 0);
+    assert_string_equal(pem.data, want.data);
     free(arn);
     made_free(&one);
     made_free(&two);
