@@ -50,6 +50,11 @@ struct call {
      * the call's writes are durable and before the reply is encoded. It may only touch
      * the call and what its service declares safe there. */
     void (*finish)(struct call *);
+    /* Set by a handler that needs something slow to be done before it can decide, and that
+     * returned 0 without having changed anything: runs on a worker thread, where it may only
+     * touch the call, and leaves something in `prepared`; then the handler runs again. */
+    void (*prepare)(struct call *);
+    void *prepared;
 };
 
 /* To be used as call.task.run. */

@@ -13,7 +13,7 @@ struct api_call {
     struct credentials credentials;
     bool undecodable;
     struct wire_error why; /* with undecodable */
-    struct job job;        /* call.finish */
+    struct job job;        /* call.prepare, call.finish */
 };
 
 static void request_id_make(char ret[CALL_REQUEST_ID_SIZE])
@@ -130,14 +130,22 @@ static void finish(struct job *job)
     reply(ac);
 }
 
+static void prepare(struct job *job)
+{
+    struct api_call *ac = list_entry(job, struct api_call, job);
+    ac->call.prepare(&ac->call);
+    ac->call.prepare = NULL;
+    shell_submit(ac->front->shell, &ac->call.task);
+}
+
 static void deliver(struct outbound *out)
 {
     struct api_call *ac = list_entry(out, struct api_call, call.task.reply);
-    if (ac->call.fault || !ac->call.finish) {
+    if (ac->call.fault || (!ac->call.finish && !ac->call.prepare)) {
         reply(ac);
         return;
     }
-    ac->job.run = finish;
+    ac->job.run = ac->call.prepare ? prepare : finish;
     workers_submit(ac->front->workers, &ac->job);
 }
 

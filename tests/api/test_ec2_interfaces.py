@@ -2,7 +2,9 @@
 
 import base64
 import ipaddress
+import pathlib
 import subprocess
+import threading
 
 import botocore.exceptions
 import pytest
@@ -407,6 +409,37 @@ def test_an_ed25519_pair(ec2):
     assert made["KeyFingerprint"] == base64.b64encode(digest).decode()
     got = ec2.import_key_pair(KeyName="ed again", PublicKeyMaterial=info["PublicKey"])
     assert got["KeyFingerprint"] == made["KeyFingerprint"]
+
+
+def test_of_two_at_once_one_gets_the_name(server):
+    answers = []
+
+    def create():
+        try:
+            server.client("ec2").create_key_pair(KeyName="once")
+            answers.append("made")
+        except botocore.exceptions.ClientError as e:
+            answers.append(e.response["Error"]["Code"])
+
+    threads = [threading.Thread(target=create) for _ in range(3)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert sorted(answers) == ["InvalidKeyPair.Duplicate"] * 2 + ["made"]
+
+
+def test_private_keys_are_not_kept(own_server):
+    ec2 = own_server.client("ec2")
+    made = [ec2.create_key_pair(KeyName=t, KeyType=t)["KeyMaterial"] for t in ("rsa", "ed25519")]
+    public = ec2.describe_key_pairs(KeyNames=["rsa"], IncludePublicKey=True)["KeyPairs"][0][
+        "PublicKey"].split()[1].encode()
+    own_server.restart()
+    kept = b"".join(p.read_bytes() for p in pathlib.Path(own_server.dir).rglob("*")
+                    if p.is_file())
+    assert public in kept
+    for pem in made:
+        assert not any(line.encode() in kept for line in pem.splitlines()[4:-2])
 
 
 def test_bad_key_pairs(ec2):

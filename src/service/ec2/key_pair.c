@@ -90,11 +90,22 @@ key_pair_new(struct call *c, const char *name, const struct ssh_key *key,
     return k->rec->key_pair;
 }
 
+/* Numbers for an RSA key are searched for half a second: not on the state thread. */
+static void make_key(struct call *c)
+{
+    const struct ec2_create_key_pair_request *in = c->in;
+    struct ssh_key *key = arena_new(&c->arena, struct ssh_key);
+    struct error err;
+    if (ssh_key_new(&c->arena, in->key_type == EC2_KEY_TYPE_ED25519, in->key_name, key,
+                    &err) < 0)
+        key->private_pem = NULL;
+    c->prepared = key;
+}
+
 int ec2_create_key_pair(struct call *c, const struct ec2_create_key_pair_request *in,
                         struct ec2_key_pair *out)
 {
-    struct ssh_key key;
-    struct error err;
+    const struct ssh_key *key = c->prepared;
     if (name_check(c, in->key_name) < 0 ||
         ec2_tags_given(c, &in->tag_specifications, made) < 0)
         return -1;
@@ -102,15 +113,18 @@ int ec2_create_key_pair(struct call *c, const struct ec2_create_key_pair_request
         return ec2_refuse(c, "Private keys in PuTTY's format are");
     if (ec2_dry_run(c, in->dry_run) < 0)
         return -1;
-    if (ssh_key_new(&c->arena, in->key_type == EC2_KEY_TYPE_ED25519, in->key_name, &key,
-                    &err) < 0)
-        return ec2_fault(c, "InternalError", "%s", err.text);
+    if (!key) {
+        c->prepare = make_key; /* and once more, as the name may be taken by then */
+        return 0;
+    }
+    if (!key->private_pem)
+        return ec2_fault(c, "InternalError", "OpenSSL made no key.");
     const struct ec2_key_pair_info *rec =
-        key_pair_new(c, in->key_name, &key, &in->tag_specifications);
+        key_pair_new(c, in->key_name, key, &in->tag_specifications);
     out->key_pair_id = rec->key_pair_id;
     out->key_name = rec->key_name;
     out->key_fingerprint = rec->key_fingerprint;
-    out->key_material = key.private_pem;
+    out->key_material = key->private_pem;
     out->tags = rec->tags;
     return 0;
 }

@@ -3,7 +3,7 @@
  *
  * Owns: nothing; texts lie in the caller's arena. The private key of a new pair is in the
  * given arena only: it is for the answer to who asked, and stored nowhere.
- * Threads: any; a new RSA key takes a tenth of a second. Fails: as noted. */
+ * Threads: any, a worker for a new RSA key: half a second. Fails: as noted. */
 #pragma once
 
 #include <stdbool.h>
