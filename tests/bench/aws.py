@@ -83,6 +83,18 @@ class Client:
     def ecs(self, operation_name, **body):
         return self.call("ecs", operation_name, **body)
 
+    def query(self, service, version, action):
+        """A call of the query protocol without parameters; its XML."""
+        data = urllib.parse.urlencode({"Action": action, "Version": version}).encode()
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        self.connection.request("POST", "/", data,
+                                self._sign(service, "POST", "/", "", headers, data))
+        answer = self.connection.getresponse()
+        text = answer.read().decode()
+        if answer.status != 200:
+            raise ApiError(f"{action}: {answer.status} {text[:500]}")
+        return text
+
     def registry_login(self):
         data = self.call("ecr", "GetAuthorizationToken")["authorizationData"][0]
         return data["authorizationToken"]

@@ -103,6 +103,12 @@ int ec2_interface_find(struct core *core, const struct ec2_scope *s,
 /* With its public address, if it came with it. One that is not there is success. */
 void ec2_interface_delete(struct core *core, const struct ec2_scope *s,
                           const char *interface_id);
+/* All of this use, of every account: after a start, their maker looks whether the owners are
+ * still there. `visit` may delete the one that it is shown. */
+typedef void ec2_interface_visit(struct core *core, const struct ec2_scope *s,
+                                 const char *interface_id, const char *owner);
+void ec2_interfaces_each(struct core *core, enum gantry_edge_interface_use use,
+                         ec2_interface_visit *visit);
 /* Its groups from now on; E_NOTFOUND. */
 int ec2_interface_set_groups(struct core *core, const struct ec2_scope *s,
                              const char *interface_id,

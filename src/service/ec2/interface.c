@@ -424,6 +424,22 @@ void ec2_interface_delete(struct core *core, const struct ec2_scope *s, const ch
         vpc_changed(core, subnet->vpc);
 }
 
+void ec2_interfaces_each(struct core *core, enum gantry_edge_interface_use use,
+                         ec2_interface_visit *visit)
+{
+    const char *prefix = interface_table.prefix;
+    struct arena *a = core_scratch(core);
+    struct table *table = ec2_of(core)->interfaces;
+    struct network_interface *next = table_next(table, prefix, prefix);
+    while (next) {
+        struct network_interface *i = next;
+        struct ec2_scope s = ec2_owner(a, &i->o);
+        next = table_next(table, prefix, i->o.key);
+        if (i->rec->use == use)
+            visit(core, &s, arena_strdup(a, interface_id(i)), i->rec->owner);
+    }
+}
+
 int ec2_interface_set_groups(struct core *core, const struct ec2_scope *s, const char *id,
                              const struct string_list *ids, struct error *err)
 {

@@ -8,6 +8,7 @@
 #include "service_history.h"
 #include "service_targets.h"
 #include "service_traffic.h"
+#include "task_interface.h"
 
 static const char ecs_service_key;
 
@@ -116,6 +117,7 @@ void ecs_attach(struct core *core, const struct ecs_settings *settings)
     if (!ecs->settings.interface_timeout_ms)
         ecs->settings.interface_timeout_ms = 3 * 60 * 1000;
     RB_INIT(&ecs->attachments);
+    task_interfaces_begin(core);
     if (!ecs->settings.provisioning_timeout_ms)
         ecs->settings.provisioning_timeout_ms = 30 * 60 * 1000;
     ecs->account_settings = table_add(core, &account_setting_table);

@@ -45,6 +45,7 @@ struct ecs {
     const struct ecs_hook_ops *hook_ops;
     void *hook_ctx;
     struct attachment_tree attachments; /* task_interface.h */
+    struct wake interface_sweep;
     struct task_target *targets; /* service_targets.h */
 };
 

@@ -260,6 +260,40 @@ void task_interface_loaded(struct core *core, struct task *t)
         task_interface_placed(core, t);
 }
 
+/* ---- after a start ---- */
+
+static struct task *task_of_arn(struct core *core, const struct ec2_scope *s,
+                                const char *task_arn)
+{
+    struct arn arn;
+    struct arena *a = core_scratch(core);
+    if (str_empty(task_arn) || !arn_parse(a, task_arn, &arn) ||
+        !str_starts(arn.resource, "task/"))
+        return NULL;
+    return table_find(ecs_of(core)->tasks, ecs_key(a, "task", s->account, s->region,
+                                                   arn.resource + strlen("task/")));
+}
+
+static void remove_lost(struct core *core, const struct ec2_scope *s,
+                        const char *interface_id, const char *owner)
+{
+    const struct task *t = task_of_arn(core, s, owner);
+    if (!t || !streq(t->rec->interface_id, interface_id))
+        ec2_interface_delete(core, s, interface_id);
+}
+
+static void sweep(struct core *core, struct wake *w)
+{
+    ec2_interfaces_each(core, GANTRY_EDGE_INTERFACE_USE_TASK, remove_lost);
+}
+
+void task_interfaces_begin(struct core *core)
+{
+    struct ecs *ecs = ecs_of(core);
+    wake_init(&ecs->interface_sweep, sweep);
+    wake_now(core, &ecs->interface_sweep);
+}
+
 /* ---- what its host says ---- */
 
 void task_interface_report(struct core *core, struct task *t, const char *status)

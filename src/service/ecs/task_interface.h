@@ -16,6 +16,9 @@
 
 #include "ecs_state.h"
 
+/* Before the core loads: after that, interfaces whose task is over or unknown are removed.
+ * There should be none. */
+void task_interfaces_begin(struct core *core);
 void task_interface_init(struct task *t);
 /* A new task; the task definition says whether it needs one. */
 void task_interface_want(struct core *core, struct task *t,

@@ -164,6 +164,43 @@ static void a_lost_instance_takes_its_interfaces_along(void **state)
     close_world(&w, &c, instance);
 }
 
+static void lose_run(struct core *core, struct core_task *task)
+{
+    static const char *const owners[] = {
+        "arn:aws:ecs:us-east-1:000000000000:task/c/0123456789abcdef0123456789abcdef",
+        "?"};
+    struct ec2_scope s = {"000000000000", "us-east-1"};
+    AUTO_ARENA a = ARENA_INIT;
+    struct string_list subnets = {0};
+    ec2_default_subnets(core, &s, &a, &subnets);
+    for (size_t i = 0; i < COUNT(owners); i++) {
+        struct ec2_interface_want want = {.scope = s,
+                                          .subnet_id = subnets.v[0],
+                                          .use = GANTRY_EDGE_INTERFACE_USE_TASK,
+                                          .owner = owners[i]};
+        struct ec2_interface_info info;
+        struct error err;
+        assert_int_equal(ec2_interface_create(core, &want, &info, &err), 0);
+    }
+}
+
+static void one_whose_task_is_gone_is_swept(void **state)
+{
+    struct calls w;
+    struct call c = {0};
+    struct core_task lose = {.run = lose_run};
+    char *instance = open_world(&w, &c, "");
+    char *arn = xstrdup(run(&w, &c, 1)->tasks.v[0].task_arn);
+    core_execute(w.core, &lose);
+    calls_settle(&w);
+    assert_int_equal(interfaces_of(&w), 3);
+    calls_restart(&w);
+    assert_int_equal(interfaces_of(&w), 1);
+    ASSERT_IS(&w, &c, arn, "PROVISIONING", "ATTACHING");
+    free(arn);
+    close_world(&w, &c, instance);
+}
+
 /* ---- addresses run out ---- */
 
 struct filling {
@@ -322,6 +359,7 @@ int main(void)
         cmocka_unit_test(a_host_that_never_attaches_is_not_waited_for),
         cmocka_unit_test(an_attached_one_has_all_the_time),
         cmocka_unit_test(a_lost_instance_takes_its_interfaces_along),
+        cmocka_unit_test(one_whose_task_is_gone_is_swept),
         cmocka_unit_test(no_address_no_task),
         cmocka_unit_test(a_type_has_so_many_interfaces),
         cmocka_unit_test(no_crash_leaves_an_interface),
