@@ -127,6 +127,11 @@ class Place:
         self.namespaces.append(name)
         return f"/run/netns/{name}"
 
+    def end(self, netns):
+        name = os.path.basename(netns)
+        self.namespaces.remove(name)
+        subprocess.run(["ip", "netns", "delete", name], check=True)
+
     def vpc_path(self, vpc_id):
         return f"{self.dir}/vpc/{vpc_id}"
 
