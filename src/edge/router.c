@@ -263,15 +263,15 @@ static int remove_gone(struct router *r, struct error *err)
     return 0;
 }
 
-static void note(struct router *r, int result, const struct error *err)
+static void note(struct router *r, const struct error *err)
 {
-    if (result < 0)
+    pthread_mutex_lock(&r->lock);
+    bool told = streq(r->last.text, err->text); /* it is tried every second */
+    r->last = *err;
+    pthread_mutex_unlock(&r->lock);
+    if (!told)
         log_line(LOG_ERROR, "a network is not in force; trying again", "error", err->text,
                  NULL);
-    pthread_mutex_lock(&r->lock);
-    if (result < 0)
-        r->last = *err;
-    pthread_mutex_unlock(&r->lock);
 }
 
 /* One VPC that can't be made does not keep the others from it. */
@@ -286,7 +286,7 @@ static bool work(struct router *r, bool settled_now)
     if (result == 0)
         result = remove_machine_strays(r, &err);
     if (result < 0) {
-        note(r, result, &err);
+        note(r, &err);
         all = false;
     }
     RB_FOREACH (v, router_vpc_tree, &r->vpcs) {
@@ -294,7 +294,7 @@ static bool work(struct router *r, bool settled_now)
             continue;
         result = router_vpc_apply(v, &r->machine, &err);
         if (result < 0)
-            note(r, result, &err);
+            note(r, &err);
         all &= result == 0;
     }
     return all;
@@ -360,8 +360,10 @@ static void *router_main(void *arg)
             was_settled &= failed;
         }
         pthread_mutex_lock(&r->lock);
-        if (!failed && !r->listing)
+        if (!failed && !r->listing) {
             r->in_force = r->taken;
+            r->last = (struct error)ERROR_INIT;
+        }
         pthread_cond_broadcast(&r->done);
         pthread_mutex_unlock(&r->lock);
     }

@@ -315,17 +315,41 @@ static int near_end(void *ctx, const char *interface_id, uint32_t *ret_address_b
     return link_index(e->s, name, &index, &ignored) < 0 ? 0 : index;
 }
 
+struct old_ranges {
+    const struct gantry_edge_vpc *said;
+    struct link_route v[LINK_BATCH_MAX];
+    size_t n;
+};
+
+static void take_old_range(void *arg, uint32_t dest_be, int prefix_len, int out_index)
+{
+    struct old_ranges *o = arg;
+    uint32_t base;
+    int len;
+    if (out_index || o->n == LINK_BATCH_MAX)
+        return; /* interfaces' routes have one; so has all that leaves the VPC */
+    for (size_t i = 0; i < o->said->cidr_blocks.n; i++)
+        if (router_cidr(o->said->cidr_blocks.v[i], &base, &len) && base == dest_be &&
+            len == prefix_len)
+            return;
+    o->v[o->n++] = (struct link_route){.dest_be = dest_be, .prefix_len = prefix_len};
+}
+
 /* What is of the VPC but nobody's leads nowhere, least of all to the internet. */
 static int close_ranges(struct router_vpc *v, struct link_socket *s, struct error *err)
 {
+    struct old_ranges old = {.said = v->said};
     struct link_batch b;
+    int r = v->changed || v->unknown ? link_each_route(s, take_old_range, &old, err) : 0;
     link_batch_init(&b, s);
-    for (size_t i = 0; i < v->said->cidr_blocks.n && b.count < LINK_BATCH_MAX; i++) {
-        struct link_route r = {.kind = LINK_BLACKHOLE};
-        if (router_cidr(v->said->cidr_blocks.v[i], &r.dest_be, &r.prefix_len))
-            link_put_route(&b, &r);
+    for (size_t i = 0; i < v->said->cidr_blocks.n && b.count < LINK_BATCH_MAX / 2; i++) {
+        struct link_route c = {.kind = LINK_BLACKHOLE};
+        if (router_cidr(v->said->cidr_blocks.v[i], &c.dest_be, &c.prefix_len))
+            link_put_route(&b, &c);
     }
-    return b.count ? link_batch_run(&b, err) : 0;
+    for (size_t i = 0; i < old.n && b.count < LINK_BATCH_MAX; i++)
+        link_drop_route(&b, &old.v[i]);
+    return r < 0 || b.count == 0 ? r : link_batch_run(&b, err);
 }
 
 /* The next hops that stand for NAT gateways are all the machine. */

@@ -166,6 +166,17 @@ def test_an_address_of_nobody_leads_nowhere(world):
         subprocess.run(['ip', 'route', 'del', '10.0.0.77'], check=True)
 
 
+def test_a_range_that_goes_is_the_internet_s_again(world):
+    def ranges():
+        return world.public.place.run_in(world.vpc_path('vpc-0a'), 'ip', 'route')
+    world.send(f'vpc {json.dumps(vpc(cidrBlocks=["10.0.0.0/16", "10.7.0.0/16"]))}')
+    world.send('sync')
+    assert 'blackhole 10.7.0.0/16' in ranges()
+    world.send(f'vpc {json.dumps(vpc())}')
+    world.send('sync')
+    assert '10.7.' not in ranges() and 'blackhole 10.0.0.0/16' in ranges()
+
+
 def test_the_server_and_names_are_reached_from_everywhere(world):
     closed = [group('sg-open', [], egress=[])]
     world.send(f'vpc {json.dumps(vpc(securityGroups=closed))}')
