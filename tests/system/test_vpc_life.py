@@ -96,7 +96,8 @@ def test_killed_anywhere_it_comes_to_the_same(place):
             for line in ('begin', f'vpc {json.dumps(vpc(OPEN, WEB))}'):
                 place.post(line)
             for i in dice.sample(interfaces, 9):
-                place.post(f'interface {json.dumps({**i.said, "groupIds": dice.choice([["sg-open"], ["sg-web"], ["sg-open", "sg-web"]])})}')
+                groups = dice.choice([['sg-open'], ['sg-web'], ['sg-open', 'sg-web']])
+                place.post(f'interface {json.dumps({**i.said, "groupIds": groups})}')
             place.post('settled')
             place.driver.stdin.flush()
         time.sleep(dice.random() * 0.03)  # the moment of the kill, not a wait
