@@ -199,3 +199,46 @@ def test_certificates_outlive_the_server_and_keys_stay_inside(own_server, leaf, 
             PrivateKey="-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n")
     log = own_server.log()
     assert "PRIVATE KEY" not in log and "c2VjcmV0" not in log
+
+
+def test_a_listener_uses_a_certificate_of_its_own_account(own_server):
+    acm, elb, ec2, iam = (own_server.client(s) for s in ("acm", "elbv2", "ec2", "iam"))
+    subnets = [s["SubnetId"] for s in ec2.describe_subnets()["Subnets"]][:2]
+    balancer = elb.create_load_balancer(Name="uses", Subnets=subnets)["LoadBalancers"][0][
+        "LoadBalancerArn"]
+    cert = Certificate("uses.test")
+    arn = import_(acm, cert)
+
+    def listen(certificate, port):
+        return elb.create_listener(
+            LoadBalancerArn=balancer, Protocol="HTTPS", Port=port,
+            Certificates=[{"CertificateArn": certificate}],
+            DefaultActions=[{"Type": "fixed-response",
+                             "FixedResponseConfig": {"StatusCode": "200"}}])["Listeners"][0][
+                                 "ListenerArn"]
+
+    for other in (own_server.client("acm", account="444444444444"),
+                  own_server.client("acm", region="eu-west-1")):
+        with pytest.raises(botocore.exceptions.ClientError) as error:
+            listen(import_(other, cert), 443)
+        assert error.value.response["Error"]["Code"] == "CertificateNotFound"
+    listener = listen(arn, 443)
+    theirs = iam.upload_server_certificate(
+        ServerCertificateName="uses", CertificateBody=cert.pem,
+        PrivateKey=cert.key)["ServerCertificateMetadata"]["Arn"]
+    second = listen(theirs, 444)
+
+    def in_use():
+        return acm.describe_certificate(CertificateArn=arn)["Certificate"]["InUseBy"]
+
+    assert in_use() == [balancer]
+    own_server.restart()
+    assert in_use() == [balancer]
+    refused("ResourceInUseException", acm.delete_certificate, CertificateArn=arn)
+    with pytest.raises(iam.exceptions.DeleteConflictException):
+        iam.delete_server_certificate(ServerCertificateName="uses")
+    elb.delete_listener(ListenerArn=listener)
+    elb.delete_listener(ListenerArn=second)
+    assert in_use() == []
+    acm.delete_certificate(CertificateArn=arn)
+    iam.delete_server_certificate(ServerCertificateName="uses")

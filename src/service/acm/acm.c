@@ -87,6 +87,14 @@ int acm_certificate_find(struct core *core, const char *arn, struct arena *a,
     return 0;
 }
 
+bool acm_certificate_belongs(struct arena *a, const char *text, const char *account,
+                             const char *region)
+{
+    struct arn arn;
+    return arn_parse(a, text, &arn) && streq(arn.account, account) &&
+           (streq(arn.service, "iam") || streq(arn.region, region));
+}
+
 int acm_certificate_pem(struct core *core, const char *arn, struct str *ret,
                         struct error *err)
 {

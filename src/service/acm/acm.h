@@ -4,6 +4,8 @@
  * Owns: certificates in the core's tables. Threads: state thread. Fails: as noted. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "arena.h"
 #include "core.h"
 #include "error.h"
@@ -23,6 +25,9 @@ struct acm_certificate {
 /* By ARN, acm's or iam's. E_NOTFOUND. Texts lie in the arena. */
 int acm_certificate_find(struct core *core, const char *arn, struct arena *a,
                          struct acm_certificate *ret, struct error *err);
+/* Is it of the account and, as IAM's are of all, of the region? Others' may not be used. */
+bool acm_certificate_belongs(struct arena *a, const char *arn, const char *account,
+                             const char *region);
 /* Appends certificate, chain and key as one PEM, as HAProxy reads it. E_NOTFOUND. */
 int acm_certificate_pem(struct core *core, const char *arn, struct str *ret,
                         struct error *err);

@@ -68,7 +68,9 @@ int elbv2_add_listener_certificates(
         const char *arn = in->certificates.v[i].certificate_arn;
         if (in->certificates.v[i].is_default.set)
             return elb_invalid(c, "IsDefault can't be given here");
-        if (!arn || acm_certificate_find(c->core, arn, &c->arena, &found, &err) < 0)
+        if (!arn ||
+            !acm_certificate_belongs(&c->arena, arn, c->who.account_id, c->region) ||
+            acm_certificate_find(c->core, arn, &c->arena, &found, &err) < 0)
             return call_fault(c, &elbv2_certificate_not_found_exception,
                               "Certificate ARN '%s' not found", arn ? arn : "");
         n += !lists(&l->rec->certificates, arn);

@@ -47,7 +47,8 @@ static int certificates_check(struct call *c, const struct elbv2_listener *l)
                            "Exactly one certificate must be specified for HTTPS and TLS "
                            "listeners");
     const char *arn = l->certificates.v[0].certificate_arn;
-    if (!arn || acm_certificate_find(c->core, arn, &c->arena, &found, &err) < 0)
+    if (!arn || !acm_certificate_belongs(&c->arena, arn, c->who.account_id, c->region) ||
+        acm_certificate_find(c->core, arn, &c->arena, &found, &err) < 0)
         return call_fault(c, &elbv2_certificate_not_found_exception,
                           "Certificate ARN '%s' not found", arn ? arn : "");
     return 0;

@@ -177,6 +177,19 @@ static void server_certificates_are_found_by_the_same_questions(void **state)
     world_close(&w);
 }
 
+static void a_certificate_belongs_to_an_account_and_a_region(void **state)
+{
+    static const char acm[] = "arn:aws:acm:eu-west-1:000000000000:certificate/x",
+                      iam[] = "arn:aws:iam::000000000000:server-certificate/x";
+    AUTO_ARENA a = ARENA_INIT;
+    assert_true(acm_certificate_belongs(&a, acm, "000000000000", "eu-west-1"));
+    assert_false(acm_certificate_belongs(&a, acm, "000000000000", "us-east-1"));
+    assert_false(acm_certificate_belongs(&a, acm, "111111111111", "eu-west-1"));
+    assert_true(acm_certificate_belongs(&a, iam, "000000000000", "us-east-1"));
+    assert_false(acm_certificate_belongs(&a, iam, "111111111111", "us-east-1"));
+    assert_false(acm_certificate_belongs(&a, "x", "000000000000", "us-east-1"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +197,7 @@ int main(void)
         cmocka_unit_test(users_hear_of_a_new_import),
         cmocka_unit_test(certificates_expire),
         cmocka_unit_test(server_certificates_are_found_by_the_same_questions),
+        cmocka_unit_test(a_certificate_belongs_to_an_account_and_a_region),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
