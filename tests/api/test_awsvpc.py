@@ -208,6 +208,25 @@ def test_the_subnets_zone_decides(world):
     assert a.tasks[task["taskArn"]]["interface"]["subnetId"] == world.subnets[0]
 
 
+def test_who_waits_waits_for_its_own_zone(world):
+    """By a capacity provider there is no failure; a task of another zone blocks nobody."""
+    world.ecs.create_capacity_provider(name="p", autoScalingGroupProvider={
+        "autoScalingGroupArn": f"arn:aws:autoscaling:us-east-1:{world.account}:autoScalingGroup:"
+                               "u:autoScalingGroupName/g"})
+    world.ecs.put_cluster_capacity_providers(cluster="c", capacityProviders=["p"],
+                                             defaultCapacityProviderStrategy=[])
+    own = {"capacityProviderStrategy": [{"capacityProvider": "p", "weight": 1}]}
+    first = world.run(world.subnets[1], **own)["tasks"][0]["taskArn"]
+    second = world.run(world.subnets[0], **own)["tasks"][0]["taskArn"]
+    host = world.host(auto=True, attributes=[{"name": "gantry.capacity-provider", "value": "p"}])
+    world.in_status(second, "RUNNING")
+    waits = world.task(first)
+    assert waits["lastStatus"] == "PROVISIONING" and details(waits)[0]["status"] == "PRECREATED"
+    assert list(host.tasks) == [second]
+    world.ecs.stop_task(cluster="c", task=first)
+    assert details(world.in_status(first, "STOPPED"))[0]["status"] == "DELETED"
+
+
 def test_fargate_spreads_over_subnets(world):
     """Whatever the zone of the pool's instance: Fargate is everywhere."""
     pool = world.pool()

@@ -112,10 +112,17 @@ static bool is_futile(const struct futile *f, const struct task *t)
     return false;
 }
 
-/* Standalone tasks with constraints of their own are always asked for alone. */
+/* Its subnets say in which zones it may be. */
+static bool asks_for_own_zones(const struct task *t)
+{
+    return t->rec->network && t->rec->task->launch_type != ECS_LAUNCH_TYPE_FARGATE;
+}
+
+/* Standalone tasks with wishes of their own are always asked for alone. */
 static void note_futile(struct futile *f, const struct task *t)
 {
-    bool alone = (!t->service && t->rec->placement_constraints.n) || asks_for_own_gpus(t);
+    bool own = t->rec->placement_constraints.n || asks_for_own_zones(t);
+    bool alone = (!t->service && own) || asks_for_own_gpus(t);
     if (!alone && f->n < sizeof(f->seen) / sizeof(f->seen[0]))
         f->seen[f->n++] = t;
 }

@@ -498,6 +498,7 @@ void task_report_detaching(struct core *core, struct task *t)
     enum task_status to;
     if (!next_status(t->status, EV_DETACHING, &to))
         return;
+    t->stopping = true;
     t->rec->task->desired_status = "STOPPED";
     set_status(t, to);
 }
