@@ -5,6 +5,9 @@
 
 #include <uthash.h>
 
+#include "ec2_instance.h"
+#include "interface.h"
+
 #define EDGE_OWN 256 /* of the pool's beginning */
 
 struct public_address {
@@ -43,6 +46,20 @@ bool public_address_take(struct ec2 *ec2, uint32_t *ret)
     return false;
 }
 
+bool public_address_take_this(struct ec2 *ec2, uint32_t address)
+{
+    struct public_address *x;
+    uint32_t size = cidr_size(ec2->pool);
+    if (size <= EDGE_OWN + 1 || address < ec2->pool.base + EDGE_OWN ||
+        address - ec2->pool.base >= size - 1)
+        return false;
+    HASH_FIND(hh, ec2->used, &address, sizeof(address), x);
+    if (x)
+        return false;
+    public_address_note(ec2, address);
+    return true;
+}
+
 void public_address_give_back(struct ec2 *ec2, uint32_t address)
 {
     struct public_address *x;
@@ -79,3 +96,105 @@ const struct table_type address_table = {
     .record_offset = offsetof(struct elastic_address, rec),
     .loaded = address_loaded,
 };
+
+/* ---- elastic addresses ---- */
+
+struct elastic_address *elastic_address_find(struct core *core, const struct ec2_scope *s,
+                                             const char *id)
+{
+    return id ? table_find(ec2_of(core)->addresses,
+                           ec2_key(core_scratch(core), "address", s, id))
+              : NULL;
+}
+
+struct elastic_address *elastic_address_require(struct call *c, const char *id)
+{
+    struct ec2_scope s = ec2_scope_of(c);
+    struct elastic_address *e = elastic_address_find(c->core, &s, id);
+    if (!e)
+        ec2_fault(c, "InvalidAllocationID.NotFound",
+                  "The allocation ID '%s' does not exist", id ? id : "");
+    return e;
+}
+
+/* An instance shows the public address of its own interface. */
+static const char *instance_follows(struct core *core, const struct network_interface *i)
+{
+    const struct ec2_network_interface *rec = i->rec->interface;
+    struct ec2_scope s = ec2_owner(core_scratch(core), &i->o);
+    struct ec2_instance_object *x =
+        rec->attachment ? ec2_instance_lookup(core, &s, rec->attachment->instance_id)
+                        : NULL;
+    if (!x)
+        return NULL;
+    const char *id = arena_strdup(core_scratch(core), rec->attachment->instance_id);
+    if (!streq(x->rec->network_interface_id, rec->network_interface_id))
+        return id;
+    struct ec2_instance *to = x->rec->instance;
+    to->public_ip_address =
+        rec->association ? arena_strdup(&x->o.arena, rec->association->public_ip) : NULL;
+    to->public_dns_name = arena_strdup(&x->o.arena, rec->public_dns_name);
+    object_save(core, &x->o);
+    return id;
+}
+
+/* An elastic one stays allocated, one that came with the interface is free again. */
+static void drop_public(struct core *core, struct network_interface *i)
+{
+    const struct ec2_network_interface_association *x = i->rec->interface->association;
+    struct ec2_scope s = ec2_owner(core_scratch(core), &i->o);
+    uint32_t address;
+    if (!x)
+        return;
+    if (x->allocation_id)
+        elastic_address_forget(core, &s, x->allocation_id);
+    else if (address_parse(x->public_ip, &address))
+        public_address_give_back(ec2_of(core), address);
+}
+
+void elastic_address_bind(struct core *core, struct elastic_address *e,
+                          struct network_interface *i)
+{
+    struct arena *a = &e->o.arena;
+    elastic_address_unbind(core, e);
+    drop_public(core, i);
+    struct ec2_address *rec = e->rec->address;
+    const struct ec2_network_interface *nic = i->rec->interface;
+    rec->association_id = ec2_new_id(core, a, "eipassoc");
+    rec->network_interface_id = arena_strdup(a, nic->network_interface_id);
+    rec->network_interface_owner_id = arena_strdup(a, nic->owner_id);
+    rec->private_ip_address = arena_strdup(a, nic->private_ip_address);
+    interface_set_public(core, i, rec->public_ip, rec->allocation_id,
+                         rec->association_id);
+    rec->instance_id = arena_strdup(a, instance_follows(core, i));
+    object_save(core, &e->o);
+    interface_changed(core, i);
+}
+
+static void forget(struct core *core, struct elastic_address *e)
+{
+    struct ec2_address *rec = e->rec->address;
+    rec->association_id = rec->network_interface_id = rec->network_interface_owner_id =
+        rec->private_ip_address = rec->instance_id = NULL;
+    object_save(core, &e->o);
+}
+
+void elastic_address_forget(struct core *core, const struct ec2_scope *s, const char *id)
+{
+    struct elastic_address *e = elastic_address_find(core, s, id);
+    if (e)
+        forget(core, e);
+}
+
+void elastic_address_unbind(struct core *core, struct elastic_address *e)
+{
+    struct ec2_scope s = ec2_owner(core_scratch(core), &e->o);
+    struct network_interface *i =
+        interface_find(core, &s, e->rec->address->network_interface_id);
+    if (i) {
+        interface_set_public(core, i, NULL, NULL, NULL);
+        instance_follows(core, i);
+        interface_changed(core, i);
+    }
+    forget(core, e);
+}

@@ -148,6 +148,9 @@ void internet_gateway_attach(struct core *core, struct internet_gateway *g,
 struct vpc *default_vpc_new(struct core *core, const struct ec2_scope *s);
 struct internet_gateway *vpc_gateway(struct core *core, const struct vpc *v);
 struct route_table *vpc_main_table(const struct vpc *v);
+/* Of all routes of the VPC that lead to this gateway or interface. The edge is told. */
+void routes_set_state(struct core *core, struct vpc *v, const char *target,
+                      enum ec2_route_state state);
 /* The table that the subnet uses. */
 struct route_table *subnet_table_of(const struct subnet *s);
 const char *vpc_id(const struct vpc *v);

@@ -412,6 +412,11 @@ void ec2_interface_delete(struct core *core, const struct ec2_scope *s, const ch
             subnet_give_back(subnet, address);
     if (took_own_public(rec) && address_parse(rec->association->public_ip, &address))
         public_address_give_back(ec2, address);
+    if (rec->association && rec->association->allocation_id)
+        elastic_address_forget(core, s, rec->association->allocation_id);
+    if (!rec->requester_managed.v)
+        routes_set_state(core, subnet->vpc, rec->network_interface_id,
+                         EC2_ROUTE_STATE_BLACKHOLE);
     use_groups(core, i, -1);
     bool wired = interface_wired(i);
     subnet->vpc->wired -= wired;

@@ -83,24 +83,6 @@ int ec2_attach_internet_gateway(struct call *c,
     return 0;
 }
 
-/* Routes to it lead nowhere from now on. */
-static void blackhole(struct core *core, struct vpc *v, const char *id)
-{
-    list_for_each (it, &v->route_tables) {
-        struct route_table *t = list_entry(it, struct route_table, link);
-        bool changed = false;
-        for (size_t i = 0; i < t->rec->route_table->routes.n; i++) {
-            struct ec2_route *r = &t->rec->route_table->routes.v[i];
-            if (!streq(r->gateway_id, id))
-                continue;
-            r->state = EC2_ROUTE_STATE_BLACKHOLE;
-            changed = true;
-        }
-        if (changed)
-            object_save(core, &t->o);
-    }
-}
-
 int ec2_detach_internet_gateway(struct call *c,
                                 const struct ec2_detach_internet_gateway_request *in,
                                 void *out)
@@ -125,7 +107,7 @@ int ec2_detach_internet_gateway(struct call *c,
         return -1;
     g->rec->internet_gateway->attachments.n = 0;
     object_save(c->core, &g->o);
-    blackhole(c->core, v, in->internet_gateway_id);
+    routes_set_state(c->core, v, in->internet_gateway_id, EC2_ROUTE_STATE_BLACKHOLE);
     vpc_changed(c->core, v);
     return 0;
 }

@@ -396,6 +396,28 @@ struct route_table *subnet_table_of(const struct subnet *s)
     return vpc_main_table(s->vpc);
 }
 
+void routes_set_state(struct core *core, struct vpc *v, const char *target,
+                      enum ec2_route_state state)
+{
+    list_for_each (it, &v->route_tables) {
+        struct route_table *t = list_entry(it, struct route_table, link);
+        bool changed = false;
+        for (size_t i = 0; i < t->rec->route_table->routes.n; i++) {
+            struct ec2_route *r = &t->rec->route_table->routes.v[i];
+            if (r->state == state ||
+                !(streq(r->gateway_id, target) || streq(r->nat_gateway_id, target) ||
+                  streq(r->network_interface_id, target)))
+                continue;
+            r->state = state;
+            changed = true;
+        }
+        if (!changed)
+            continue;
+        object_save(core, &t->o);
+        vpc_changed(core, v);
+    }
+}
+
 /* ---- internet gateways ---- */
 
 const struct table_type internet_gateway_table = {
@@ -438,6 +460,8 @@ void internet_gateway_attach(struct core *core, struct internet_gateway *g, stru
     x->vpc_id = arena_strdup(a, vpc_id(v));
     x->state = EC2_ATTACHMENT_STATUS_AVAILABLE;
     object_save(core, &g->o);
+    routes_set_state(core, v, g->rec->internet_gateway->internet_gateway_id,
+                     EC2_ROUTE_STATE_ACTIVE);
     vpc_changed(core, v);
 }
 
