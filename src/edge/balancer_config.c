@@ -138,7 +138,7 @@ static void add_global(struct rendering *r)
              "    hard-stop-after 4h\n"
              "    mworker-max-reloads 25\n"
              "    log %s/log.sock len 8192 format raw local0\n"
-             "    stats socket %s/admin.sock mode 600 level admin\n"
+             "    stats socket %s/s/admin.sock mode 600 level admin\n"
              "    stats timeout 60s\n"
              "    tune.bufsize 32768\n"
              "    tune.ssl.default-dh-param 2048\n",
@@ -338,7 +338,10 @@ static int add_http(struct rendering *r, const struct gantry_edge_listener *l,
              "{ date,sub(sess.since) gt %lld }\n",
              (long long)keep);
     rc = add_tls_headers(r, l, err);
-    return rc < 0 ? rc : add_response_headers(r, l, err);
+    if (rc == 0)
+        rc = add_response_headers(r, l, err);
+    str_add(&r->out, "    use_backend %[var(txn.tg)] if { var(txn.tg) -m found }\n");
+    return rc;
 }
 
 static int add_tcp(struct rendering *r, const struct gantry_edge_listener *l,

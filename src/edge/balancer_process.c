@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -36,6 +37,11 @@ static void path_of(const struct balancer_process *p, const char *name, struct s
 {
     str_clear(ret);
     str_addf(ret, "%s/%s", p->dir, name);
+}
+
+static void sleep_ms(int ms)
+{
+    poll(NULL, 0, ms);
 }
 
 /* ---- is it this one? ---- */
@@ -94,7 +100,9 @@ int balancer_process_adopt(struct balancer_process *p, struct error *err)
     AUTO_FD pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (pidfd < 0 || started_at(pid) != at)
         return fail(err, E_NOTFOUND, "HAProxy has ended");
-    r = look_at_workers(p, &w, err);
+    /* In the middle of a reload it does not listen. */
+    for (int i = 0; (r = look_at_workers(p, &w, err)) < 0 && i < 200; i++)
+        sleep_ms(10);
     if (r < 0) { /* a master without workers, or one that hangs, is of no use */
         kill(pid, SIGKILL);
         return fail(err, E_NOTFOUND, "HAProxy can't be adopted");
@@ -182,11 +190,6 @@ static int spawn_in_namespace(struct balancer_process *p, struct error *err)
     return r;
 }
 
-static void sleep_ms(int ms)
-{
-    poll(NULL, 0, ms);
-}
-
 /* True when a worker takes commands. */
 static bool answers(const struct balancer_process *p)
 {
@@ -200,16 +203,16 @@ static int wait_for_start(struct balancer_process *p, struct error *err)
 {
     int64_t deadline_ns = clock_mono_ns() + START_TIMEOUT_MS * 1000000LL;
     struct balancer_workers w;
-    while (!answers(p)) {
+    /* The worker may be ready before the master takes commands. */
+    while (!answers(p) || look_at_workers(p, &w, err) < 0) {
         if (balancer_process_ended(p))
             return fail(err, E_EXEC, "HAProxy ended at its start");
         if (clock_mono_ns() > deadline_ns)
             return fail(err, E_TIMEOUT, "HAProxy does not answer");
         sleep_ms(3);
     }
-    int r = look_at_workers(p, &w, err);
-    p->worker = r == 0 ? w.current : 0;
-    return r;
+    p->worker = w.current;
+    return 0;
 }
 
 int balancer_process_start(struct balancer_process *p, struct error *err)
@@ -264,11 +267,11 @@ int balancer_process_reload(struct balancer_process *p, struct error *err)
 
 /* ---- ending ---- */
 
-static bool in_namespace(const char *pid, const struct stat *ns)
+static bool in_namespace(pid_t pid, const struct stat *ns)
 {
     char path[64];
     struct stat st;
-    snprintf(path, sizeof(path), "/proc/%s/ns/net", pid);
+    snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)pid);
     return stat(path, &st) == 0 && st.st_dev == ns->st_dev && st.st_ino == ns->st_ino;
 }
 
@@ -281,7 +284,7 @@ static void kill_in_namespace(const char *netns)
     DIR *proc = opendir("/proc");
     for (struct dirent *e; proc && (e = readdir(proc));) {
         int64_t pid;
-        if (str_to_i64(e->d_name, 2, INT32_MAX, &pid) && in_namespace(e->d_name, &ns))
+        if (str_to_i64(e->d_name, 2, INT32_MAX, &pid) && in_namespace((pid_t)pid, &ns))
             kill((pid_t)pid, SIGKILL);
     }
     if (proc)

@@ -69,8 +69,6 @@ static void acl_patterns(struct str *out, const char *name, const char *fetch,
 
 /* ---- conditions: each adds lines of one acl, whose values are alternatives ---- */
 
-static const struct string_list no_values;
-
 #define CONFIG_VALUES(condition, member)                                                 \
     ((condition)->member && (condition)->member->values.n ? &(condition)->member->values \
                                                           : &(condition)->values)
@@ -493,6 +491,5 @@ int balancer_rules_render(struct arena *a, const struct balancer_view *view,
             return wrap(err, "rule %d", priority_of(rules[i]));
     if (action_render(&r, 0, &l->listener->default_actions, err) < 0)
         return wrap(err, "default action");
-    str_add(out, "    use_backend %[var(txn.tg)] if { var(txn.tg) -m found }\n");
     return 0;
 }

@@ -145,7 +145,7 @@ int balancer_tls_render(struct arena *a, const struct balancer_view *view,
 {
     const struct elbv2_mutual_authentication_attributes *m =
         l->listener->mutual_authentication;
-    struct policy policy;
+    struct policy policy = {0};
     if (m && !str_empty(m->mode) && !streq(m->mode, "off"))
         return fail(err, E_UNSUPPORTED, "mutual authentication '%s'", m->mode);
     if (policy_of(str_empty(l->listener->ssl_policy) ? "ELBSecurityPolicy-2016-08"
