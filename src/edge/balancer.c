@@ -176,17 +176,19 @@ static size_t servers_of(struct arena *a, struct balancer_group *g,
     return n;
 }
 
-static int render(struct arena *a, const struct balancer *b, const struct balancer_host *h,
-                  struct balancer_group *groups, struct balancer_config *ret,
-                  struct error *err)
+static int render(struct arena *a, const struct balancer *b,
+                  const struct balancer_host *h, struct balancer_group *groups,
+                  struct balancer_config *ret, struct error *err)
 {
     const char **arns;
     size_t n = balancer_config_groups(a, b->b, &arns);
-    struct balancer_backend *backends = arena_new_array(a, struct balancer_backend, n + 1);
+    struct balancer_backend *backends =
+        arena_new_array(a, struct balancer_backend, n + 1);
     for (size_t i = 0; i < n; i++) {
         struct balancer_group *g;
         HASH_FIND_STR(groups, arns[i], g);
-        backends[i] = (struct balancer_backend){.arn = arns[i], .group = g ? g->group : NULL};
+        backends[i] =
+            (struct balancer_backend){.arn = arns[i], .group = g ? g->group : NULL};
         if (g && g->group)
             backends[i].server_count = servers_of(a, g, &backends[i].servers);
     }
@@ -290,6 +292,6 @@ void balancer_remove(struct balancer *b, const struct balancer_host *h)
     balancer_process_stop(&b->process);
     balancer_net_remove(h->place, b->netns, b->b ? &b->b->interfaces : NULL);
     if (dir_remove_all(b->dir, &err) < 0)
-        log_line(LOG_WARN, "a load balancer's files stay", "dir", b->dir, "error", err.text,
-                 NULL);
+        log_line(LOG_WARN, "a load balancer's files stay", "dir", b->dir, "error",
+                 err.text, NULL);
 }

@@ -49,7 +49,8 @@ static void add_quoted(struct str *out, const char *text)
 
 static const char *kind_of(const struct balancer_log_line *l)
 {
-    bool tls = str_starts(strchr(l->request, ' ') ? strchr(l->request, ' ') + 1 : "", "https");
+    bool tls =
+        str_starts(strchr(l->request, ' ') ? strchr(l->request, ' ') + 1 : "", "https");
     if (l->status == 101)
         return tls ? "wss" : "ws";
     if (str_ends(l->request, "HTTP/2.0"))
@@ -77,7 +78,8 @@ void access_line(struct str *out, const struct access_settings *s,
     const char *target = l->has_server ? l->target : "-";
     clock_format_iso(l->at_ms + (l->total_ms > 0 ? l->total_ms : 0), false, ended);
     clock_format_iso(l->at_ms, false, began);
-    str_addf(out, "%s %s %s %s %s ", kind_of(l), ended, short_name(s->arn), l->client, target);
+    str_addf(out, "%s %s %s %s %s ", kind_of(l), ended, short_name(s->arn), l->client,
+             target);
     int64_t before = l->connect_ms < 0 ? -1 : l->request_ms + l->wait_ms + l->connect_ms;
     int64_t after = l->total_ms - l->response_ms - (before > 0 ? before : 0);
     add_seconds(out, answered ? before : -1);
@@ -136,6 +138,7 @@ void access_path(struct str *out, const struct access_settings *s, int64_t end_m
     str_addf(out, "%s_elasticloadbalancing_%s_", str_text(&account), str_text(&region));
     for (const char *p = short_name(s->arn); *p; p++)
         str_addc(out, *p == '/' ? '.' : *p);
-    str_addf(out, "_%04d%02d%02dT%02d%02dZ_%s_%s.log.gz", tm.tm_year + 1900, tm.tm_mon + 1,
-             tm.tm_mday, tm.tm_hour, tm.tm_min, or_dash(s->address), random);
+    str_addf(out, "_%04d%02d%02dT%02d%02dZ_%s_%s.log.gz", tm.tm_year + 1900,
+             tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, or_dash(s->address),
+             random);
 }

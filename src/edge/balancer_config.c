@@ -80,8 +80,8 @@ static int64_t lb_number(const struct rendering *r, const char *key, int64_t min
 static void hash_so_far(struct rendering *r)
 {
     if (r->out.len > r->hashed)
-        r->structure = balancer_hash(r->structure, r->out.data + r->hashed,
-                                     r->out.len - r->hashed);
+        r->structure =
+            balancer_hash(r->structure, r->out.data + r->hashed, r->out.len - r->hashed);
     r->hashed = r->out.len;
 }
 
@@ -92,14 +92,10 @@ static const struct {
     int status;
     const char *reason;
 } own_answers[] = {
-    {400, "Bad Request"},
-    {405, "Method Not Allowed"},
-    {408, "Request Time-out"},
-    {413, "Request Entity Too Large"},
-    {500, "Internal Server Error"},
-    {501, "Not Implemented"},
-    {502, "Bad Gateway"},
-    {503, "Service Temporarily Unavailable"},
+    {400, "Bad Request"},           {405, "Method Not Allowed"},
+    {408, "Request Time-out"},      {413, "Request Entity Too Large"},
+    {500, "Internal Server Error"}, {501, "Not Implemented"},
+    {502, "Bad Gateway"},           {503, "Service Temporarily Unavailable"},
     {504, "Gateway Time-out"},
 };
 
@@ -116,14 +112,14 @@ static void add_own_answers(struct rendering *r)
                  status, reason, status, reason);
         struct balancer_file *f = balancer_config_file(
             r->a, r->config, BALANCER_BODY, arena_printf(r->a, "error-%d.http", status));
-        f->text = arena_printf(r->a,
-                               "HTTP/1.1 %d %s\r\nServer: awselb/2.0\r\n"
-                               "Content-Type: text/html\r\nContent-Length: %zu\r\n"
-                               "%s\r\n%s",
-                               status, reason, body.len,
-                               status == 400 || status == 408 ? "Connection: close\r\n"
-                                                              : "",
-                               str_text(&body));
+        f->text =
+            arena_printf(r->a,
+                         "HTTP/1.1 %d %s\r\nServer: awselb/2.0\r\n"
+                         "Content-Type: text/html\r\nContent-Length: %zu\r\n"
+                         "%s\r\n%s",
+                         status, reason, body.len,
+                         status == 400 || status == 408 ? "Connection: close\r\n" : "",
+                         str_text(&body));
         str_addf(&r->out, "    errorfile %d %s/%s\n", status, r->view->dir, f->name);
     }
 }
@@ -247,8 +243,8 @@ static int add_tls_headers(struct rendering *r, const struct gantry_edge_listene
         {"routing.http.request.x_amzn_tls_cipher_suite.header_name",
          "X-Amzn-Tls-Cipher-Suite", "%[ssl_fc_cipher]"}};
     if (l->listener->protocol != ELBV2_PROTOCOL_ENUM_HTTPS ||
-        !attribute_true(lb(r, "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
-                           "false")))
+        !attribute_true(
+            lb(r, "routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "false")))
         return 0;
     for (size_t i = 0; i < 2; i++) {
         const char *name =
@@ -300,7 +296,8 @@ static void add_log(struct rendering *r, const struct gantry_edge_listener *l)
              "    http-request set-var(txn.ua) req.fhdr(user-agent)\n"
              "    http-request set-var-fmt(txn.line) \"%%[method] "
              "%s://%%[req.hdr(host),host_only]:%d%%[pathq] HTTP/%%[req.ver]\"\n",
-             BALANCER_LOG_HTTP BALANCER_LOG_ACCESS, tls ? "https" : "http", l->listener->port.v);
+             BALANCER_LOG_HTTP BALANCER_LOG_ACCESS, tls ? "https" : "http",
+             l->listener->port.v);
 }
 
 static int add_http(struct rendering *r, const struct gantry_edge_listener *l,
@@ -351,10 +348,10 @@ static int add_tcp(struct rendering *r, const struct gantry_edge_listener *l,
         listener_attribute(&l->attributes, "tcp.idle_timeout.seconds", NULL), 60, 6000,
         350);
     struct elbv2_target_group_tuple *groups = NULL;
-    size_t n = l->listener->default_actions.n
-                   ? balancer_action_groups(r->a, &l->listener->default_actions.v[0],
-                                            &groups)
-                   : 0;
+    size_t n =
+        l->listener->default_actions.n
+            ? balancer_action_groups(r->a, &l->listener->default_actions.v[0], &groups)
+            : 0;
     char name[BALANCER_NAME_SIZE];
     str_addf(&r->out,
              "    log-format \"%s\"\n"
@@ -419,7 +416,8 @@ void balancer_server_options(struct str *out, const struct gantry_edge_target_gr
         str_addf(out, " ssl verify none%s", is_http2(t) ? " alpn h2" : "");
     else if (is_http2(t))
         str_add(out, " proto h2");
-    if (attribute_true(group_attribute(&g->attributes, "proxy_protocol_v2.enabled", NULL)))
+    if (attribute_true(
+            group_attribute(&g->attributes, "proxy_protocol_v2.enabled", NULL)))
         str_add(out, " send-proxy-v2");
     int64_t slow = attribute_number(
         group_attribute(&g->attributes, "slow_start.duration_seconds", NULL), 30, 900, 0);
@@ -435,8 +433,8 @@ static bool stickiness(const struct gantry_edge_target_group *g, const char *typ
 
 static void add_algorithm(struct rendering *r, const struct gantry_edge_target_group *g)
 {
-    const char *a = group_attribute(&g->attributes, "load_balancing.algorithm.type",
-                                    "round_robin");
+    const char *a =
+        group_attribute(&g->attributes, "load_balancing.algorithm.type", "round_robin");
     if (stickiness(g, "source_ip"))
         str_add(&r->out, "    balance source\n    hash-type consistent\n");
     else if (streq(a, "least_outstanding_requests"))
@@ -464,8 +462,8 @@ static int add_stickiness(struct rendering *r, const struct gantry_edge_target_g
     const struct elbv2_target_group_attribute_list *list = &g->attributes;
     if (stickiness(g, "lb_cookie")) {
         int64_t s = attribute_number(
-            group_attribute(list, "stickiness.lb_cookie.duration_seconds", NULL), 1, 604800,
-            86400);
+            group_attribute(list, "stickiness.lb_cookie.duration_seconds", NULL), 1,
+            604800, 86400);
         str_add(&r->out,
                 "    use-server %[req.cook(AWSALB)] if { req.cook(AWSALB) -m found }\n"
                 "    use-server %[req.cook(AWSALBCORS)] if "
@@ -474,8 +472,7 @@ static int add_stickiness(struct rendering *r, const struct gantry_edge_target_g
         add_cookie(r, "AWSALBCORS", s, "; SameSite=None", " unless { ssl_fc }");
         add_cookie(r, "AWSALBCORS", s, "; SameSite=None; Secure", " if { ssl_fc }");
     } else if (stickiness(g, "app_cookie")) {
-        const char *name =
-            group_attribute(list, "stickiness.app_cookie.cookie_name", "");
+        const char *name = group_attribute(list, "stickiness.app_cookie.cookie_name", "");
         if (*name == '\0' || !is_token(name))
             return fail(err, E_UNSUPPORTED, "stickiness.app_cookie.cookie_name '%s'",
                         name);
@@ -523,10 +520,9 @@ static int64_t longest_idle(const struct gantry_edge_balancer *b)
 {
     int64_t longest = 0;
     for (size_t i = 0; i < b->listeners.n; i++) {
-        int64_t s =
-            attribute_number(listener_attribute(&b->listeners.v[i].attributes,
-                                                "tcp.idle_timeout.seconds", NULL),
-                             60, 6000, 350);
+        int64_t s = attribute_number(listener_attribute(&b->listeners.v[i].attributes,
+                                                        "tcp.idle_timeout.seconds", NULL),
+                                     60, 6000, 350);
         longest = s > longest ? s : longest;
     }
     return longest;
@@ -542,7 +538,8 @@ static int add_servers(struct rendering *r, const struct balancer_backend *b,
 {
     AUTO_STR options = STR_INIT;
     balancer_server_options(&options, b->group);
-    str_addf(&r->out, "    default-server%s\n", options.len ? str_text(&options) : " weight 1");
+    str_addf(&r->out, "    default-server%s\n",
+             options.len ? str_text(&options) : " weight 1");
     hash_so_far(r);
     for (size_t i = 0; i < b->server_count; i++) {
         const struct balancer_server *s = &b->servers[i];

@@ -100,18 +100,18 @@ bool balancer_group_update(struct balancer_group *g,
 static bool too_few(const struct balancer_group *g, size_t healthy, size_t registered)
 {
     const struct elbv2_target_group_attribute_list *list = &g->group->attributes;
-    int64_t count = attribute_number(
-        group_attribute(list,
-                        "target_group_health.unhealthy_state_routing."
-                        "minimum_healthy_targets.count",
-                        NULL),
-        1, 1000, 1);
-    int64_t percentage = attribute_number(
-        group_attribute(list,
-                        "target_group_health.unhealthy_state_routing."
-                        "minimum_healthy_targets.percentage",
-                        NULL),
-        1, 100, 0);
+    int64_t count =
+        attribute_number(group_attribute(list,
+                                         "target_group_health.unhealthy_state_routing."
+                                         "minimum_healthy_targets.count",
+                                         NULL),
+                         1, 1000, 1);
+    int64_t percentage =
+        attribute_number(group_attribute(list,
+                                         "target_group_health.unhealthy_state_routing."
+                                         "minimum_healthy_targets.percentage",
+                                         NULL),
+                         1, 100, 0);
     return (int64_t)healthy < count ||
            (int64_t)healthy * 100 < percentage * (int64_t)registered;
 }

@@ -23,14 +23,14 @@
 #include "log.h"
 #include "netns.h"
 
-#define LINES_AT_ONCE 64
+#define LINES_AT_ONCE  64
 #define LINE_MAX_BYTES 8192
-#define SOURCES_MAX   500
+#define SOURCES_MAX    500
 
 struct source {
     char *id; /* key */
     int fd;
-    bool closed; /* the thread takes it away */
+    bool closed;        /* the thread takes it away */
     struct arena arena; /* of what follows */
     const char *arn;
     const char **groups; /* ARNs */
@@ -110,7 +110,8 @@ static void flush_access(struct balancer_log *log, struct source *s)
     struct access_settings settings = {.bucket = arena_strdup(&keep, s->settings.bucket),
                                        .prefix = arena_strdup(&keep, s->settings.prefix),
                                        .arn = arena_strdup(&keep, s->settings.arn),
-                                       .address = arena_strdup(&keep, s->settings.address)};
+                                       .address =
+                                           arena_strdup(&keep, s->settings.address)};
     s->lines = (struct str)STR_INIT;
     pthread_mutex_unlock(&log->lock);
     write_access(log, &settings, &lines);
@@ -154,7 +155,8 @@ static void receive(struct balancer_log *log, struct source *s, struct receiver 
 {
     for (int i = 0; i < LINES_AT_ONCE; i++) {
         r->iov[i] = (struct iovec){r->buf[i], LINE_MAX_BYTES};
-        r->msgs[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &r->iov[i], .msg_iovlen = 1}};
+        r->msgs[i] =
+            (struct mmsghdr){.msg_hdr = {.msg_iov = &r->iov[i], .msg_iovlen = 1}};
     }
     int n = recvmmsg(s->fd, r->msgs, LINES_AT_ONCE, MSG_DONTWAIT, NULL);
     for (int i = 0; i < n; i++) {
@@ -209,8 +211,7 @@ static void serve(struct balancer_log *log, const struct pollfd *fds, size_t n,
                   struct receiver *r)
 {
     for (size_t i = 1; i < n; i++) {
-        struct source *s =
-            fds[i].revents & POLLIN ? source_of(log, fds[i].fd) : NULL;
+        struct source *s = fds[i].revents & POLLIN ? source_of(log, fds[i].fd) : NULL;
         if (s)
             receive(log, s, r);
     }

@@ -86,7 +86,7 @@ bool balancer_log_read(char *line, struct balancer_log_line *ret)
 
 int balancer_log_status(const struct balancer_log_line *l)
 {
-    bool left = l->ended[0] == 'C' && (l->ended[1] == 'H' || l->ended[1] == 'Q' ||
-                                       l->ended[1] == 'C');
+    bool left = l->ended[0] == 'C' &&
+                (l->ended[1] == 'H' || l->ended[1] == 'Q' || l->ended[1] == 'C');
     return left && l->response_ms < 0 ? 460 : l->status;
 }

@@ -40,7 +40,8 @@ static int write_settings(struct error *err)
 {
     int r = write_setting(settings[0].path, settings[0].value, err);
     for (size_t i = 1; i < sizeof(settings) / sizeof(settings[0]); i++)
-        write_setting(settings[i].path, settings[i].value, NULL); /* better with than without */
+        write_setting(settings[i].path, settings[i].value,
+                      NULL); /* better with than without */
     return r;
 }
 
@@ -160,9 +161,10 @@ static int attach(const struct vpc_place *place, const char *path, int i,
     if (r < 0)
         return r;
     r = vpc_interface_ready(place, &w.interface, 0, err);
-    return r == -E_TIMEOUT ? fail(err, E_AGAIN, "rules of interface '%s' are not in force",
-                                  e->network_interface_id)
-                           : r;
+    return r == -E_TIMEOUT
+               ? fail(err, E_AGAIN, "rules of interface '%s' are not in force",
+                      e->network_interface_id)
+               : r;
 }
 
 int balancer_net_make(const struct vpc_place *place, const char *path,

@@ -169,10 +169,23 @@ static int spawn_in_namespace(struct balancer_process *p, struct error *err)
     path_of(p, "s/master.sock", &master);
     snprintf(uid, sizeof(uid), "%u", (unsigned)p->user.uid);
     snprintf(gid, sizeof(gid), "%u", (unsigned)p->user.gid);
-    const char *const argv[] = {"setpriv", "--reuid", uid, "--regid", gid,
-                                "--clear-groups", "--no-new-privs", "--inh-caps=-all",
-                                "--bounding-set=-all", p->haproxy, "-W", "-q", "-S",
-                                str_text(&master), "-f", str_text(&config), NULL};
+    const char *const argv[] = {"setpriv",
+                                "--reuid",
+                                uid,
+                                "--regid",
+                                gid,
+                                "--clear-groups",
+                                "--no-new-privs",
+                                "--inh-caps=-all",
+                                "--bounding-set=-all",
+                                p->haproxy,
+                                "-W",
+                                "-q",
+                                "-S",
+                                str_text(&master),
+                                "-f",
+                                str_text(&config),
+                                NULL};
     const char *const envp[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
     struct spawn s = {.path = str_text(&program),
                       .argv = argv,
@@ -309,7 +322,24 @@ int balancer_process_command(const struct balancer_process *p, const char *comma
     return balancer_command(str_text(&path), commands, COMMAND_TIMEOUT_MS, ret, err);
 }
 
-void balancer_process_old_workers(const struct balancer_process *p, const char *command)
+/* "0x7fa988050e70: proto=… srv=<server> …" a line. */
+static void end_sessions_of(const char *master, pid_t worker, const char *sessions,
+                            const char *server)
+{
+    AUTO_STR mark = STR_INIT, line = STR_INIT, reply = STR_INIT;
+    str_addf(&mark, " srv=%s ", server);
+    for (const char *p = sessions; *p; p += strcspn(p, "\n"), p += *p == '\n') {
+        size_t len = strcspn(p, "\n"), id = strcspn(p, ":");
+        if (id >= len || !memmem(p, len, mark.data, mark.len))
+            continue;
+        str_clear(&line);
+        str_addf(&line, "@!%d shutdown session %.*s", (int)worker, (int)id, p);
+        balancer_master_command(master, str_text(&line), 2000, &reply, NULL);
+    }
+}
+
+void balancer_process_end_in_old_workers(const struct balancer_process *p,
+                                         const char *server)
 {
     AUTO_STR path = STR_INIT, text = STR_INIT, line = STR_INIT;
     struct balancer_workers w;
@@ -319,7 +349,9 @@ void balancer_process_old_workers(const struct balancer_process *p, const char *
         return;
     for (size_t i = 0; i < w.old_count; i++) {
         str_clear(&line);
-        str_addf(&line, "@!%d %s", (int)w.old[i], command);
-        balancer_master_command(str_text(&path), str_text(&line), 2000, &text, NULL);
+        str_addf(&line, "@!%d show sess", (int)w.old[i]);
+        if (balancer_master_command(str_text(&path), str_text(&line), 5000, &text,
+                                    NULL) == 0)
+            end_sessions_of(str_text(&path), w.old[i], str_text(&text), server);
     }
 }

@@ -51,8 +51,10 @@ bool balancer_process_ended(struct balancer_process *p);
 void balancer_process_stop(struct balancer_process *p);
 void balancer_process_forget(struct balancer_process *p); /* it goes on */
 
-/* Commands to the current worker, and to all old ones (their failures are of no interest:
- * they may end at any time). */
+/* To the current worker. */
 int balancer_process_command(const struct balancer_process *p, const char *commands,
                              struct str *ret, struct error *err);
-void balancer_process_old_workers(const struct balancer_process *p, const char *command);
+/* Old workers take no commands about servers any more, only about single sessions. What fails
+ * is of no interest: they may end at any time. */
+void balancer_process_end_in_old_workers(const struct balancer_process *p,
+                                         const char *server);

@@ -61,7 +61,8 @@ static void acl_patterns(struct str *out, const char *name, const char *fetch,
     for (size_t i = 0; i < values->n; i++)
         acl_pattern(out, name, fetch, values->v[i], ignore_case);
     for (size_t i = 0; i < regexes->n; i++) {
-        str_addf(out, "    acl %s %s -m reg %s-- ", name, fetch, ignore_case ? "-i " : "");
+        str_addf(out, "    acl %s %s -m reg %s-- ", name, fetch,
+                 ignore_case ? "-i " : "");
         config_quote(out, regexes->v[i]);
         str_addc(out, '\n');
     }
@@ -197,8 +198,8 @@ size_t balancer_action_groups(struct arena *a, const struct elbv2_action *action
     if (str_empty(action->target_group_arn))
         return 0;
     *ret = arena_new(a, struct elbv2_target_group_tuple);
-    **ret = (struct elbv2_target_group_tuple){.target_group_arn = action->target_group_arn,
-                                              .weight = SET_INT(1)};
+    **ret = (struct elbv2_target_group_tuple){
+        .target_group_arn = action->target_group_arn, .weight = SET_INT(1)};
     return 1;
 }
 
@@ -261,8 +262,7 @@ static void sticky_lines(struct rules *r, int priority,
             str_addf(&map, "%s %s\n", name, name);
     }
     const char *file = add_map(r, "sticky", priority, str_text(&map));
-    str_addf(r->out,
-             "    http-request set-var(txn.tg) req.cook(AWSALBTG),map_str(%s/%s)",
+    str_addf(r->out, "    http-request set-var(txn.tg) req.cook(AWSALBTG),map_str(%s/%s)",
              r->view->dir, file);
     guard(r, priority);
     str_add(r->out, "\n    http-request set-var(txn.stick) bool(true)");
@@ -284,8 +284,8 @@ static void sticky_cookies(struct rules *r, int priority, int64_t seconds)
     }
 }
 
-static int forward_render(struct rules *r, int priority, const struct elbv2_action *action,
-                          struct error *err)
+static int forward_render(struct rules *r, int priority,
+                          const struct elbv2_action *action, struct error *err)
 {
     struct elbv2_target_group_tuple *groups;
     size_t count = balancer_action_groups(r->a, action, &groups);
@@ -303,7 +303,8 @@ static int forward_render(struct rules *r, int priority, const struct elbv2_acti
         action->forward_config->target_group_stickiness_config;
     if (s && s->enabled.v) {
         sticky_lines(r, priority, groups, count);
-        sticky_cookies(r, priority, s->duration_seconds.set ? s->duration_seconds.v : 3600);
+        sticky_cookies(r, priority,
+                       s->duration_seconds.set ? s->duration_seconds.v : 3600);
     }
     AUTO_STR map = STR_INIT;
     balancer_weight_map(&map, groups, count);
@@ -422,8 +423,9 @@ static int action_render(struct rules *r, int priority,
         }
         if (a->type == ELBV2_ACTION_TYPE_ENUM_FIXED_RESPONSE && a->fixed_response_config)
             return fixed_render(r, priority, a->fixed_response_config, err);
-        return fail(err, E_UNSUPPORTED, "action type %s",
-                    text_or(wire_enum_name(&elbv2_action_type_enum_shape, (int)a->type), "?"));
+        return fail(
+            err, E_UNSUPPORTED, "action type %s",
+            text_or(wire_enum_name(&elbv2_action_type_enum_shape, (int)a->type), "?"));
     }
     return fail(err, E_INVALID, "no action");
 }
@@ -454,7 +456,8 @@ static size_t sorted_rules(struct arena *a, const struct elbv2_rule_list *list,
     return n;
 }
 
-static int choose_render(struct rules *r, const struct elbv2_rule *rule, struct error *err)
+static int choose_render(struct rules *r, const struct elbv2_rule *rule,
+                         struct error *err)
 {
     int priority = priority_of(rule);
     AUTO_STR names = STR_INIT;

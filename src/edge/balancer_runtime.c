@@ -14,8 +14,8 @@ void balancer_runtime_forget(struct balancer *b)
     }
 }
 
-static struct balancer_running_server *add_running(struct balancer *b, const char *backend,
-                                                   const char *name, bool up)
+static struct balancer_running_server *
+add_running(struct balancer *b, const char *backend, const char *name, bool up)
 {
     struct balancer_running_server *s = xcalloc(1, sizeof(*s));
     snprintf(s->name, sizeof(s->name), "%s", name);
@@ -105,7 +105,8 @@ static int set_up(struct batch *x, struct balancer_running_server *s, bool up,
                   struct error *err)
 {
     AUTO_STR c = STR_INIT;
-    str_addf(&c, "set server %s/%s state %s", s->backend, s->name, up ? "ready" : "maint");
+    str_addf(&c, "set server %s/%s state %s", s->backend, s->name,
+             up ? "ready" : "maint");
     s->up = up;
     return add_command(x, str_text(&c), err);
 }
@@ -138,7 +139,7 @@ static int end_sessions(struct batch *x, const struct balancer_running_server *s
 {
     AUTO_STR c = STR_INIT;
     str_addf(&c, "shutdown sessions server %s/%s", s->backend, s->name);
-    balancer_process_old_workers(&x->b->process, str_text(&c));
+    balancer_process_end_in_old_workers(&x->b->process, s->name);
     return add_command(x, str_text(&c), err);
 }
 
@@ -214,8 +215,11 @@ static int sync_group(struct batch *x, struct balancer_group *g, struct error *e
     char backend[BALANCER_NAME_SIZE];
     balancer_backend_name(g->arn, backend);
     int r = 0;
-    for (struct balancer_target *t = g->targets; r == 0 && t; t = t->hh.next)
-        r = sync_target(x, g, backend, t, err);
+    /* Who comes before who goes, so that there is always one. */
+    for (int pass = 0; pass < 2; pass++)
+        for (struct balancer_target *t = g->targets; r == 0 && t; t = t->hh.next)
+            if (t->up == (pass == 0))
+                r = sync_target(x, g, backend, t, err);
     return r;
 }
 
@@ -300,9 +304,9 @@ int balancer_runtime_map(struct balancer *b, const struct balancer_file *f,
     if (r == 0)
         r = send_batch(&x, err);
     str_free(&x.commands);
-    return r == 0 && x.refused ? fail(err, E_CONFLICT, "HAProxy refuses a map: %s",
-                                      x.complaint)
-                               : r;
+    return r == 0 && x.refused
+               ? fail(err, E_CONFLICT, "HAProxy refuses a map: %s", x.complaint)
+               : r;
 }
 
 /* ---- certificates ---- */

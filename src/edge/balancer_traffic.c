@@ -5,9 +5,9 @@
 #include "str.h"
 
 const int64_t traffic_bounds[TRAFFIC_BUCKETS] = {
-    1,    2,    3,    5,    7,    10,   15,   20,    30,    50,    70,    100,   150,      200,
-    300,  500,  700,  1000, 1500, 2000, 3000, 5000,  7000,  10000, 20000, 30000, 60000,
-    INT64_MAX};
+    1,    2,    3,    5,     7,     10,    15,    20,       30,   50,
+    70,   100,  150,  200,   300,   500,   700,   1000,     1500, 2000,
+    3000, 5000, 7000, 10000, 20000, 30000, 60000, INT64_MAX};
 
 static struct traffic_counts *group_of(struct traffic *t, const char *backend)
 {

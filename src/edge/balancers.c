@@ -131,7 +131,8 @@ static void tell_state(struct balancers *b, struct balancer *x, const char *stat
     str_add(&x->reason, reason);
     struct gantry_edge_balancer_state s = {.load_balancer_arn = x->arn,
                                            .state = x->state,
-                                           .reason = *reason ? str_text(&x->reason) : NULL};
+                                           .reason =
+                                               *reason ? str_text(&x->reason) : NULL};
     if (b->config.state)
         b->config.state(b->config.ctx, &s);
 }
@@ -279,8 +280,7 @@ static void on_targets(struct balancers *b, const struct gantry_edge_target_grou
         HASH_ADD_KEYPTR(hh, b->groups, g->arn, strlen(g->arn), g);
     }
     g->named = true;
-    bool settings =
-        balancer_group_update(g, from, b->config.initial_check_gap_ms, &news);
+    bool settings = balancer_group_update(g, from, b->config.initial_check_gap_ms, &news);
     for (struct balancer_target *t = g->targets; settings && t; t = t->hh.next)
         ask_target(b, g, t); /* the rule of checks may be another */
     if (b->settling)
@@ -623,7 +623,8 @@ static int64_t connections_for(void)
 
 static int make_host(struct balancers *b, struct error *err)
 {
-    int r = spawn_find(b->config.haproxy ? b->config.haproxy : "haproxy", &b->haproxy, err);
+    int r =
+        spawn_find(b->config.haproxy ? b->config.haproxy : "haproxy", &b->haproxy, err);
     if (r < 0)
         return wrap(err, "load balancers need HAProxy (package haproxy)");
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);

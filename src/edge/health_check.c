@@ -294,8 +294,7 @@ static bool take_orders(struct checker *c)
         list_append(&mine, first);
     }
     pthread_mutex_unlock(&c->lock);
-    list_for_each_safe(it, &mine)
-    {
+    list_for_each_safe (it, &mine) {
         struct order *o = list_entry(it, struct order, link);
         if (!ends)
             obey(c, o);
@@ -380,8 +379,8 @@ int checker_new(checker_changed *changed, void *ctx, struct checker **ret,
     pthread_mutex_init(&c->lock, NULL);
     c->multi = api->curl_multi_init();
     c->plain_headers = api->curl_slist_append(NULL, "Connection: close");
-    c->plain_headers = api->curl_slist_append(c->plain_headers,
-                                              "Accept-Encoding: gzip, compressed");
+    c->plain_headers =
+        api->curl_slist_append(c->plain_headers, "Accept-Encoding: gzip, compressed");
     c->grpc_headers = api->curl_slist_append(NULL, "Content-Type: application/grpc");
     c->grpc_headers = api->curl_slist_append(c->grpc_headers, "TE: trailers");
     if (!c->multi || pthread_create(&c->thread, NULL, check_main, c) != 0) {
@@ -404,7 +403,7 @@ void checker_free(struct checker *c)
     struct check *k, *next;
     HASH_ITER (hh, c->checks, k, next)
         check_free(c, k);
-    list_for_each_safe(it, &c->orders)
+    list_for_each_safe (it, &c->orders)
         order_free(list_entry(it, struct order, link));
     c->api->curl_multi_cleanup(c->multi);
     c->api->curl_slist_free_all(c->plain_headers);

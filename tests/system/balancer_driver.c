@@ -27,15 +27,15 @@ static void print_report(const struct gantry_edge_report *r)
 static void state(void *ctx, const struct gantry_edge_balancer_state *s)
 {
     struct gantry_edge_balancer_state copy = *s;
-    print_report(&(struct gantry_edge_report){
-        .balancers = {.v = &copy, .n = 1, .set = true}});
+    print_report(
+        &(struct gantry_edge_report){.balancers = {.v = &copy, .n = 1, .set = true}});
 }
 
 static void health(void *ctx, const struct gantry_edge_target_health *h)
 {
     struct gantry_edge_target_health copy = *h;
-    print_report(&(struct gantry_edge_report){
-        .target_health = {.v = &copy, .n = 1, .set = true}});
+    print_report(
+        &(struct gantry_edge_report){.target_health = {.v = &copy, .n = 1, .set = true}});
 }
 
 static void traffic(void *ctx, const struct gantry_edge_traffic *t)
@@ -60,7 +60,8 @@ static void on_line(struct balancers *b, const char *line, size_t len)
     AUTO_ARENA a = ARENA_INIT;
     struct wire_error bad;
     void *at = NULL;
-    if (wire_json_decode(&a, &gantry_edge_message_shape, line, len, true, &at, &bad) < 0) {
+    if (wire_json_decode(&a, &gantry_edge_message_shape, line, len, true, &at, &bad) <
+        0) {
         fprintf(stderr, "%s\n", bad.text);
         exit(2);
     }

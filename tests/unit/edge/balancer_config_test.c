@@ -123,7 +123,8 @@ static void haproxy_takes_it(struct world *w)
         snprintf(path, sizeof(path), "%s/%s", w->dir, f->name);
         assert_int_equal(file_replace(path, f->text, strlen(f->text), 0600, 0, &err), 0);
     }
-    snprintf(command, sizeof(command), "/usr/sbin/haproxy -c -q -f %s/haproxy.cfg", w->dir);
+    snprintf(command, sizeof(command), "/usr/sbin/haproxy -c -q -f %s/haproxy.cfg",
+             w->dir);
     if (system(command) != 0)
         fail_msg("haproxy does not take\n%s", text_of(w));
 }
@@ -139,8 +140,8 @@ static void haproxy_takes_it(struct world *w)
     "{'listener':{'ListenerArn':'arn:x:listener/app/web/1/l1','Port':80,"                \
     "'Protocol':'HTTP','DefaultActions':[" FORWARD_A "]}" rest "}"
 #define RULE(conditions, actions)                                                        \
-    LISTENER(",'rules':[{'Priority':'7','Conditions':[" conditions "],'Actions':["       \
-             actions "]}]")
+    LISTENER(",'rules':[{'Priority':'7','Conditions':[" conditions                       \
+             "],'Actions':[" actions "]}]")
 
 static char *groups_with(struct world *w, const char *more, const char *attributes)
 {
@@ -154,7 +155,8 @@ static void conditions_become_acls(void **state)
         const char *condition, *line;
     } rows[] = {
         {"{'Field':'host-header','Values':['a.b.com','*.x.com']}",
-         "acl r7_0 var(txn.host) -m str -i -- 'a.b.com'\n    acl r7_0 var(txn.host) -m reg "
+         "acl r7_0 var(txn.host) -m str -i -- 'a.b.com'\n    acl r7_0 var(txn.host) -m "
+         "reg "
          "-i -- '^.*\\x2ex\\x2ecom$'"},
         {"{'Field':'path-pattern','PathPatternConfig':{'Values':['/img/*','/?']}}",
          "acl r7_0 path -m reg -- '^\\x2fimg\\x2f.*$'\n    acl r7_0 path -m reg -- "
@@ -166,7 +168,8 @@ static void conditions_become_acls(void **state)
          "acl r7_0 req.fhdr(X-Y) -m str -i -- 'it'\\''s #1'"},
         {"{'Field':'http-request-method','HttpRequestMethodConfig':{'Values':['GET']}}",
          "acl r7_0 method -m str -- 'GET'"},
-        {"{'Field':'query-string','QueryStringConfig':{'Values':[{'Key':'k','Value':'v*'},"
+        {"{'Field':'query-string','QueryStringConfig':{'Values':[{'Key':'k','Value':'v*'}"
+         ","
          "{'Value':'a\\\\*b'}]}}",
          "acl r7_0 query,url_dec -m reg -i -- '(^|&)k=v[^&]*(&|$)'\n    acl r7_0 "
          "query,url_dec -m reg -i -- '(^|&)([^&=]*=)?a\\x2ab(&|$)'"},
@@ -198,10 +201,10 @@ static void actions_are_guarded_by_their_rule(void **state)
              "{'Type':'redirect','RedirectConfig':{'Protocol':'HTTPS','Port':'443',"
              "'Path':'/50%/#{path}','StatusCode':'HTTP_301'}}");
     assert_int_equal(render(w, listener, "", groups_with(w, "", ""), &err), 0);
-    must_have(w,
-              "http-request redirect location \"https://%[req.hdr(host),host_only]:443"
-              "/50%%/%[path,bytes(1)]?%[query]\" code 301 if { var(txn.rule) -m int 7 } { "
-              "query -m found }");
+    must_have(
+        w, "http-request redirect location \"https://%[req.hdr(host),host_only]:443"
+           "/50%%/%[path,bytes(1)]?%[query]\" code 301 if { var(txn.rule) -m int 7 } { "
+           "query -m found }");
     must_have(w, "http-request set-var(txn.tg) str(tg-a) if { var(txn.rule) -m int 0 }");
     haproxy_takes_it(w);
 }
@@ -242,8 +245,9 @@ static void targets_and_their_state_are_no_structure(void **state)
     *strstr(groups, "10.0.0.2") = '9'; /* 90.0.0.2 */
     assert_int_equal(render(w, LISTENER(""), "", groups, &err), 0);
     assert_true(before == w->config.structure);
-    assert_int_equal(render(w, LISTENER(""), "{'Key':'idle_timeout.timeout_seconds',"
-                                             "'Value':'9'}",
+    assert_int_equal(render(w, LISTENER(""),
+                            "{'Key':'idle_timeout.timeout_seconds',"
+                            "'Value':'9'}",
                             groups, &err),
                      0);
     must_have(w, "timeout client 9s");
@@ -256,8 +260,8 @@ static void attributes_of_groups(void **state)
     static const struct {
         const char *attribute, *more, *line;
     } rows[] = {
-        {"{'Key':'load_balancing.algorithm.type','Value':'least_outstanding_requests'}", "",
-         "balance leastconn"},
+        {"{'Key':'load_balancing.algorithm.type','Value':'least_outstanding_requests'}",
+         "", "balance leastconn"},
         {"{'Key':'load_balancing.algorithm.type','Value':'weighted_random'}", "",
          "balance random(1)"},
         {"{'Key':'stickiness.enabled','Value':'true'}", "",
@@ -308,15 +312,17 @@ static void network_balancers(void **state)
 {
     struct world *w = *state;
     struct error err = ERROR_INIT;
-    const char *listener =
-        "{'listener':{'ListenerArn':'arn:x:listener/net/w/1/l1','Port':53,'Protocol':'TCP',"
-        "'DefaultActions':[" FORWARD_A "]},'attributes':[{'Key':'tcp.idle_timeout.seconds',"
-        "'Value':'61'}]}";
+    const char *listener = "{'listener':{'ListenerArn':'arn:x:listener/net/w/1/"
+                           "l1','Port':53,'Protocol':'TCP',"
+                           "'DefaultActions':[" FORWARD_A
+                           "]},'attributes':[{'Key':'tcp.idle_timeout.seconds',"
+                           "'Value':'61'}]}";
     assert_int_equal(
         render(w, listener, "",
-               groups_with(w, "", "{'Key':'proxy_protocol_v2.enabled','Value':'true'},"
-                                  "{'Key':'stickiness.enabled','Value':'true'},{'Key':"
-                                  "'stickiness.type','Value':'source_ip'}"),
+               groups_with(w, "",
+                           "{'Key':'proxy_protocol_v2.enabled','Value':'true'},"
+                           "{'Key':'stickiness.enabled','Value':'true'},{'Key':"
+                           "'stickiness.type','Value':'source_ip'}"),
                &err),
         0);
     must_have(w, "timeout client 61s");
@@ -332,13 +338,14 @@ static void what_cannot_be_is_refused(void **state)
     static const char *const listeners[] = {
         RULE("{'Field':'path-pattern','Values':['/x']}", "{'Type':'authenticate-oidc'}"),
         RULE("{'Field':'moon-phase','Values':['full']}", FORWARD_A),
-        RULE("{'Field':'http-header','HttpHeaderConfig':{'HttpHeaderName':'a b','Values':["
-             "'x']}}",
-             FORWARD_A),
-        "{'listener':{'ListenerArn':'l/1','Port':53,'Protocol':'UDP','DefaultActions':["
-        FORWARD_A "]}}",
-        "{'listener':{'ListenerArn':'l/1','Port':443,'Protocol':'HTTPS','DefaultActions':["
-        FORWARD_A "]}}",
+        RULE(
+            "{'Field':'http-header','HttpHeaderConfig':{'HttpHeaderName':'a b','Values':["
+            "'x']}}",
+            FORWARD_A),
+        "{'listener':{'ListenerArn':'l/"
+        "1','Port':53,'Protocol':'UDP','DefaultActions':[" FORWARD_A "]}}",
+        "{'listener':{'ListenerArn':'l/"
+        "1','Port':443,'Protocol':'HTTPS','DefaultActions':[" FORWARD_A "]}}",
     };
     for (size_t i = 0; i < sizeof(listeners) / sizeof(listeners[0]); i++) {
         struct error err = ERROR_INIT;
@@ -377,9 +384,10 @@ static void log_lines(void **state)
     char left[] = "H l-1 tg-1 t1 400 -1 1 80 0 CH";
     assert_true(balancer_log_read(left, &l));
     assert_int_equal(balancer_log_status(&l), 460);
-    char full[] = "H l-1 tg-1 t1 200 12 1 300 400 -- 1.2.3.4:5 6.7.8.9:80 1700000000 7 0 0 13 "
-                  "7 TLS_AES TLSv1.3 \"GET https://h:443/\\\"x HTTP/1.1\" \"a b\" \"Root=1\" "
-                  "\"-\"";
+    char full[] =
+        "H l-1 tg-1 t1 200 12 1 300 400 -- 1.2.3.4:5 6.7.8.9:80 1700000000 7 0 0 13 "
+        "7 TLS_AES TLSv1.3 \"GET https://h:443/\\\"x HTTP/1.1\" \"a b\" \"Root=1\" "
+        "\"-\"";
     assert_true(balancer_log_read(full, &l));
     assert_true(l.access);
     assert_string_equal(l.request, "GET https://h:443/\"x HTTP/1.1");

@@ -84,10 +84,11 @@ static void matchers(void **state)
         const char *matcher;
         int code;
         bool matches;
-    } rows[] = {{"200", 200, true},     {"200", 201, false},      {"200,202", 202, true},
-                {"200,202", 201, false}, {"200-299", 250, true},   {"200-299", 300, false},
-                {"0-5,12", 12, true},    {"200-299,404", 404, true}, {"x", 200, false},
-                {"", 200, false}};
+    } rows[] = {{"200", 200, true},     {"200", 201, false},
+                {"200,202", 202, true}, {"200,202", 201, false},
+                {"200-299", 250, true}, {"200-299", 300, false},
+                {"0-5,12", 12, true},   {"200-299,404", 404, true},
+                {"x", 200, false},      {"", 200, false}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         assert_int_equal(target_health_matches(rows[i].matcher, rows[i].code),
                          rows[i].matches);
@@ -99,16 +100,23 @@ static void words_are_those_of_describe_target_health(void **state)
     static const struct {
         struct target_health h;
         const char *state, *reason, *description;
-    } rows[] = {
-        {{.state = TARGET_INITIAL}, "initial", "Elb.InitialHealthChecking",
-         "Initial health checks in progress"},
-        {{.state = TARGET_HEALTHY}, "healthy", "", ""},
-        {{.state = TARGET_UNHEALTHY, .outcome = CHECK_CODE, .code = 503}, "unhealthy",
-         "Target.ResponseCodeMismatch", "Health checks failed with these codes: [503]"},
-        {{.state = TARGET_UNHEALTHY, .outcome = CHECK_TIMEOUT}, "unhealthy",
-         "Target.Timeout", "Request timed out"},
-        {{.state = TARGET_UNHEALTHY, .outcome = CHECK_FAILED}, "unhealthy",
-         "Target.FailedHealthChecks", "Health checks failed"}};
+    } rows[] = {{{.state = TARGET_INITIAL},
+                 "initial",
+                 "Elb.InitialHealthChecking",
+                 "Initial health checks in progress"},
+                {{.state = TARGET_HEALTHY}, "healthy", "", ""},
+                {{.state = TARGET_UNHEALTHY, .outcome = CHECK_CODE, .code = 503},
+                 "unhealthy",
+                 "Target.ResponseCodeMismatch",
+                 "Health checks failed with these codes: [503]"},
+                {{.state = TARGET_UNHEALTHY, .outcome = CHECK_TIMEOUT},
+                 "unhealthy",
+                 "Target.Timeout",
+                 "Request timed out"},
+                {{.state = TARGET_UNHEALTHY, .outcome = CHECK_FAILED},
+                 "unhealthy",
+                 "Target.FailedHealthChecks",
+                 "Health checks failed"}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct target_health_words w;
         target_health_words(&rule, &rows[i].h, &w);
