@@ -62,7 +62,7 @@ static int prepare(struct options *o, struct layout *l, struct edge_config *conf
         r = find_pool(o, l, err);
     if (r == 0)
         r = server_access_find(o, l, &access, err);
-    if (r < 0)
+    if (r != 0)
         return r;
     edge_settings_fill(o, l, config);
     config->server_url = access.url;

@@ -276,7 +276,7 @@ void report_name_targets(struct report_queue *q,
         for (size_t i = 0; i < group->targets.n; i++)
             name_target(q, arn, &group->targets.v[i]);
         /* The group goes with its last state: it is not looked at after that. */
-        for (struct list *it = g->states.next, *next; it; it = next) {
+        for (struct list *it = g->states.next, *next; it && q->states; it = next) {
             struct state *s = list_entry(it, struct state, sibling);
             next = it->next == &g->states ? NULL : it->next;
             if (!s->named)
