@@ -57,7 +57,7 @@ int forwarding_forget(struct error *err)
         r = link_each(&s, count_ours, &left, err);
     if (r == 0)
         r = before_path(&path, err);
-    if (r < 0 || left)
+    if (r < 0 || left || !path.data)
         return r;
     if (file_read(AT_FDCWD, path.data, 64, &before, &ignored) == 0)
         r = sysctl_write(FORWARD_SYSCTL, str_text(&before), err);
