@@ -82,7 +82,8 @@ def start(g, launch_type, *containers, groups=(), **network):
     more = {"requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512"}
     definition = g.define("t" + os.urandom(4).hex(), *containers, networkMode="awsvpc",
                           **(more if fargate else {}))
-    return g.run_task(definition, launchType=launch_type, networkConfiguration=g.awsvpc(*groups, **network))
+    return g.run_task(definition, launchType=launch_type,
+                      networkConfiguration=g.awsvpc(*groups, **network))
 
 
 def address(task):
