@@ -58,7 +58,8 @@ struct agent_config {
     int64_t reserved_memory_mib;   /* not offered to tasks */
     int64_t cpu_units, memory_mib; /* 0: what the machine has */
     int share;                     /* percent of those that is offered; 0: all */
-    bool fargate; /* of the pool: runs only tasks of launch type FARGATE, see fargate_rule.h */
+    bool
+        fargate; /* of the pool: runs only tasks of launch type FARGATE, see fargate_rule.h */
     const struct agent_attribute *attributes; /* besides the built-in ones */
     size_t attribute_count;
 
@@ -75,6 +76,8 @@ struct agent_config {
     const char *runtime_path, *conmon_path; /* NULL: from PATH */
     const char *init_path;   /* static init program for initProcessEnabled; NULL: ours */
     const char *cgroup_root; /* NULL: CGROUP_ROOT */
+    const char
+        *cgroup_parent; /* the run in whose group ours lie, see cgroups_nest(); NULL */
 
     int64_t log_max_bytes;             /* a container without max-size; 0: unbounded */
     int log_max_files;                 /* 0: 1 */

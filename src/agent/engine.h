@@ -42,7 +42,7 @@ struct engine {
     const struct agent_config *config;
     struct host *host;
     struct metadata *metadata; /* NULL: containers are told of none */
-    struct list tasks; /* in order of acceptance */
+    struct list tasks;         /* in order of acceptance */
     struct host_room room;
     struct container_sessions *sessions;
     void (*renew)(struct engine *e); /* ends the agent, which begins anew: renew.h */
@@ -64,7 +64,7 @@ struct engine {
     unsigned sending;
 
     /* telemetry.h */
-    bool connected;           /* the stream is there */
+    bool connected; /* the stream is there */
     struct {
         uv_timer_t timer; /* sends again */
         struct backoff backoff;

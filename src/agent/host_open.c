@@ -76,6 +76,8 @@ int host_open(struct host *h, const struct agent_config *config, struct error *e
     if (r >= 0)
         r = cgroups_open(config->cgroup_root ? config->cgroup_root : CGROUP_ROOT,
                          config->run, &h->cgroups, err);
+    if (r >= 0 && config->cgroup_parent)
+        r = cgroups_nest(&h->cgroups, config->cgroup_parent, err);
     struct runtime_config rt = {.run_dir = config->run_dir,
                                 .runtime_path = config->runtime_path,
                                 .conmon_path = config->conmon_path,

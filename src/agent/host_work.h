@@ -54,7 +54,7 @@ struct create_request {
     const struct image *image;
     const struct net_attachment *net;
     const char *rootfs;
-    bool start; /* and start it at once */
+    bool start;                /* and start it at once */
     const char *metadata_base; /* see metadata_base(); NULL: none */
 };
 struct create_times { /* how long each part took, for the log */

@@ -14,12 +14,6 @@
 #define RETRY_MS (60 * 1000)
 #define TRIES    6 /* about 10 s: a server that is started again answers before */
 
-static const char *port_of(const char *authority)
-{
-    const char *colon = strrchr(authority, ':');
-    return colon && !strchr(colon, ']') ? colon + 1 : "80";
-}
-
 bool registry_is_own(const char *image, const char *url)
 {
     AUTO_ARENA a = ARENA_INIT;
@@ -31,11 +25,8 @@ bool registry_is_own(const char *image, const char *url)
     const char *start = strstr(url, "://");
     start = start ? start + 3 : url;
     const char *authority = arena_strndup(&a, start, strcspn(start, "/"));
-    if (streq(ref.registry, authority))
-        return true;
-    return reference_host_is_loopback(ref.registry) &&
-           reference_host_is_loopback(authority) &&
-           streq(port_of(ref.registry), port_of(authority));
+    return streq(ref.registry, authority) ||
+           reference_same_machine(ref.registry, authority);
 }
 
 static bool own(struct engine *e, const char *image)

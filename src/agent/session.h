@@ -20,7 +20,7 @@ struct session {
     uv_timer_t timer;
     void (*next)(struct session *s); /* when the timer fires */
     struct backoff register_backoff, stream_backoff;
-    struct arena arena; /* the two below */
+    struct arena arena;       /* the two below */
     const char *instance_arn; /* NULL: never registered */
     const char *cluster_arn;
     bool closing, announced;

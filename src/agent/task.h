@@ -131,10 +131,11 @@ struct task {
     /* of mode awsvpc; see task_interface.h */
     enum part net_part;
     struct net_attachment net;
-    int64_t net_after_ns, net_until_ns; /* when it is tried again, and how long; 0: no try yet */
+    int64_t net_after_ns,
+        net_until_ns; /* when it is tried again, and how long; 0: no try yet */
     bool wired;
     const char *attachment_sent; /* "", "ATTACHED", "DETACHING": acknowledged */
-    struct fetch *fetch; /* of its secrets, see task_secrets.h */
+    struct fetch *fetch;         /* of its secrets, see task_secrets.h */
     int64_t accepted_ns;
     uv_timer_t look_timer; /* a dependency's startTimeout; valid while look_open */
     bool look_open;

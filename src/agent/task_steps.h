@@ -36,7 +36,7 @@ enum task_event {
 
 /* Fills *ret and returns true; false when the event means nothing in this step. */
 bool task_step_after(enum task_step step, enum task_event event, enum task_step *ret);
-const char *task_step_name(enum task_step step);          /* "STARTING" */
+const char *task_step_name(enum task_step step); /* "STARTING" */
 bool task_step_parse(const char *name, enum task_step *ret);
 const char *task_event_name(enum task_event event);
 /* The ECS status that the step shows: PENDING, RUNNING, STOPPED. */

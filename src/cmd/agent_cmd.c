@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 #include "agent_settings.h"
+#include "cgroup.h"
 #include "command.h"
+#include "fd.h"
+#include "netns.h"
 #include "ready.h"
 #include "renew.h"
 #include "server_access.h"
@@ -48,6 +51,23 @@ static int find_server(struct options *o, const struct layout *l,
     return 0;
 }
 
+/* An EC2 instance on this machine: this process belongs into its namespace and group, before
+ * it makes anything. */
+static int enter_instance(const struct options *o, struct error *err)
+{
+    struct cgroups cg;
+    int r = 0, left = -1;
+    if (o->instance_group) {
+        r = cgroups_open(CGROUP_ROOT, o->instance_group, &cg, err);
+        if (r == 0)
+            r = cgroup_run_add(&cg, getpid(), err);
+    }
+    if (r == 0 && o->instance_netns)
+        r = netns_enter(o->instance_netns, &left, err);
+    fd_close(&left);
+    return r;
+}
+
 static int prepare(struct options *o, struct layout *l, struct agent_config *config,
                    struct error *err)
 {
@@ -56,7 +76,9 @@ static int prepare(struct options *o, struct layout *l, struct agent_config *con
                     "the agent makes containers and networks and needs root: "
                     "sudo gantry agent");
     layout_init(l, o);
-    int r = layout_make(l, NULL, err);
+    int r = enter_instance(o, err);
+    if (r == 0)
+        r = layout_make(l, NULL, err);
     if (r == 0)
         r = layout_make_run_dir(l, err);
     if (o->fargate)

@@ -57,6 +57,8 @@ struct options {
     const char *introspection, *image_cleanup;
     int64_t image_minimum_age_ms, stop_timeout_ms;
     const char *instance_id, *availability_zone;
+    const char *instance_netns, *instance_group; /* of an EC2 instance on this machine */
+    int64_t instance_vcpus, instance_memory_mib; /* 0: the machine's */
     const char *instance_type, *subnet, *port_range, *ca_file, *runtime, *conmon, *init;
     int64_t reserved_memory_mib;
     bool fargate, no_fargate, no_edge;

@@ -209,6 +209,16 @@ int cgroups_open(const char *root, const char *run, struct cgroups *ret,
     return 0;
 }
 
+int cgroups_nest(struct cgroups *cg, const char *parent, struct error *err)
+{
+    char run[sizeof(cg->run)];
+    if (!run_id_valid(parent) || (size_t)snprintf(run, sizeof(run), "%s/gantry-%s",
+                                                  parent, cg->run) >= sizeof(run))
+        return fail(err, E_INVALID, "'%s' is no run id", parent);
+    memcpy(cg->run, run, sizeof(run));
+    return 0;
+}
+
 /* --- numbers --- */
 
 int64_t cgroup_cpu_quota_us(int64_t cpu_units)
@@ -422,24 +432,51 @@ int cgroup_supervisor_create(const struct cgroups *cg, struct error *err)
     return group_create(cg, path.data, &none, err);
 }
 
-int cgroup_supervisor_add(const struct cgroups *cg, pid_t pid, struct error *err)
+static int group_add(const struct cgroups *cg, const char *path, pid_t pid,
+                     struct error *err)
 {
-    AUTO_STR path = STR_INIT, dir = STR_INIT;
-    supervisor_path(cg, &path);
+    AUTO_STR dir = STR_INIT;
     if (cg->version == CGROUP_V2) {
-        cgroup_dir_path(cg, NULL, path.data, &dir);
+        cgroup_dir_path(cg, NULL, path, &dir);
         return cgroup_write_i64(dir.data, "cgroup.procs", pid, err);
     }
     for (unsigned i = 0; i < cgroup_v1_dir_count; i++) {
         const struct cgroup_dir *h = &cgroup_v1_dirs[i];
         if (!(cg->controllers & h->controller) || h->controller == CGROUP_CPUSET)
             continue;
-        cgroup_dir_path(cg, h->name, path.data, &dir);
+        cgroup_dir_path(cg, h->name, path, &dir);
         int r = cgroup_write_i64(dir.data, "cgroup.procs", pid, err);
         if (r < 0)
             return r;
     }
     return 0;
+}
+
+int cgroup_supervisor_add(const struct cgroups *cg, pid_t pid, struct error *err)
+{
+    AUTO_STR path = STR_INIT;
+    supervisor_path(cg, &path);
+    return group_add(cg, path.data, pid, err);
+}
+
+/* --- a run as a whole --- */
+
+int cgroup_run_create(const struct cgroups *cg, const struct cgroup_limits *limits,
+                      struct error *err)
+{
+    AUTO_STR path = STR_INIT;
+    struct cgroup_limits none = CGROUP_LIMITS_INIT;
+    str_addf(&path, "/gantry-%s", cg->run);
+    int r = group_create(cg, path.data, limits, err);
+    str_add(&path, "/agent");
+    return r < 0 ? r : group_create(cg, path.data, &none, err);
+}
+
+int cgroup_run_add(const struct cgroups *cg, pid_t pid, struct error *err)
+{
+    AUTO_STR path = STR_INIT;
+    str_addf(&path, "/gantry-%s/agent", cg->run);
+    return group_add(cg, path.data, pid, err);
 }
 
 /* Is `name` one of "cpu,cpuacct" or "name=systemd"? */

@@ -42,12 +42,16 @@ struct cgroups {
     bool hybrid;          /* v1 with a cgroup2 mount that has controllers beside it */
     bool has_swap;        /* swap accounting is there */
     char root[256];       /* CGROUP_ROOT, or a fake tree in a test */
-    char run[64];
+    char run[128];
 };
 
 /* Looks at `root` and fills ret; makes nothing. `run` is [A-Za-z0-9-]{1,40}. */
 int cgroups_open(const char *root, const char *run, struct cgroups *ret,
                  struct error *err);
+
+/* This run's groups lie in the group of the run `parent` from now on: in
+ * gantry-<parent>/gantry-<run>. An EC2 instance's agent works so (src/edge). */
+int cgroups_nest(struct cgroups *cg, const char *parent, struct error *err);
 
 /* For hybrid machines, where crun refuses to work: gives this process a mount namespace
  * of its own from which <root>/unified is gone. `shared_dirs` (NULL-ended) become shared
@@ -134,6 +138,13 @@ int cgroup_remove(const struct cgroups *cg, const char *task, const char *contai
 /* Names of tasks that have a group: one call of `each` a task. */
 int cgroup_each_task(const struct cgroups *cg, void (*each)(void *arg, const char *task),
                      void *arg, struct error *err);
+/* The run's own group with limits for all that is in it, and gantry-<run>/agent in it. */
+int cgroup_run_create(const struct cgroups *cg, const struct cgroup_limits *limits,
+                      struct error *err);
+/* Moves a process into gantry-<run>/agent. */
+int cgroup_run_add(const struct cgroups *cg, pid_t pid, struct error *err);
+/* Those in gantry-<run>/agent, at most max; returns the number, 0 when there is none. */
+int cgroup_run_pids(const struct cgroups *cg, pid_t *ret, int max, struct error *err);
 /* Kills and removes all that this run has, gantry-<run> included. */
 int cgroup_purge(const struct cgroups *cg, int deadline_ms, struct error *err);
 

@@ -312,6 +312,16 @@ static int kill_in(void *arg, const char *hierarchy, struct error *err)
     return seen < 0 ? seen : 0;
 }
 
+int cgroup_run_pids(const struct cgroups *cg, pid_t *ret, int max, struct error *err)
+{
+    AUTO_STR path = STR_INIT, dir = STR_INIT;
+    str_addf(&path, "/gantry-%s/agent", cg->run);
+    process_dir(cg, path.data, &dir);
+    struct pid_list l = {.pids = ret, .max = max};
+    int r = add_pids(&l, dir.data, err);
+    return r < 0 ? r : l.count;
+}
+
 int cgroup_purge(const struct cgroups *cg, int deadline_ms, struct error *err)
 {
     AUTO_STR path = STR_INIT;

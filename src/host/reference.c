@@ -258,3 +258,19 @@ bool reference_host_is_loopback(const char *registry)
     /* 127.evil.example is a name, not an address. */
     return str_starts(host, "127.") && host[strspn(host, "0123456789.")] == '\0';
 }
+
+static const char *port_of(const char *authority)
+{
+    const char *colon = strrchr(authority, ':');
+    return colon && !strchr(colon, ']') ? colon + 1 : "80";
+}
+
+bool reference_same_machine(const char *registry, const char *authority)
+{
+    size_t n = strlen(MACHINE_ADDRESS);
+    bool machine = strncmp(authority, MACHINE_ADDRESS, n) == 0 &&
+                   (authority[n] == ':' || authority[n] == '\0');
+    return reference_host_is_loopback(registry) &&
+           (machine || reference_host_is_loopback(authority)) &&
+           streq(port_of(registry), port_of(authority));
+}

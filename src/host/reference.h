@@ -47,3 +47,8 @@ const char *reference_manifest(const struct reference *r);
 
 /* localhost, *.localhost, 127.0.0.0/8 or [::1], any port: plain HTTP is allowed there. */
 bool reference_host_is_loopback(const char *registry);
+/* Seen from an EC2 instance on a machine, the machine's gantry is at this address: what people
+ * push to as 127.0.0.1:4566 is there. */
+#define MACHINE_ADDRESS "169.254.169.250"
+/* Both mean the same port of the machine; a name without a port means 80. */
+bool reference_same_machine(const char *registry, const char *authority);

@@ -104,6 +104,14 @@ static bool in_list(const char *const *list, const char *s)
     return false;
 }
 
+/* Our registry, from where the loopback is another one than the machine's. */
+static bool is_machines_own(const struct registry_client *c, const char *host)
+{
+    const char *authority = c->ecr_url ? strstr(c->ecr_url, "://") : NULL;
+    return authority && str_starts(authority + 3, MACHINE_ADDRESS) &&
+           reference_same_machine(host, authority + 3);
+}
+
 static int choose_base(struct registry_session *s, struct error *err)
 {
     struct registry_client *c = s->client;
@@ -119,6 +127,8 @@ static int choose_base(struct registry_session *s, struct error *err)
         s->base = c->ecr_url;
     } else if (streq(host, "docker.io")) {
         s->base = DOCKER_HUB;
+    } else if (is_machines_own(c, host)) {
+        s->base = c->ecr_url;
     } else if (listed || loopback) {
         s->base = arena_printf(&s->arena, "http://%s", host);
         s->other = arena_printf(&s->arena, "https://%s", host);

@@ -124,6 +124,7 @@ struct ec2_instance_info {
     const char *instance_id, *instance_type, *availability_zone, *vpc_id, *subnet_id;
     const char *private_ip, *public_ip, *image_id;
     const char *iam_instance_profile_arn; /* NULL: none */
+    const char *state; /* "pending", "running", "stopping", "stopped", "shutting-down" */
     bool running;
 };
 /* E_NOTFOUND: no such instance that is not terminated. */

@@ -224,6 +224,7 @@ static void info_of(struct core *core, const struct ec2_instance_object *i,
         .image_id = rec->image_id,
         .iam_instance_profile_arn =
             rec->iam_instance_profile ? rec->iam_instance_profile->arn : NULL,
+        .state = i->rec->state,
         .running = streq(i->rec->state, "running"),
     };
 }

@@ -134,6 +134,7 @@ void ecs_attach(struct core *core, const struct ecs_settings *settings)
     ecs->tasks = table_add(core, &task_table);
     ecs->tokens = table_add(core, &token_table);
     service_targets_attach(core);
+    instance_ec2_attach(core);
     service_traffic_attach(core);
 }
 

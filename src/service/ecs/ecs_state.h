@@ -16,9 +16,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <uthash.h>
+
 #include "arn.h"
 #include "call.h"
 #include "core.h"
+#include "ec2.h"
 #include "ecs.h"
 #include "ecs_api.h"
 #include "ecs_handlers.h"
@@ -47,6 +50,8 @@ struct ecs {
     struct attachment_tree attachments; /* task_interface.h */
     struct wake interface_sweep;
     struct task_target *targets; /* service_targets.h */
+    struct instance *instances_by_ec2; /* instance_ec2.h */
+    struct ec2_watch ec2_instances;
 };
 
 struct cluster {
@@ -91,6 +96,8 @@ struct instance {
     struct wake wake;     /* disconnect grace */
     struct wake news;     /* ecs_events.h: tasks came or went */
     struct place_instance *place;
+    char *ec2_id; /* its key in ecs->instances_by_ec2; NULL: not in it */
+    UT_hash_handle by_ec2;
 };
 
 struct service {

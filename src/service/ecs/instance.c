@@ -10,6 +10,7 @@
 #include "fargate.h"
 #include "gpu.h"
 #include "instance.h"
+#include "instance_ec2.h"
 #include "page.h"
 #include "provisioning.h"
 #include "service_daemon.h"
@@ -170,6 +171,7 @@ int instance_loaded(struct core *core, struct object *o, struct error *err)
     if (!cl)
         return fail(err, E_CORRUPT, "cluster '%s' is missing", name + 1);
     instance_link(i, cl);
+    instance_ec2_index(core, i);
     /* Its agent has to come back first; it has the grace of a lost stream for that. */
     if (i->rec->instance->agent_connected.v) {
         i->rec->disconnected_at = SET_TIME(core_now_ms(core));
@@ -183,6 +185,7 @@ int instance_loaded(struct core *core, struct object *o, struct error *err)
 void instance_unlink(struct core *core, struct object *o)
 {
     struct instance *i = (struct instance *)o;
+    instance_ec2_unindex(core, i);
     wake_cancel(core, &i->wake);
     wake_cancel(core, &i->news);
     list_remove(&i->link);
@@ -372,6 +375,7 @@ static void identify(struct call *c, struct instance *i, const char *document)
                            doc->availability_zone, &info, &err) < 0)
         return;
     ci->ec2_instance_id = arena_strdup(a, doc->instance_id);
+    instance_ec2_index(c->core, i);
     const struct {
         const char *name, *value;
     } known[] = {{"ecs.ami-id", info.image_id},
@@ -464,6 +468,31 @@ int ecs_register_container_instance(
     return 0;
 }
 
+static void instance_leaves(struct instance *i)
+{
+    i->rec->instance->status = "INACTIVE";
+    i->rec->instance->agent_connected = SET_BOOL(false);
+}
+
+void instance_remove(struct core *core, struct instance *i, enum ecs_task_stop_code code,
+                     const char *reason)
+{
+    struct ecs *ecs = ecs_of(core);
+    instance_leaves(i);
+    /* Stop the scheduler from looking here before the services replace their tasks. */
+    instance_reindex(core, i);
+    list_for_each_safe (it, &i->tasks) {
+        struct task *t = list_entry(it, struct task, instance_link);
+        task_lost(core, t, code, reason);
+    }
+    if (ecs->host_ops)
+        ecs->host_ops->instance_gone(ecs->host_ctx, core,
+                                     i->rec->instance->container_instance_arn);
+    i->rec->instance->version = SET_LONG(i->rec->instance->version.v + 1);
+    event_of_instance(core, i);
+    object_delete(core, &i->o);
+}
+
 int ecs_deregister_container_instance(
     struct call *c, const struct ecs_deregister_container_instance_request *in,
     struct ecs_deregister_container_instance_response *out)
@@ -479,23 +508,10 @@ int ecs_deregister_container_instance(
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "Found running tasks on the instance.");
     out->container_instance = arena_new(&c->arena, struct ecs_container_instance);
-    i->rec->instance->status = "INACTIVE";
-    i->rec->instance->agent_connected = SET_BOOL(false);
+    instance_leaves(i);
     instance_view(&c->arena, i, true, out->container_instance);
-    /* Stop the scheduler from looking here before the services replace their tasks. */
-    instance_reindex(c->core, i);
-    list_for_each_safe (it, &i->tasks) {
-        struct task *t = list_entry(it, struct task, instance_link);
-        task_lost(c->core, t, ECS_TASK_STOP_CODE_UNSET,
-                  "Container instance deregistration forced by user");
-    }
-    struct ecs *ecs = ecs_of(c->core);
-    if (ecs->host_ops)
-        ecs->host_ops->instance_gone(ecs->host_ctx, c->core,
-                                     i->rec->instance->container_instance_arn);
-    i->rec->instance->version = SET_LONG(i->rec->instance->version.v + 1);
-    event_of_instance(c->core, i);
-    object_delete(c->core, &i->o);
+    instance_remove(c->core, i, ECS_TASK_STOP_CODE_UNSET,
+                    "Container instance deregistration forced by user");
     return 0;
 }
 

@@ -7,6 +7,9 @@
 
 /* Version, stored, indexed anew. */
 void instance_changed(struct core *core, struct instance *i);
+/* It is no member any more: its tasks are lost, its host hears it, the object goes. */
+void instance_remove(struct core *core, struct instance *i, enum ecs_task_stop_code code,
+                     const char *reason);
 /* Instances of the cluster may take more than before: services that could not place, and
  * tasks that wait, try again. */
 void instance_room_in(struct core *core, struct cluster *cl);
