@@ -5,7 +5,6 @@
 
 #include <uthash.h>
 
-#include "ec2_instance.h"
 #include "interface.h"
 
 #define EDGE_OWN 256 /* of the pool's beginning */
@@ -117,27 +116,6 @@ struct elastic_address *elastic_address_require(struct call *c, const char *id)
     return e;
 }
 
-/* An instance shows the public address of its own interface. */
-static const char *instance_follows(struct core *core, const struct network_interface *i)
-{
-    const struct ec2_network_interface *rec = i->rec->interface;
-    struct ec2_scope s = ec2_owner(core_scratch(core), &i->o);
-    struct ec2_instance_object *x =
-        rec->attachment ? ec2_instance_lookup(core, &s, rec->attachment->instance_id)
-                        : NULL;
-    if (!x)
-        return NULL;
-    const char *id = arena_strdup(core_scratch(core), rec->attachment->instance_id);
-    if (!streq(x->rec->network_interface_id, rec->network_interface_id))
-        return id;
-    struct ec2_instance *to = x->rec->instance;
-    to->public_ip_address =
-        rec->association ? arena_strdup(&x->o.arena, rec->association->public_ip) : NULL;
-    to->public_dns_name = arena_strdup(&x->o.arena, rec->public_dns_name);
-    object_save(core, &x->o);
-    return id;
-}
-
 /* An elastic one stays allocated, one that came with the interface is free again. */
 static void drop_public(struct core *core, struct network_interface *i)
 {
@@ -166,7 +144,8 @@ void elastic_address_bind(struct core *core, struct elastic_address *e,
     rec->private_ip_address = arena_strdup(a, nic->private_ip_address);
     interface_set_public(core, i, rec->public_ip, rec->allocation_id,
                          rec->association_id);
-    rec->instance_id = arena_strdup(a, instance_follows(core, i));
+    rec->instance_id =
+        nic->attachment ? arena_strdup(a, nic->attachment->instance_id) : NULL;
     object_save(core, &e->o);
     interface_changed(core, i);
 }
@@ -193,7 +172,6 @@ void elastic_address_unbind(struct core *core, struct elastic_address *e)
         interface_find(core, &s, e->rec->address->network_interface_id);
     if (i) {
         interface_set_public(core, i, NULL, NULL, NULL);
-        instance_follows(core, i);
         interface_changed(core, i);
     }
     forget(core, e);

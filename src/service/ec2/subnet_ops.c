@@ -183,7 +183,10 @@ int ec2_create_default_subnet(struct call *c,
             continue;
         if (ec2_dry_run(c, in->dry_run) < 0)
             return -1;
-        out->subnet = subnet_new(c->core, v, cidr, zone, true)->rec->subnet;
+        const struct subnet *s = subnet_new(c->core, v, cidr, zone, true);
+        out->subnet = s->rec->subnet;
+        out->subnet->available_ip_address_count =
+            SET_INT((int32_t)subnet_free_addresses(s));
         return 0;
     }
     return ec2_fault(c, "InsufficientCidrBlocks",
