@@ -14,9 +14,9 @@
 #include "overlay.h"
 #include "reference.h"
 #include "str.h"
-#include "task_interface.h"
 #include "task_space.h"
 #include "task_spec.h"
+#include "task_wiring.h"
 #include "volumes.h"
 
 _Static_assert(CONTAINER_ROOT_SIZE <= OVERLAY_PATH_SIZE, "a root's path");
@@ -536,7 +536,7 @@ int work_clean(struct host *h, const struct task *t, struct error *err)
         clean_container(h, &t->containers[i], &first, err);
     if (first < 0)
         return first;
-    keep_first(task_interface_detach(h, t->host, &e), &e, &first, err);
+    keep_first(task_wiring_detach(h, t->host, &e), &e, &first, err);
     keep_first(task_space_delete(h, t->id, &e), &e, &first, err);
     keep_first(cgroup_remove(&h->cgroups, t->id, NULL, &e), &e, &first, err);
     keep_first(volumes_remove(h->config->data_dir, t->id, t->dir, &e), &e, &first, err);

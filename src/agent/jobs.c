@@ -9,9 +9,9 @@
 #include "metadata.h"
 #include "registry_token.h"
 #include "str.h"
-#include "task_interface.h"
 #include "task_report.h"
 #include "task_secrets.h"
+#include "task_wiring.h"
 
 #define KILL_DEADLINE_MS 10000
 #define DRAIN_MS         2000
@@ -245,7 +245,7 @@ void job_network(struct container *c)
 
 static void task_network_work(struct job *j)
 {
-    j->r = task_interface_attach(j->engine->host, j->task->host, &j->net, &j->err);
+    j->r = task_wiring_attach(j->engine->host, j->task->host, &j->net, &j->err);
 }
 
 static void task_network_done(struct job *j)

@@ -9,7 +9,7 @@
 #include "json_text.h"
 #include "metadata.h"
 #include "str.h"
-#include "task_interface.h"
+#include "task_wiring.h"
 
 #define SAMPLE_APART_NS 1000000000
 

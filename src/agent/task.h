@@ -128,7 +128,7 @@ struct task {
 
     /* under way */
     enum part prepared;
-    /* of mode awsvpc; see task_interface.h */
+    /* of mode awsvpc; see task_wiring.h */
     enum part net_part;
     struct net_attachment net;
     int64_t net_after_ns,

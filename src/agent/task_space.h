@@ -1,5 +1,5 @@
 /* task_space.h: what the containers of one task have in common besides their group and
- * their network (task_interface.h): the IPC namespace (ipcMode task), the pid namespace
+ * their network (task_wiring.h): the IPC namespace (ipcMode task), the pid namespace
  * (pidMode task), a disk.
  *
  *   <run_dir>/spaces/<task id>/ipc, shm   ipc_space.h

@@ -1,4 +1,4 @@
-/* task_interface.h: a task's own network interface (mode awsvpc) on this machine.
+/* task_wiring.h: a task's own network interface (mode awsvpc) on this machine.
  *
  * The task's namespace has two ends: eth0 is the interface that the server made in a VPC
  * (vpc.h wires it to the VPC's namespace), ecs-eth0 a leg on this run's bridge by which
@@ -13,9 +13,9 @@
 #include "host_work.h"
 
 /* Waits a moment at most; ask again on E_AGAIN. */
-int task_interface_attach(struct host *h, const struct gantry_host_task *t,
+int task_wiring_attach(struct host *h, const struct gantry_host_task *t,
                           struct net_attachment *ret, struct error *err);
-int task_interface_detach(struct host *h, const struct gantry_host_task *t,
+int task_wiring_detach(struct host *h, const struct gantry_host_task *t,
                           struct error *err);
 /* What went through the task's network, whatever its mode; the sum of its containers where
  * each has its own. E_NOTFOUND modes host and none, and before it is there. */

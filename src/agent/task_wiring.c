@@ -1,4 +1,4 @@
-#include "task_interface.h"
+#include "task_wiring.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -46,8 +46,8 @@ static int wire(const struct vpc_place *place, const struct vpc_interface *i,
                : r;
 }
 
-int task_interface_attach(struct host *h, const struct gantry_host_task *t,
-                          struct net_attachment *ret, struct error *err)
+int task_wiring_attach(struct host *h, const struct gantry_host_task *t,
+                       struct net_attachment *ret, struct error *err)
 {
     struct vpc_place place = {.dir = h->config->vpc_dir};
     struct vpc_interface i;
@@ -63,8 +63,8 @@ int task_interface_attach(struct host *h, const struct gantry_host_task *t,
     return r < 0 ? r : wire(&place, &i, ret->netns_path, err);
 }
 
-int task_interface_detach(struct host *h, const struct gantry_host_task *t,
-                          struct error *err)
+int task_wiring_detach(struct host *h, const struct gantry_host_task *t,
+                       struct error *err)
 {
     const struct gantry_host_interface *x = t->interface;
     struct vpc_place place = {.dir = h->config->vpc_dir};
