@@ -1,6 +1,7 @@
 """The edge of `gantry up`: a process that may be killed, names on the machine and in VPCs,
 and nothing left behind."""
 
+import http.server
 import ipaddress
 import json
 import os
@@ -10,16 +11,18 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.request
 
 import pytest
 
 from support import machine
-from support.gantry import Gantry, eventually, reasons_not_to_run
+from support.gantry import Gantry, Not, eventually, reasons_not_to_run
 from support.names import ask
 
 pytestmark = [
-    pytest.mark.skipif(bool(reasons_not_to_run()) or not shutil.which("dnsmasq"),
-                       reason=str(reasons_not_to_run() or "needs dnsmasq")),
+    pytest.mark.skipif(bool(reasons_not_to_run()) or not shutil.which("dnsmasq") or
+                       not shutil.which("haproxy"),
+                       reason=str(reasons_not_to_run() or "needs dnsmasq and haproxy")),
     pytest.mark.timeout(120),
 ]
 
@@ -181,6 +184,79 @@ def test_a_killed_edge_is_healed_and_nothing_stands_still(g, web):
     assert len(asking.answers) > 20 and all(a == public for a in asking.answers)
     assert machine.read(f"{g.run}/names/dnsmasq.pid") == dnsmasq
     assert on_the_machine(web["DNSName"]) == public
+
+
+class Hello(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def served(g, web):
+    """The balancer's public address, behind which a server on this machine says hello."""
+    ec2, elb = g.client("ec2"), g.client("elbv2")
+    vpc = web["VpcId"]
+    group = ec2.create_security_group(GroupName="open", Description="open", VpcId=vpc)["GroupId"]
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[
+        {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80,
+         "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}])
+    elb.set_security_groups(LoadBalancerArn=web["LoadBalancerArn"], SecurityGroups=[group])
+    machine_address = next(i["PrivateIpAddress"] for i in ec2.describe_network_interfaces()[
+        "NetworkInterfaces"] if i.get("Attachment", {}).get("InstanceId"))
+    server = http.server.ThreadingHTTPServer(("0.0.0.0", 0), Hello)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port = server.server_address[1]
+    targets = elb.create_target_group(Name="hello", Protocol="HTTP", Port=port, VpcId=vpc,
+                                      TargetType="ip")["TargetGroups"][0]["TargetGroupArn"]
+    elb.register_targets(TargetGroupArn=targets, Targets=[{"Id": machine_address, "Port": port}])
+    listener = elb.create_listener(
+        LoadBalancerArn=web["LoadBalancerArn"], Protocol="HTTP", Port=80,
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": targets}])[
+            "Listeners"][0]["ListenerArn"]
+
+    def healthy():
+        found = elb.describe_target_health(TargetGroupArn=targets)["TargetHealthDescriptions"]
+        return found[0]["TargetHealth"]["State"] == "healthy" or Not(found)
+    try:
+        eventually(healthy, what="a healthy target")
+        yield on_the_machine(web["DNSName"])[0]
+    finally:
+        elb.delete_listener(ListenerArn=listener)
+        elb.delete_target_group(TargetGroupArn=targets)
+        server.shutdown()
+        server.server_close()
+
+
+def test_traffic_survives_a_killed_edge(g, served):
+    failures, answers = [], []
+    enough = threading.Event()
+
+    def ask_on():
+        while not enough.is_set():
+            try:
+                with urllib.request.urlopen(f"http://{served}/", timeout=5) as answer:
+                    answers.append(answer.read())
+            except OSError as e:
+                failures.append(repr(e))
+    thread = threading.Thread(target=ask_on)
+    thread.start()
+    try:
+        for _ in range(3):
+            old, before = g.part("edge"), g.log().count("part=edge msg=connected")
+            os.kill(old.pid, signal.SIGKILL)
+            eventually(lambda n=before: g.log().count("part=edge msg=connected") > n,
+                       what="another edge")
+    finally:
+        enough.set()
+        thread.join()
+    assert failures == []
+    assert len(answers) > 20 and set(answers) == {b"hello"}
 
 
 def test_what_changed_while_the_edge_was_dead_is_made_up_for(g):
