@@ -77,15 +77,18 @@ static char *next_line(char **rest)
 
 /* ---- shell ---- */
 
-/* The word of `echo`: quotes go, a backslash before a quote too; \n is a new line. */
-static char *echo_text(struct arena *a, const char *p, const char *end)
+/* The words of `echo`: quotes go, and outside of single ones a backslash before another
+ * character; with -e, \n is a new line everywhere. */
+static char *echo_text(struct arena *a, const char *p, const char *end, bool escapes)
 {
     char *out = arena_alloc(a, (size_t)(end - p) + 1), *to = out;
     char quote = '\0';
     for (; p < end; p++) {
-        if (*p == '\\' && p + 1 < end && quote != '\'') {
+        if (*p == '\\' && p + 1 < end && p[1] == 'n' && escapes) {
+            *to++ = '\n';
             p++;
-            *to++ = *p == 'n' ? '\n' : *p;
+        } else if (*p == '\\' && p + 1 < end && quote != '\'') {
+            *to++ = *++p;
         } else if (quote ? *p == quote : (*p == '"' || *p == '\'')) {
             quote = quote ? '\0' : *p;
         } else {
@@ -114,13 +117,15 @@ static const char *redirection(const char *p)
 static void echo(struct arena *a, struct user_data *u, const char *line)
 {
     const char *to = redirection(line), *p = line + strlen("echo ");
-    while (*p == ' ' || str_starts(p, "-e ") || str_starts(p, "-n "))
-        p += *p == ' ' ? 1 : 3;
+    bool escapes = false;
+    for (; *p == ' ' || str_starts(p, "-e ") || str_starts(p, "-n "); p++)
+        if (*p == '-')
+            escapes |= *++p == 'e';
     if (!to || to < p || !strstr(to, ECS_CONFIG)) {
         note(a, u, "not run", line);
         return;
     }
-    char *text = echo_text(a, p, to);
+    char *text = echo_text(a, p, to, escapes);
     for (char *one; (one = next_line(&text));)
         assignment(a, u, one);
 }

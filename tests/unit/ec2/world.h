@@ -79,11 +79,23 @@ static void told_interface_gone(void *ctx, struct core *core, const char *vpc,
     str_add(&((struct world *)ctx)->told, "interface gone\n");
 }
 
+static void told_instance(void *ctx, struct core *core,
+                          const struct gantry_edge_instance *i)
+{
+    str_addf(&((struct world *)ctx)->told, "instance %s %d\n", i->state, i->generation.v);
+}
+static void told_instance_gone(void *ctx, struct core *core, const char *id)
+{
+    str_add(&((struct world *)ctx)->told, "instance gone\n");
+}
+
 static const struct ec2_edge_ops world_edge = {
     .vpc = told_vpc,
     .vpc_gone = told_vpc_gone,
     .interface = told_interface,
     .interface_gone = told_interface_gone,
+    .instance = told_instance,
+    .instance_gone = told_instance_gone,
 };
 
 /* ---- life ---- */
