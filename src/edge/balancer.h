@@ -26,7 +26,8 @@ struct balancer_target {
     bool draining;
     bool up; /* takes new requests */
     struct target_health health;
-    bool named; /* in the present list */
+    bool untold; /* it is healthy, and HAProxy does not send it requests yet */
+    bool named;  /* in the present list */
     UT_hash_handle hh;
 };
 

@@ -155,6 +155,19 @@ static void tell_health(struct balancers *b, const struct balancer_group *g,
     b->config.health(b->config.ctx, &h);
 }
 
+/* Whoever hears that a target is healthy may take others away: it has to get requests by
+ * then. */
+static void tell_untold(struct balancers *b, const struct balancer *x)
+{
+    for (struct balancer_group *g = b->groups; g; g = g->hh.next)
+        for (struct balancer_target *t = g->targets; streq(g->checked_by, x->arn) && t;
+             t = t->hh.next) {
+            if (t->untold)
+                tell_health(b, g, t);
+            t->untold = false;
+        }
+}
+
 static void tell_everything(struct balancers *b)
 {
     for (struct balancer *x = b->balancers; x; x = x->hh.next)
@@ -306,9 +319,12 @@ static void on_health(struct balancers *b, const struct news *n)
         if (!t || t->draining)
             continue;
         t->health = n->health;
-        if (balancer_group_route(g))
+        bool routes = balancer_group_route(g);
+        if (routes)
             for_balancers_of(b, g, servers_changed);
-        tell_health(b, g, t);
+        t->untold = routes && t->health.state == TARGET_HEALTHY;
+        if (!t->untold)
+            tell_health(b, g, t);
     }
 }
 
@@ -478,6 +494,8 @@ static void balancer_look(struct balancers *b, struct balancer *x)
         choose_checkers(b);
     if (config && x->net_ready && (!had_net || r == 0))
         open_log(b, x);
+    if (r == 0)
+        tell_untold(b, x);
     if (r == 0 || (r == -E_AGAIN && x->process.pidfd >= 0)) {
         tell_state(b, x, "active", "");
         x->retry_gap_ms = 0;
