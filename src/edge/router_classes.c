@@ -91,11 +91,12 @@ void router_classes_groups(struct router_classes *c,
         g->wanted = false;
     for (size_t i = 0; i < groups->n; i++) {
         AUTO_STR t = STR_INIT;
-        if (!router_id_valid(groups->v[i].group_id)) {
-            fail(ret_bad, E_INVALID, "'%s' is no group", groups->v[i].group_id);
+        const char *id = groups->v[i].group_id;
+        if (!id || !router_id_valid(id)) {
+            fail(ret_bad, E_INVALID, "'%s' is no group", id ? id : "");
             continue;
         }
-        g = group(c, groups->v[i].group_id);
+        g = group(c, id);
         g->wanted = true;
         if (router_text_group(&t, &groups->v[i], ret_bad) == 0)
             set_text(g, &t);
