@@ -54,10 +54,15 @@ void router_classes_free(struct router_classes *c)
 
 /* --- groups --- */
 
-static struct router_group *group(struct router_classes *c, const char *id)
+static struct router_group *find_group(struct router_classes *c, const char *id)
 {
     struct router_group probe = {.id = (char *)(uintptr_t)id};
-    struct router_group *g = RB_FIND(router_group_tree, &c->groups, &probe);
+    return id ? RB_FIND(router_group_tree, &c->groups, &probe) : NULL;
+}
+
+static struct router_group *group(struct router_classes *c, const char *id)
+{
+    struct router_group *g = find_group(c, id);
     if (g)
         return g;
     g = xcalloc(1, sizeof(*g));
@@ -250,8 +255,7 @@ static bool class_is_garbage(const struct router_classes *c, struct router_class
     if (!k->known || c->unused > UNUSED_MAX)
         return true;
     for (size_t i = 0; i < k->count; i++) {
-        struct router_group probe = {.id = k->groups[i]};
-        struct router_group *g = RB_FIND(router_group_tree, &all->groups, &probe);
+        struct router_group *g = find_group(all, k->groups[i]);
         if (!g || !g->wanted)
             return true;
     }
