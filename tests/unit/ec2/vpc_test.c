@@ -258,7 +258,7 @@ static void public_addresses_are_nobody_elses(void **state)
 
 /* ---- the default VPC ---- */
 
-static size_t vpcs(struct world *w)
+static size_t vpc_count(struct world *w)
 {
     const struct ec2_describe_vpcs_result *r = CALL(w, "DescribeVpcs", "{}");
     return r->vpcs.n;
@@ -272,10 +272,10 @@ static void the_default_vpc_comes_once(void **state)
     ec2_account_ensure(w.core, &world_scope);
     ec2_account_ensure(w.core, &world_scope);
     world_settle(&w);
-    assert_int_equal(vpcs(&w), 1);
+    assert_int_equal(vpc_count(&w), 1);
     world_restart(&w);
     ec2_account_ensure(w.core, &world_scope);
-    assert_int_equal(vpcs(&w), 1);
+    assert_int_equal(vpc_count(&w), 1);
     const struct vpc *v = default_vpc(w.core, &world_scope);
     KEEP(id, vpc_id(v));
     KEEP(gateway, vpc_gateway(w.core, v)->rec->internet_gateway->internet_gateway_id);
@@ -292,9 +292,9 @@ static void the_default_vpc_comes_once(void **state)
                          "{'VpcId':'%s','InternetGatewayId':'%s'}", id, gateway));
     assert_non_null(CALL(&w, "DeleteVpc", "{'VpcId':'%s'}", id));
     world_restart(&w);
-    assert_int_equal(vpcs(&w), 0); /* who removed it does not want it */
+    assert_int_equal(vpc_count(&w), 0); /* who removed it does not want it */
     assert_non_null(CALL(&w, "CreateDefaultVpc", "{}"));
-    assert_int_equal(vpcs(&w), 1);
+    assert_int_equal(vpc_count(&w), 1);
     world_close(&w);
 }
 
