@@ -21,18 +21,18 @@
 enum reply_state {
     REPLY_STATUS,
     REPLY_HEADER,
-    REPLY_BODY,       /* `left` bytes */
+    REPLY_BODY, /* `left` bytes */
     REPLY_BODY_TO_END,
     REPLY_CHUNK_SIZE,
-    REPLY_CHUNK,      /* `left` bytes */
-    REPLY_CHUNK_END,  /* the line end behind a chunk */
+    REPLY_CHUNK,     /* `left` bytes */
+    REPLY_CHUNK_END, /* the line end behind a chunk */
     REPLY_TRAILER,
     REPLY_DONE,
 };
 
 struct reply {
     enum reply_state state;
-    int status;      /* 0: not yet */
+    int status; /* 0: not yet */
     int64_t left;
     bool chunked, has_length, keep_alive;
     size_t head_bytes, line_len;
@@ -42,8 +42,8 @@ struct reply {
     void *ctx;
 };
 
-void reply_init(struct reply *r, int (*body)(void *, const char *, size_t, struct error *),
-                void *ctx);
+void reply_init(struct reply *r,
+                int (*body)(void *, const char *, size_t, struct error *), void *ctx);
 /* 1 when the response is whole (*ret_used bytes of the data belonged to it), 0 when more is
  * to come. */
 int reply_feed(struct reply *r, const char *data, size_t len, size_t *ret_used,
