@@ -140,7 +140,7 @@ pid_t machine_agent(const struct instance_place *p)
     AUTO_ARENA a = ARENA_INIT;
     struct cgroups cg;
     struct error err;
-    pid_t pids[PIDS_MAX], first = 0;
+    pid_t pids[PIDS_MAX] = {0}, first = 0;
     int n = group_open(&a, p, &cg, &err);
     if (n == 0)
         n = cgroup_run_pids(&cg, pids, PIDS_MAX, &err);
@@ -226,7 +226,7 @@ int machine_start_agent(const struct instance_place *p,
     struct string_list arg = {0};
     struct cgroups cg;
     char self[4096];
-    pid_t pid;
+    pid_t pid = 0;
     ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
     if (n < 0)
         return fail_errno(err, errno, "read /proc/self/exe");

@@ -61,7 +61,8 @@ def test_life(server, ec2, image):
     assert numbers(describe(Versions=["$Latest"], **of)) == [3]
     assert numbers(describe(Versions=["$Default", "2"], **of)) == [2, 1]
     assert numbers(describe(MinVersion="2", **of)) == [3, 2]
-    assert numbers(describe(Filters=[{"Name": "instance-type", "Values": ["t3.nano"]}], **of)) == [2]
+    nano = [{"Name": "instance-type", "Values": ["t3.nano"]}]
+    assert numbers(describe(Filters=nano, **of)) == [2]
     pages = list(ec2.get_paginator("describe_launch_template_versions").paginate(
         PaginationConfig={"PageSize": 2}, **of))
     assert [numbers(p) for p in pages] == [[3, 2], [1]]

@@ -1,5 +1,5 @@
-/* Is a launch possible? See launch.h. */
-#include "launch.h"
+/* Is a launch possible? See instance_launch.h. */
+#include "instance_launch.h"
 
 #include "base64.h"
 

@@ -6,7 +6,7 @@
  * Owns: templates, in the table. Threads: state thread. Fails: with the call's fault. */
 #pragma once
 
-#include "launch.h"
+#include "instance_launch.h"
 
 struct launch_template {
     struct object o;

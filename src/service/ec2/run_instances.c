@@ -1,8 +1,8 @@
 /* RunInstances. */
 #include "address.h"
 #include "ec2_tags.h"
+#include "instance_launch.h"
 #include "interface.h"
-#include "launch.h"
 
 const struct table_type run_token_table = {
     .prefix = "/ec2/run-token/",

@@ -1,4 +1,4 @@
-/* launch.h: what a launch asks for, after launch template and request were put together.
+/* instance_launch.h: what a launch asks for, after launch template and request were put together.
  *
  * Owns: nothing; texts lie in the call's arena. Threads: state thread.
  * Fails: with the call's fault and -1. */
