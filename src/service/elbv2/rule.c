@@ -114,6 +114,14 @@ static int32_t weight_of(double percent)
     return (int32_t)(percent * 9.99 + 0.5);
 }
 
+/* The listener shows the actions of its default rule as its own. */
+static void show_default(struct core *core, struct listener *l, const struct elbv2_rule *r)
+{
+    struct elbv2_rule *copy = wire_copy(&l->o.arena, &elbv2_rule_shape, r);
+    l->rec->listener->default_actions = copy->actions;
+    object_save(core, &l->o);
+}
+
 int elbv2_shift(struct core *core, const char *rule_arn, const char *blue,
                 const char *green, double percent, struct error *err)
 {
@@ -145,6 +153,8 @@ int elbv2_shift(struct core *core, const char *rule_arn, const char *blue,
     actions_fill(&r->o.arena, &rec->actions);
     actions_use(core, &rec->actions, +1);
     struct listener *l = r->listener;
+    if (rec->is_default.v)
+        show_default(core, l, rec);
     object_save(core, &r->o);
     balancer_changed(core, l->balancer);
     return 0;

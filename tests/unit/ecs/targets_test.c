@@ -15,7 +15,7 @@
 struct world {
     struct calls at;
     struct call c;
-    char *instance, *group, *other, *rule;
+    char *instance, *group, *other, *rule, *balancer;
     char *old, *new; /* task definitions */
     int ports;
     /* What the host was told last of a task. */
@@ -115,6 +115,7 @@ static void make_balancer(struct world *w)
            subnets[1]);
     char arn[256];
     snprintf(arn, sizeof(arn), "%s", b->load_balancers.v[0].load_balancer_arn);
+    w->balancer = xstrdup(arn);
     struct elbv2_create_listener_output *l =
         DO("elbv2.CreateListener",
            "{'LoadBalancerArn':'%s','Protocol':'HTTP','Port':80,'DefaultActions':"
@@ -165,6 +166,7 @@ static int world_free(void **state)
     free(w->group);
     free(w->other);
     free(w->rule);
+    free(w->balancer);
     free(w->old);
     free(w->new);
     free(w);
@@ -407,6 +409,19 @@ static int weight(struct world *w, const char *group)
     return -1;
 }
 
+/* The listener shows what its default rule does. */
+static int listener_weight(struct world *w, const char *group)
+{
+    struct elbv2_describe_listeners_output *l =
+        DO("elbv2.DescribeListeners", "{'LoadBalancerArn':'%s'}", w->balancer);
+    const struct elbv2_forward_action_config *f =
+        l->listeners.v[0].default_actions.v[0].forward_config;
+    for (size_t i = 0; f && i < f->target_groups.n; i++)
+        if (streq(f->target_groups.v[i].target_group_arn, group))
+            return f->target_groups.v[i].weight.v;
+    return -1;
+}
+
 static void blue_and_green_take_turns(void **state)
 {
     struct world *w = *state;
@@ -435,6 +450,7 @@ static void blue_and_green_take_turns(void **state)
         obey(w, w->old);
     }
     assert_true(weight(w, w->other) > 0 && weight(w, w->group) == 0);
+    assert_int_equal(listener_weight(w, w->other), weight(w, w->other));
     for (int i = 0; i < 12; i++) {
         calls_pass(&w->at, 10000);
         obey(w, w->old);
