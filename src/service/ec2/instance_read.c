@@ -160,7 +160,7 @@ int ec2_describe_instances(struct call *c,
                            const struct ec2_describe_instances_request *in,
                            struct ec2_describe_instances_result *out)
 {
-    struct ec2_found found;
+    struct ec2_found found = {0};
     struct ec2_reservation *r = NULL;
     if (select_instances(c, &in->filters, &in->instance_ids, in->next_token,
                          in->max_results, NULL, &found) < 0 ||
@@ -208,7 +208,7 @@ int ec2_describe_instance_status(struct call *c,
                                  const struct ec2_describe_instance_status_request *in,
                                  struct ec2_describe_instance_status_result *out)
 {
-    struct ec2_found found;
+    struct ec2_found found = {0};
     struct arena *a = &c->arena;
     if (select_instances(c, &in->filters, &in->instance_ids, in->next_token,
                          in->max_results, NULL, &found) < 0 ||
@@ -242,7 +242,7 @@ int ec2_describe_instance_credit_specifications(
     struct call *c, const struct ec2_describe_instance_credit_specifications_request *in,
     struct ec2_describe_instance_credit_specifications_result *out)
 {
-    struct ec2_found found;
+    struct ec2_found found = {0};
     for (size_t n = 0; n < in->instance_ids.n; n++) {
         const struct ec2_instance_object *i = instance_require(c, in->instance_ids.v[n]);
         if (!i)
@@ -371,7 +371,7 @@ int ec2_describe_volumes(struct call *c, const struct ec2_describe_volumes_reque
                           .ids = &all,
                           .next_token = in->next_token,
                           .max_results = in->max_results};
-    struct ec2_found found;
+    struct ec2_found found = {0};
     struct ec2_filter_list filters = {0};
     for (size_t n = 0; n < in->filters.n; n++)
         *LIST_PUSH(&c->arena, &filters) = in->filters.v[n];

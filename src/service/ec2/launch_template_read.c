@@ -55,7 +55,7 @@ int ec2_describe_launch_templates(struct call *c,
     static const struct ec2_filter_row rows[] = {
         {"launch-template-name", t_name}, {"create-time", t_created}, {NULL, NULL}};
     struct string_list ids = {0};
-    struct ec2_found found;
+    struct ec2_found found = {0};
     if (ids_of(c, in, &ids) < 0)
         return -1;
     struct ec2_query q = {
