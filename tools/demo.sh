@@ -225,8 +225,7 @@ last=$(cli ecs list-tasks --service-name web --query 'taskArns[0]' --output text
 last=${last##*/}
 
 step "rolling update under load"
-mkfifo "$DIR/load.stop" 2>/dev/null || rm -f "$DIR/load.stop" && mkfifo "$DIR/load.stop" ||
-    failed "mkfifo"
+rm -f "$DIR/load.stop" && mkfifo "$DIR/load.stop" || failed "mkfifo"
 /usr/bin/python3 examples/web/load.py "$URL" 4 <"$DIR/load.stop" >"$DIR/load.said" 2>>"$LOG" &
 loader=$!
 exec {hold}>"$DIR/load.stop"
