@@ -35,8 +35,8 @@ static void conditions(const char *json)
     struct call c = {0};
     struct wire_error bad;
     void *value;
-    if (wire_json_decode(&c.arena, &elbv2_create_rule_input_shape, json, strlen(json), true,
-                         &value, &bad) == 0) {
+    if (wire_json_decode(&c.arena, &elbv2_create_rule_input_shape, json, strlen(json),
+                         true, &value, &bad) == 0) {
         const struct elbv2_create_rule_input *in = value;
         int r = conditions_check(&c, &in->conditions);
         if ((r < 0) != (c.fault != NULL) || (c.fault && !c.fault_text))

@@ -396,12 +396,13 @@ static void tell_unhealthy(struct core *core, struct service *s,
     struct arena *a = core_scratch(core);
     const char *instance =
         str_starts(x->id, "i-") ? arena_printf(a, "(instance %s) ", x->id) : "";
-    service_event(core, s,
-                  arena_printf(a,
-                               "(service %s) %s(port %d) is unhealthy in (target-group %s) "
-                               "due to (reason %s)",
-                               s->rec->service->service_name, instance, (int)x->port,
-                               x->group_arn, elbv2_target_reason(core, x)));
+    service_event(
+        core, s,
+        arena_printf(a,
+                     "(service %s) %s(port %d) is unhealthy in (target-group %s) "
+                     "due to (reason %s)",
+                     s->rec->service->service_name, instance, (int)x->port, x->group_arn,
+                     elbv2_target_reason(core, x)));
 }
 
 static void target_changed(void *ctx, struct core *core, const struct elbv2_target *x,

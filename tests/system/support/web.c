@@ -18,18 +18,19 @@ static char name[65];
 static void answer(int fd, const char *body)
 {
     char text[256];
-    int n = snprintf(text, sizeof(text),
-                     "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s\n", strlen(body) + 1,
-                     body);
+    int n =
+        snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n%s\n",
+                 strlen(body) + 1, body);
     if (write(fd, text, (size_t)n) != n)
         _exit(1);
 }
 
 static void echo(int fd)
 {
-    static const char hello[] = "HTTP/1.1 101 Switching Protocols\r\n"
-                                "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-                                "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    static const char hello[] =
+        "HTTP/1.1 101 Switching Protocols\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
     char buf[4096];
     ssize_t n = write(fd, hello, sizeof(hello) - 1);
     while (n > 0 && (n = read(fd, buf, sizeof(buf))) > 0)
@@ -62,7 +63,8 @@ static void serve(int fd)
 int main(void)
 {
     int one = 1, port = atoi(getenv("PORT") ? getenv("PORT") : "8080");
-    struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
+    struct sockaddr_in any = {.sin_family = AF_INET,
+                              .sin_port = htons((unsigned short)port)};
     int s = socket(AF_INET, SOCK_STREAM, 0);
     signal(SIGCHLD, SIG_IGN);
     signal(SIGTERM, SIG_DFL);
