@@ -115,7 +115,8 @@ static int32_t weight_of(double percent)
 }
 
 /* The listener shows the actions of its default rule as its own. */
-static void show_default(struct core *core, struct listener *l, const struct elbv2_rule *r)
+static void show_default(struct core *core, struct listener *l,
+                         const struct elbv2_rule *r)
 {
     struct elbv2_rule *copy = wire_copy(&l->o.arena, &elbv2_rule_shape, r);
     l->rec->listener->default_actions = copy->actions;
