@@ -5,6 +5,7 @@
 #include "account_settings.h"
 #include "capacity_provider.h"
 #include "ecs_state.h"
+#include "instance_ec2.h"
 #include "service_history.h"
 #include "service_targets.h"
 #include "service_traffic.h"
