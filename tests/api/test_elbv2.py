@@ -274,6 +274,11 @@ def test_targets_that_can_not_be(elbv2, group):
     ip, instance = group("i")["TargetGroupArn"], group("n", TargetType="instance")["TargetGroupArn"]
     refused("InvalidTarget", elbv2.register_targets, TargetGroupArn=ip, Targets=[{"Id": "8.8.8.8"}])
     refused("InvalidTarget", elbv2.register_targets, TargetGroupArn=ip, Targets=[{"Id": "i-0"}])
+    for bad in ["10.x", "10.0.0", "172.32.0.1", "100.128.0.1"]:
+        refused("InvalidTarget", elbv2.register_targets, TargetGroupArn=ip, Targets=[{"Id": bad}])
+    outside = [{"Id": i} for i in ["10.1.1.1", "172.16.0.1", "100.127.0.1", "192.168.0.1"]]
+    elbv2.register_targets(TargetGroupArn=ip, Targets=outside)
+    elbv2.deregister_targets(TargetGroupArn=ip, Targets=outside)
     refused("InvalidTarget", elbv2.register_targets, TargetGroupArn=instance,
             Targets=[{"Id": "i-00000000000000000"}])
     elbv2.register_targets(TargetGroupArn=ip, Targets=[{"Id": "172.31.0.1"}])
@@ -291,6 +296,10 @@ def test_a_thousand_targets(elbv2, group):
         elbv2.register_targets(TargetGroupArn=arn, Targets=[
             {"Id": f"172.31.{k // 250}.{k % 250 + 1}", "Port": 80} for k in range(n, n + 100)])
     assert len(health(elbv2, arn)) == 1000
+    elbv2.deregister_targets(TargetGroupArn=arn, Targets=[{"Id": "172.31.0.1"}])
+    refused("TooManyTargets", elbv2.register_targets, TargetGroupArn=arn,  # all or nothing
+            Targets=[{"Id": "172.31.0.1"}, {"Id": "172.31.40.1"}])
+    elbv2.register_targets(TargetGroupArn=arn, Targets=[{"Id": "172.31.0.1"}] * 2)
     refused("TooManyTargets", elbv2.register_targets, TargetGroupArn=arn,
             Targets=[{"Id": "172.31.40.1"}])
 
@@ -441,10 +450,92 @@ def test_rules(elbv2, listener, group):
     {"Field": "http-request-method", "HttpRequestMethodConfig": {"Values": ["get"]}},
     {"Field": "query-string", "Values": ["x"]},
     {"Field": "path-pattern", "Values": ["/"], "PathPatternConfig": {"Values": ["/"]}},
+    {"Field": "source-ip", "SourceIpConfig": {"Values": ["10.0.0.1"]}},
+    {"Field": "source-ip", "SourceIpConfig": {"Values": ["10.0.0.0/33"]}},
+    {"Field": "source-ip", "SourceIpConfig": {"Values": ["::1/129"]}},
+    {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "a b", "Values": ["x"]}},
+    {"Field": "http-header", "HttpHeaderConfig": {"HttpHeaderName": "a)", "Values": ["x"]}},
+    {"Field": "query-string", "QueryStringConfig": {"Values": [{"Value": "*?*?*?"}]}},
 ])
 def test_conditions_that_can_not_be(elbv2, listener, condition):
     refused("ValidationError", elbv2.create_rule, ListenerArn=listener["ListenerArn"], Priority=1,
             Conditions=[condition], Actions=listener["DefaultActions"])
+
+
+def test_quotas_are_of_the_whole_rule(elbv2, listener):
+    def rule(*conditions):
+        return {"ListenerArn": listener["ListenerArn"], "Priority": 7,
+                "Actions": listener["DefaultActions"], "Conditions": list(conditions)}
+    paths = {"Field": "path-pattern", "Values": ["/a*", "/b*", "/c*"]}
+    text = refused("ValidationError", elbv2.create_rule, **rule(
+        paths, {"Field": "host-header", "Values": ["a.com", "b.com", "c.com"]}))
+    assert "condition values" in text
+    text = refused("ValidationError", elbv2.create_rule, **rule(
+        paths, {"Field": "host-header", "Values": ["*.a?.*"]}))
+    assert "wildcards" in text
+    # an escaped one is none
+    made = elbv2.create_rule(**rule(paths, {"Field": "query-string", "QueryStringConfig": {
+        "Values": [{"Value": "\\*\\*\\*"}]}}))["Rules"][0]
+    elbv2.delete_rule(RuleArn=made["RuleArn"])
+
+
+def test_what_listeners_and_groups_can_not_do_together(elbv2, balancer, group):
+    arn = balancer["LoadBalancerArn"]
+    newer = group("g", ProtocolVersion="GRPC")["TargetGroupArn"]
+    refused("IncompatibleProtocols", elbv2.create_listener, LoadBalancerArn=arn, Port=80,
+            Protocol="HTTP", DefaultActions=forward(newer))
+    redirect = [{"Type": "redirect", "RedirectConfig": {
+        "Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}}]
+    made = [elbv2.create_listener(LoadBalancerArn=arn, Port=80, Protocol="HTTP",
+                                  DefaultActions=redirect)["Listeners"][0] for _ in range(2)]
+    assert made[0] == made[1]  # the same settings are the same listener
+    for bad in [{"Path": "/a b"}, {"Host": "a\nb"}]:
+        refused("InvalidLoadBalancerAction", elbv2.modify_listener,
+                ListenerArn=made[0]["ListenerArn"], DefaultActions=[{
+                    "Type": "redirect", "RedirectConfig": {"StatusCode": "HTTP_302", **bad}}])
+    for code in ["2ab", "302", "600"]:
+        refused("ValidationError", elbv2.modify_listener,
+                ListenerArn=made[0]["ListenerArn"], DefaultActions=[{
+                    "Type": "fixed-response", "FixedResponseConfig": {"StatusCode": code}}])
+
+
+def test_attributes_that_the_edge_knows(elbv2, listener, group):
+    def set_listener(key, value):
+        return {a["Key"]: a["Value"] for a in elbv2.modify_listener_attributes(
+            ListenerArn=listener["ListenerArn"],
+            Attributes=[{"Key": key, "Value": value}])["Attributes"]}
+    header = "routing.http.response.x_frame_options.header_value"
+    assert set_listener(header, "DENY")[header] == "DENY"
+    refused("InvalidConfigurationRequest", set_listener, key=header, value="a\nb")
+    renamed = "routing.http.request.x_amzn_tls_version.header_name"
+    assert set_listener(renamed, "X-Tls")[renamed] == "X-Tls"
+    refused("InvalidConfigurationRequest", set_listener, key=renamed, value="a b")
+    refused("InvalidConfigurationRequest", set_listener,
+            key="routing.http.request.x_amzn_mtls_clientcert.header_name", value="X-Own")
+    arn = group("h")["TargetGroupArn"]
+
+    def set_group(key, value):
+        elbv2.modify_target_group_attributes(TargetGroupArn=arn, Attributes=[
+            {"Key": "target_group_health.unhealthy_state_routing." + key, "Value": value}])
+    set_group("minimum_healthy_targets.count", "2")
+    set_group("minimum_healthy_targets.percentage", "50")
+    set_group("minimum_healthy_targets.percentage", "off")
+    for key, value in [("count", "0"), ("percentage", "0"), ("percentage", "101")]:
+        refused("InvalidConfigurationRequest", set_group, key="minimum_healthy_targets." + key,
+                value=value)
+    refused("InvalidConfigurationRequest", elbv2.modify_load_balancer_attributes,
+            LoadBalancerArn=listener["LoadBalancerArn"], Attributes=[
+                {"Key": "routing.http.desync_mitigation_mode", "Value": "monitor"}])
+
+
+def test_health_checks_change_their_protocol(elbv2, group):
+    arn = group(Protocol="TCP")["TargetGroupArn"]
+    g = elbv2.modify_target_group(TargetGroupArn=arn, HealthCheckProtocol="HTTP")[
+        "TargetGroups"][0]
+    assert (g["HealthCheckPath"], g["Matcher"]) == ("/", {"HttpCode": "200-399"})
+    g = elbv2.modify_target_group(TargetGroupArn=arn, HealthCheckProtocol="TCP")[
+        "TargetGroups"][0]
+    assert "HealthCheckPath" not in g and "Matcher" not in g
 
 
 def test_weights(elbv2, listener, group):

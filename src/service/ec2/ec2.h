@@ -65,6 +65,9 @@ void ec2_default_subnets(struct core *core, const struct ec2_scope *s, struct ar
 int ec2_groups_check(struct core *core, const struct ec2_scope *s, const char *vpc_id,
                      const struct string_list *group_ids, const char **ret_bad,
                      struct error *err);
+/* The id of the group that interfaces of the VPC get without being told; NULL: no such VPC. */
+const char *ec2_group_default(struct core *core, const struct ec2_scope *s,
+                              const char *vpc_id);
 bool ec2_vpc_exists(struct core *core, const struct ec2_scope *s, const char *vpc_id);
 /* The address in one of the VPC's own blocks? */
 bool ec2_vpc_contains(struct core *core, const struct ec2_scope *s, const char *vpc_id,

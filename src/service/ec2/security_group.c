@@ -274,6 +274,13 @@ void security_group_edge(const struct security_group *g, struct arena *a,
     }
 }
 
+const char *ec2_group_default(struct core *core, const struct ec2_scope *s,
+                              const char *vpc_id)
+{
+    struct vpc *v = vpc_find(core, s, vpc_id);
+    return v ? security_group_id(security_group_default(v)) : NULL;
+}
+
 int ec2_groups_check(struct core *core, const struct ec2_scope *s, const char *vpc_id,
                      const struct string_list *ids, const char **ret_bad,
                      struct error *err)

@@ -1,13 +1,13 @@
 /* What actions and conditions may be (API reference: Action, RuleCondition). */
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
 
 #include "target_group_ops.h"
 
-#define GROUPS_MAX     5
-#define VALUES_MAX     5
-#define WILDCARDS_MAX  5
-#define CONDITIONS_MAX 5
+#define GROUPS_MAX    5
+#define VALUES_MAX    5
+#define WILDCARDS_MAX 5
 
 static int bad_action(struct call *c, const char *text)
 {
@@ -21,7 +21,25 @@ static bool network(const struct balancer *b)
 
 /* ---- forward ---- */
 
-static int group_fits(struct call *c, const struct balancer *b, const char *arn)
+/* Towards the targets: HTTP/2 and gRPC only from a listener that can speak them. */
+static int version_fits(struct call *c, enum elbv2_protocol_enum listener,
+                        const struct elbv2_target_group *g)
+{
+    bool newer = g->protocol_version && !streq(g->protocol_version, "HTTP1");
+    if ((newer && listener != ELBV2_PROTOCOL_ENUM_HTTPS) ||
+        (listener == ELBV2_PROTOCOL_ENUM_TCP && g->protocol == ELBV2_PROTOCOL_ENUM_TLS))
+        return call_fault(c, &elbv2_incompatible_protocols_exception,
+                          "Listener protocol '%s' is not supported with a target group "
+                          "of protocol %s%s%s",
+                          wire_enum_name(&elbv2_protocol_enum_shape, (int)listener),
+                          wire_enum_name(&elbv2_protocol_enum_shape, (int)g->protocol),
+                          newer ? " and protocol version " : "",
+                          newer ? g->protocol_version : "");
+    return 0;
+}
+
+static int group_fits(struct call *c, const struct balancer *b,
+                      enum elbv2_protocol_enum listener, const char *arn)
 {
     const struct target_group *g = target_group_require(c, arn);
     if (!g)
@@ -39,7 +57,7 @@ static int group_fits(struct call *c, const struct balancer *b, const char *arn)
                           "The target group '%s' is in another VPC than the load "
                           "balancer",
                           arn);
-    return 0;
+    return version_fits(c, listener, rec);
 }
 
 static int stickiness_check(struct call *c,
@@ -53,13 +71,14 @@ static int stickiness_check(struct call *c,
     return 0;
 }
 
-static int forward_check(struct call *c, const struct balancer *b, struct elbv2_action *x)
+static int forward_check(struct call *c, const struct balancer *b,
+                         enum elbv2_protocol_enum listener, struct elbv2_action *x)
 {
     struct elbv2_forward_action_config *f = x->forward_config;
     if (!f || f->target_groups.n == 0) {
         if (!x->target_group_arn)
             return elb_invalid(c, "A target group ARN must be specified");
-        return group_fits(c, b, x->target_group_arn);
+        return group_fits(c, b, listener, x->target_group_arn);
     }
     if (f->target_groups.n > GROUPS_MAX)
         return call_fault(
@@ -80,7 +99,7 @@ static int forward_check(struct call *c, const struct balancer *b, struct elbv2_
         for (size_t k = 0; k < i; k++)
             if (streq(f->target_groups.v[k].target_group_arn, t->target_group_arn))
                 return bad_action(c, "A target group can be listed only once");
-        if (group_fits(c, b, t->target_group_arn) < 0)
+        if (group_fits(c, b, listener, t->target_group_arn) < 0)
             return -1;
     }
     return stickiness_check(c, f->target_group_stickiness_config);
@@ -93,7 +112,16 @@ static const char *or_default(const char *text, const char *fallback)
     return str_empty(text) ? fallback : text;
 }
 
-static int redirect_check(struct call *c, struct elbv2_redirect_action_config *r)
+static bool printable(const char *text)
+{
+    for (const char *p = text; *p; p++)
+        if ((unsigned char)*p <= ' ' || *p == 0x7f)
+            return false;
+    return true;
+}
+
+static int redirect_check(struct call *c, enum elbv2_protocol_enum listener,
+                          struct elbv2_redirect_action_config *r)
 {
     int64_t port;
     if (!r)
@@ -106,6 +134,10 @@ static int redirect_check(struct call *c, struct elbv2_redirect_action_config *r
     if (!streq(r->protocol, "HTTP") && !streq(r->protocol, "HTTPS") &&
         !streq(r->protocol, "#{protocol}"))
         return bad_action(c, "The redirect protocol must be HTTP, HTTPS or #{protocol}");
+    if (listener == ELBV2_PROTOCOL_ENUM_HTTPS && streq(r->protocol, "HTTP"))
+        return bad_action(c, "An HTTPS listener cannot redirect to HTTP");
+    if (!printable(r->host) || !printable(r->path) || !printable(r->query))
+        return bad_action(c, "A redirect must not contain spaces or control characters");
     if (!streq(r->port, "#{port}") && !str_to_i64(r->port, 1, 65535, &port))
         return bad_action(c, "The redirect port must be between 1 and 65535 or #{port}");
     if (*r->path != '/')
@@ -123,9 +155,10 @@ static int fixed_check(struct call *c, const struct elbv2_fixed_response_action_
 {
     static const char *const types[] = {"text/plain", "text/css", "text/html",
                                         "application/javascript", "application/json"};
+    int64_t code;
     if (!f || !f->status_code)
         return elb_invalid(c, "A fixed-response action needs a status code");
-    if (strlen(f->status_code) != 3 || !strchr("245", f->status_code[0]))
+    if (!str_to_i64(f->status_code, 200, 599, &code) || code / 100 == 3)
         return bad_action(c,
                           "The status code of a fixed response must be 2XX, 4XX or 5XX");
     bool known = !f->content_type;
@@ -134,16 +167,17 @@ static int fixed_check(struct call *c, const struct elbv2_fixed_response_action_
     return known ? 0 : bad_action(c, "The content type of a fixed response is not valid");
 }
 
-static int action_check(struct call *c, const struct balancer *b, struct elbv2_action *x)
+static int action_check(struct call *c, const struct balancer *b,
+                        enum elbv2_protocol_enum listener, struct elbv2_action *x)
 {
     if (network(b) && x->type != ELBV2_ACTION_TYPE_ENUM_FORWARD)
         return bad_action(c, "Only forward actions are supported by Network Load "
                              "Balancers");
     switch (x->type) {
     case ELBV2_ACTION_TYPE_ENUM_FORWARD:
-        return forward_check(c, b, x);
+        return forward_check(c, b, listener, x);
     case ELBV2_ACTION_TYPE_ENUM_REDIRECT:
-        return redirect_check(c, x->redirect_config);
+        return redirect_check(c, listener, x->redirect_config);
     case ELBV2_ACTION_TYPE_ENUM_FIXED_RESPONSE:
         return fixed_check(c, x->fixed_response_config);
     default:
@@ -152,7 +186,7 @@ static int action_check(struct call *c, const struct balancer *b, struct elbv2_a
 }
 
 int actions_check(struct call *c, const struct balancer *b,
-                  struct elbv2_action_list *actions)
+                  enum elbv2_protocol_enum listener, struct elbv2_action_list *actions)
 {
     if (actions->n == 0)
         return elb_invalid(c, "At least one action must be specified");
@@ -161,7 +195,7 @@ int actions_check(struct call *c, const struct balancer *b,
                           "Exactly one action of the types forward, redirect and "
                           "fixed-response can be specified");
     for (size_t i = 0; i < actions->n; i++) {
-        if (action_check(c, b, &actions->v[i]) < 0)
+        if (action_check(c, b, listener, &actions->v[i]) < 0)
             return -1;
         if (!actions->v[i].order.set)
             actions->v[i].order = SET_INT((int32_t)i + 1);
@@ -172,17 +206,49 @@ int actions_check(struct call *c, const struct balancer *b,
 
 /* ---- conditions ---- */
 
-static unsigned wildcards(const char *text)
+/* What counts against the quotas of a rule. */
+struct used {
+    size_t values, wildcards;
+};
+
+static void count(struct used *u, const char *text)
 {
-    unsigned n = 0;
-    for (; *text; text++)
-        n += *text == '*' || *text == '?';
-    return n;
+    u->values++;
+    for (; text && *text; text++) {
+        if (*text == '\\' && text[1])
+            text++;
+        else
+            u->wildcards += *text == '*' || *text == '?';
+    }
+}
+
+static void count_all(struct used *u, const struct string_list *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        count(u, l->v[i]);
+}
+
+static void count_condition(struct used *u, const struct elbv2_rule_condition *x)
+{
+    if (x->host_header_config)
+        count_all(u, &x->host_header_config->values);
+    else if (x->path_pattern_config)
+        count_all(u, &x->path_pattern_config->values);
+    else
+        count_all(u, &x->values);
+    if (x->http_header_config)
+        count_all(u, &x->http_header_config->values);
+    if (x->http_request_method_config)
+        count_all(u, &x->http_request_method_config->values);
+    if (x->source_ip_config)
+        count_all(u, &x->source_ip_config->values);
+    for (size_t i = 0; x->query_string_config && i < x->query_string_config->values.n;
+         i++)
+        count(u, x->query_string_config->values.v[i].value);
 }
 
 static int strings_check(struct call *c, const char *field, const struct string_list *l)
 {
-    unsigned wild = 0;
     if (l->n == 0)
         return elb_invalid(c, "A condition value must be specified for '%s'", field);
     if (l->n > VALUES_MAX)
@@ -192,12 +258,8 @@ static int strings_check(struct call *c, const char *field, const struct string_
         if (str_empty(l->v[i]) || utf8_length(l->v[i]) > 128)
             return elb_invalid(c, "Condition value '%s' must be 1 to 128 characters long",
                                l->v[i] ? l->v[i] : "");
-        wild += wildcards(l->v[i]);
     }
-    return wild > WILDCARDS_MAX
-               ? elb_invalid(c, "At most %d wildcards can be used in a rule",
-                             WILDCARDS_MAX)
-               : 0;
+    return 0;
 }
 
 static int hosts_check(struct call *c, const struct string_list *l)
@@ -235,6 +297,10 @@ static int header_check(struct call *c,
     if (!h || str_empty(h->http_header_name) || strlen(h->http_header_name) > 40)
         return elb_invalid(c,
                            "An HTTP header name of 1 to 40 characters must be specified");
+    for (const char *p = h->http_header_name; *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr("!%&*+-.^_`|~", *p))
+            return elb_invalid(c, "HTTP header name '%s' is not valid",
+                               h->http_header_name);
     if (strcasecmp(h->http_header_name, "host") == 0)
         return elb_invalid(c, "The HTTP header 'Host' can't be used: use a host-header "
                               "condition");
@@ -252,6 +318,32 @@ static int query_check(struct call *c,
             (q->values.v[i].key && strlen(q->values.v[i].key) > 128))
             return elb_invalid(c,
                                "A query string value must be 1 to 128 characters long");
+    return 0;
+}
+
+/* "10.0.0.0/8", "2001:db8::/32" */
+static bool is_range(const char *text)
+{
+    char address[INET6_ADDRSTRLEN], ret[16];
+    const char *slash = strchr(text, '/');
+    int64_t bits;
+    size_t n = slash ? (size_t)(slash - text) : 0;
+    if (n == 0 || n >= sizeof(address))
+        return false;
+    memcpy(address, text, n);
+    address[n] = '\0';
+    if (inet_pton(AF_INET, address, ret) == 1)
+        return str_to_i64(slash + 1, 0, 32, &bits);
+    return inet_pton(AF_INET6, address, ret) == 1 && str_to_i64(slash + 1, 0, 128, &bits);
+}
+
+static int sources_check(struct call *c, const struct string_list *l)
+{
+    if (strings_check(c, "source-ip", l) < 0)
+        return -1;
+    for (size_t i = 0; i < l->n; i++)
+        if (!is_range(l->v[i]))
+            return elb_invalid(c, "Source IP '%s' must be a CIDR block", l->v[i]);
     return 0;
 }
 
@@ -295,8 +387,8 @@ static int condition_check(struct call *c, const struct elbv2_rule_condition *x)
                                     ? &x->http_request_method_config->values
                                     : &nothing);
     if (streq(f, "source-ip"))
-        return strings_check(
-            c, f, x->source_ip_config ? &x->source_ip_config->values : &nothing);
+        return sources_check(c, x->source_ip_config ? &x->source_ip_config->values
+                                                    : &nothing);
     return elb_invalid(c,
                        "Condition field '%s' must be one of '[path-pattern, "
                        "host-header, http-header, http-request-method, query-string, "
@@ -306,13 +398,13 @@ static int condition_check(struct call *c, const struct elbv2_rule_condition *x)
 
 int conditions_check(struct call *c, const struct elbv2_rule_condition_list *l)
 {
-    size_t values = 0;
+    struct used used = {0};
     if (l->n == 0)
         return elb_invalid(c, "A condition must be specified");
     for (size_t i = 0; i < l->n; i++) {
         if (condition_check(c, &l->v[i]) < 0)
             return -1;
-        values++;
+        count_condition(&used, &l->v[i]);
         for (size_t k = 0; k < i; k++)
             if (streq(l->v[k].field, l->v[i].field) &&
                 !streq(l->v[i].field, "http-header") &&
@@ -322,8 +414,11 @@ int conditions_check(struct call *c, const struct elbv2_rule_condition_list *l)
                                    "rule",
                                    l->v[i].field);
     }
-    return values > CONDITIONS_MAX
-               ? elb_invalid(c, "At most %d conditions can be specified in a rule",
-                             CONDITIONS_MAX)
+    if (used.values > VALUES_MAX)
+        return elb_invalid(c, "At most %d condition values can be specified in a rule",
+                           VALUES_MAX);
+    return used.wildcards > WILDCARDS_MAX
+               ? elb_invalid(c, "At most %d wildcards can be used in a rule",
+                             WILDCARDS_MAX)
                : 0;
 }

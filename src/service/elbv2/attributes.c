@@ -1,6 +1,7 @@
 /* Tables of attributes, see attributes.h. */
 #include "attributes.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #define BOOL(k, d, o)                                                                    \
@@ -25,6 +26,18 @@
         .key = (k), .fallback = (d), .of = (o), .kind = ATTRIBUTE_TEXT, .fixed = true    \
     }
 
+#define PERCENT(k, d, o)                                                                 \
+    {                                                                                    \
+        .key = (k), .fallback = (d), .of = (o), .kind = ATTRIBUTE_PERCENT                \
+    }
+#define HEADER(k, d)                                                                     \
+    {                                                                                    \
+        .key = (k), .fallback = (d), .of = OF_APPLICATION, .kind = ATTRIBUTE_HEADER      \
+    }
+/* A header that the listener sets in every reply; empty: it does not. */
+#define RESPONSE(name)                                                                   \
+    TEXT("routing.http.response." name ".header_value", "", OF_APPLICATION)
+
 const struct attribute_row balancer_attribute_rows[] = {
     BOOL("deletion_protection.enabled", "false", OF_BOTH),
     BOOL("access_logs.s3.enabled", "false", OF_BOTH),
@@ -42,8 +55,7 @@ const struct attribute_row balancer_attribute_rows[] = {
     FIXED("health_check_logs.s3.enabled", "false", OF_APPLICATION),
     FIXED("health_check_logs.s3.bucket", "", OF_APPLICATION),
     FIXED("health_check_logs.s3.prefix", "", OF_APPLICATION),
-    WORD("routing.http.desync_mitigation_mode", "defensive", OF_APPLICATION,
-         "monitor|defensive|strictest"),
+    FIXED("routing.http.desync_mitigation_mode", "defensive", OF_APPLICATION),
     BOOL("routing.http.drop_invalid_header_fields.enabled", "false", OF_APPLICATION),
     BOOL("routing.http.preserve_host_header.enabled", "false", OF_APPLICATION),
     BOOL("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "false",
@@ -68,9 +80,9 @@ const struct attribute_row group_attribute_rows[] = {
     FIXED("target_group_health.dns_failover.minimum_healthy_targets.count", "1", OF_BOTH),
     FIXED("target_group_health.dns_failover.minimum_healthy_targets.percentage", "off",
           OF_BOTH),
-    FIXED("target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
-          "1", OF_BOTH),
-    FIXED(
+    NUMBER("target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
+           "1", OF_BOTH, 1, 1000),
+    PERCENT(
         "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
         "off", OF_BOTH),
     WORD("load_balancing.algorithm.type", "round_robin", OF_APPLICATION,
@@ -83,8 +95,8 @@ const struct attribute_row group_attribute_rows[] = {
     BOOL("deregistration_delay.connection_termination.enabled", "false", OF_NETWORK),
     FIXED("preserve_client_ip.enabled", "false", OF_NETWORK),
     BOOL("proxy_protocol_v2.enabled", "false", OF_NETWORK),
-    FIXED("target_health_state.unhealthy.connection_termination.enabled", "true",
-          OF_NETWORK),
+    BOOL("target_health_state.unhealthy.connection_termination.enabled", "true",
+         OF_NETWORK),
     FIXED("target_health_state.unhealthy.draining_interval_seconds", "0", OF_NETWORK),
     {0},
 };
@@ -92,6 +104,31 @@ const struct attribute_row group_attribute_rows[] = {
 const struct attribute_row listener_attribute_rows[] = {
     NUMBER("tcp.idle_timeout.seconds", "350", OF_NETWORK, 60, 6000),
     BOOL("routing.http.response.server.enabled", "true", OF_APPLICATION),
+    RESPONSE("strict_transport_security"),
+    RESPONSE("access_control_allow_origin"),
+    RESPONSE("access_control_allow_methods"),
+    RESPONSE("access_control_allow_headers"),
+    RESPONSE("access_control_allow_credentials"),
+    RESPONSE("access_control_expose_headers"),
+    RESPONSE("access_control_max_age"),
+    RESPONSE("content_security_policy"),
+    RESPONSE("x_content_type_options"),
+    RESPONSE("x_frame_options"),
+    HEADER("routing.http.request.x_amzn_tls_version.header_name", "X-Amzn-Tls-Version"),
+    HEADER("routing.http.request.x_amzn_tls_cipher_suite.header_name",
+           "X-Amzn-Tls-Cipher-Suite"),
+    FIXED("routing.http.request.x_amzn_mtls_clientcert.header_name",
+          "X-Amzn-Mtls-Clientcert", OF_APPLICATION),
+    FIXED("routing.http.request.x_amzn_mtls_clientcert_serial_number.header_name",
+          "X-Amzn-Mtls-Clientcert-Serial-Number", OF_APPLICATION),
+    FIXED("routing.http.request.x_amzn_mtls_clientcert_issuer.header_name",
+          "X-Amzn-Mtls-Clientcert-Issuer", OF_APPLICATION),
+    FIXED("routing.http.request.x_amzn_mtls_clientcert_subject.header_name",
+          "X-Amzn-Mtls-Clientcert-Subject", OF_APPLICATION),
+    FIXED("routing.http.request.x_amzn_mtls_clientcert_validity.header_name",
+          "X-Amzn-Mtls-Clientcert-Validity", OF_APPLICATION),
+    FIXED("routing.http.request.x_amzn_mtls_clientcert_leaf.header_name",
+          "X-Amzn-Mtls-Clientcert-Leaf", OF_APPLICATION),
     {0},
 };
 
@@ -104,6 +141,25 @@ static bool has_word(const char *words, const char *value)
     return false;
 }
 
+#define TEXT_MAX 1024
+
+/* What may stand in a line of a header. */
+static bool printable(const char *text)
+{
+    for (const char *p = text; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            return false;
+    return strlen(text) <= TEXT_MAX;
+}
+
+static bool is_header(const char *text)
+{
+    for (const char *p = text; *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr("-_", *p))
+            return false;
+    return *text && strlen(text) <= 40;
+}
+
 static bool fits(const struct attribute_row *r, const char *value)
 {
     int64_t n;
@@ -114,8 +170,12 @@ static bool fits(const struct attribute_row *r, const char *value)
         return str_to_i64(value, r->min, r->max, &n);
     case ATTRIBUTE_WORD:
         return has_word(r->words, value);
+    case ATTRIBUTE_PERCENT:
+        return streq(value, "off") || str_to_i64(value, 1, 100, &n);
+    case ATTRIBUTE_HEADER:
+        return is_header(value);
     case ATTRIBUTE_TEXT:
-        return true;
+        return printable(value);
     }
     return false;
 }

@@ -6,7 +6,14 @@
 
 #include "elbv2_state.h"
 
-enum attribute_kind { ATTRIBUTE_BOOL, ATTRIBUTE_NUMBER, ATTRIBUTE_WORD, ATTRIBUTE_TEXT };
+enum attribute_kind {
+    ATTRIBUTE_BOOL,
+    ATTRIBUTE_NUMBER,
+    ATTRIBUTE_PERCENT, /* "off" or 1 to 100 */
+    ATTRIBUTE_WORD,
+    ATTRIBUTE_HEADER, /* the name of one */
+    ATTRIBUTE_TEXT,
+};
 enum attribute_of { OF_APPLICATION = 1, OF_NETWORK = 2, OF_BOTH = 3 };
 
 struct attribute_row {

@@ -284,7 +284,11 @@ int elbv2_create_load_balancer(struct call *c,
                           "A load balancer with the same name '%s' exists, but with "
                           "different settings",
                           in->name);
-    if (!b && !(b = balancer_new(c, in, &subnets)))
+    struct elbv2_create_load_balancer_input want = *in;
+    if (want.security_groups.n == 0)
+        *LIST_PUSH(&c->arena, &want.security_groups) =
+            call_printf(c, "%s", ec2_group_default(c->core, &s, subnets.v[0].vpc_id));
+    if (!b && !(b = balancer_new(c, &want, &subnets)))
         return -1;
     *LIST_PUSH(&c->arena, &out->load_balancers) = *b->rec->load_balancer;
     return 0;

@@ -77,7 +77,7 @@ static void group_fill(struct core *core, struct arena *a, const struct target_g
     list_for_each (it, &g->targets) {
         const struct target *t = list_entry(it, struct target, link);
         const char *address = address_of(core, t);
-        if (!address)
+        if (!address || t->stopped)
             continue;
         struct gantry_edge_target *to = LIST_PUSH(a, &ret->targets);
         to->id = t->rec->id;

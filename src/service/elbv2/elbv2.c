@@ -236,7 +236,19 @@ int elb_invalid(struct call *c, const char *fmt, ...)
 
 /* ---- */
 
-/* Targets by instance id share its end. */
+/* Targets by instance id share its end; its return is a new beginning. */
+static void share(struct core *core, struct target *t)
+{
+    bool stopped = !target_instance_runs(core, t);
+    if (stopped == t->stopped)
+        return;
+    t->stopped = stopped;
+    t->status = ELBV2_TARGET_INITIAL;
+    t->reason = ELBV2_TARGET_HEALTH_REASON_ENUM_ELB_REGISTRATION_IN_PROGRESS;
+    *t->description = '\0';
+    target_changed(core, t);
+}
+
 static void instance_changed(void *ctx, struct core *core, const struct ec2_scope *s,
                              const char *instance_id, bool running)
 {
@@ -246,8 +258,11 @@ static void instance_changed(void *ctx, struct core *core, const struct ec2_scop
     for (struct target_group *g; (g = table_next(e->groups, prefix, after));
          after = g->o.key) {
         list_for_each (it, &g->targets) {
-            if (streq(list_entry(it, struct target, link)->rec->id, instance_id))
-                group_changed(core, g);
+            struct target *t = list_entry(it, struct target, link);
+            if (!streq(t->rec->id, instance_id))
+                continue;
+            share(core, t);
+            group_changed(core, g);
         }
     }
 }

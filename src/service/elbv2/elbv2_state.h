@@ -22,6 +22,8 @@
 #include "object.h"
 #include "wake.h"
 
+#define TARGETS_MAX 1000 /* a group; ELB's quota */
+
 struct elbv2 {
     struct table *balancers, *listeners, *rules, *groups, *targets;
     const struct elbv2_edge_ops *edge_ops;
@@ -69,6 +71,7 @@ struct target {
     struct target_group *group;
     struct list link;
     struct wake drained;
+    bool stopped; /* it is an instance that doesn't run */
     /* as the edge has it */
     enum elbv2_target_status status; /* INITIAL, HEALTHY, UNHEALTHY, UNAVAILABLE */
     enum elbv2_target_health_reason_enum reason;
@@ -130,6 +133,8 @@ int64_t group_setting_number(const struct target_group *g, const char *key,
 bool group_checks(const struct target_group *g); /* health checks are on */
 enum elbv2_target_status target_status(const struct target *t);
 void target_changed(struct core *core, struct target *t);
+/* Also of an address: that always may. */
+bool target_instance_runs(struct core *core, const struct target *t);
 /* As elbv2_target_register() fails; nothing is changed. */
 int target_may_register(struct core *core, const struct target_group *g,
                         const struct elbv2_target *x, struct error *err);

@@ -93,7 +93,7 @@ static int listener_check(struct call *c, const struct balancer *b,
                           "SSL policy '%s' not found", want->ssl_policy);
     if (want->alpn_policy.n && want->protocol != ELBV2_PROTOCOL_ENUM_TLS)
         return elb_invalid(c, "An ALPN policy is only for the protocol TLS");
-    return actions_check(c, b, &want->default_actions);
+    return actions_check(c, b, want->protocol, &want->default_actions);
 }
 
 /* ---- CreateListener ---- */
@@ -158,10 +158,8 @@ int elbv2_create_listener(struct call *c, const struct elbv2_create_listener_inp
         .alpn_policy = in->alpn_policy,
         .mutual_authentication = in->mutual_authentication,
     };
-    for (size_t i = 0; i < want.default_actions.n; i++)
-        if (!want.default_actions.v[i].order.set)
-            want.default_actions.v[i].order = SET_INT((int32_t)i + 1);
-    actions_fill(&c->arena, &want.default_actions);
+    if (actions_check(c, b, want.protocol, &want.default_actions) < 0)
+        return -1;
     if (secure(want.protocol) && !want.ssl_policy)
         want.ssl_policy = POLICY_DEFAULT;
     struct listener *l = same_listener(b, &want);

@@ -70,7 +70,7 @@ int elbv2_create_rule(struct call *c, const struct elbv2_create_rule_input *in,
     if (!in->priority.set || in->priority.v < 1 || in->priority.v > 50000)
         return elb_invalid(c, "A priority between 1 and 50000 must be specified");
     if (conditions_check(c, &in->conditions) < 0 ||
-        actions_check(c, l->balancer, &want.actions) < 0)
+        actions_check(c, l->balancer, l->rec->listener->protocol, &want.actions) < 0)
         return -1;
     if (at_priority(l, in->priority.v))
         return call_fault(c, &elbv2_priority_in_use_exception,
@@ -147,7 +147,9 @@ int elbv2_modify_rule(struct call *c, const struct elbv2_modify_rule_input *in,
     if (in->actions.n)
         want.actions = in->actions;
     if ((in->conditions.n && conditions_check(c, &want.conditions) < 0) ||
-        (in->actions.n && actions_check(c, r->listener->balancer, &want.actions) < 0))
+        (in->actions.n &&
+         actions_check(c, r->listener->balancer, r->listener->rec->listener->protocol,
+                       &want.actions) < 0))
         return -1;
     if (in->conditions.n)
         conditions_fill(&c->arena, &want.conditions);

@@ -2,9 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cidr.h"
 #include "elbv2_state.h"
-
-#define TARGETS_MAX 1000 /* a group; ELB's quota */
 
 const char *group_arn(const struct target_group *g)
 {
@@ -88,6 +87,17 @@ static void link_target(struct target *t, struct target_group *g)
     t->reason = ELBV2_TARGET_HEALTH_REASON_ENUM_ELB_REGISTRATION_IN_PROGRESS;
 }
 
+bool target_instance_runs(struct core *core, const struct target *t)
+{
+    struct ec2_instance_info instance;
+    struct error err;
+    if (t->group->rec->target_group->target_type != ELBV2_TARGET_TYPE_ENUM_INSTANCE)
+        return true;
+    struct ec2_scope s = elb_owner(core_scratch(core), group_arn(t->group));
+    return ec2_instance_find(core, &s, t->rec->id, &instance, &err) == 0 &&
+           instance.running;
+}
+
 static int target_loaded(struct core *core, struct object *o, struct error *err)
 {
     struct target *t = (struct target *)o;
@@ -100,6 +110,7 @@ static int target_loaded(struct core *core, struct object *o, struct error *err)
     if (!g)
         return fail(err, E_CORRUPT, "target without a group");
     link_target(t, g);
+    t->stopped = !target_instance_runs(core, t);
     if (t->rec->drains_until.set)
         wake_at(core, &t->drained, t->rec->drains_until.v);
     return 0;
@@ -125,7 +136,7 @@ enum elbv2_target_status target_status(const struct target *t)
 {
     if (t->rec->drains_until.set)
         return ELBV2_TARGET_DRAINING;
-    if (t->group->uses == 0)
+    if (t->group->uses == 0 || t->stopped)
         return ELBV2_TARGET_UNUSED;
     if (!group_checks(t->group))
         return ELBV2_TARGET_UNAVAILABLE;
@@ -181,12 +192,17 @@ int elbv2_target_group_find(struct core *core, const char *arn,
 static bool address_allowed(struct core *core, const struct target_group *g,
                             const char *address)
 {
-    static const char *const outside[] = {"10.", "192.168.", "100.64."};
+    static const char *const outside[] = {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
+                                          "100.64.0.0/10"};
+    struct cidr range;
+    uint32_t n;
+    if (!address_parse(address, &n))
+        return false;
     struct ec2_scope s = elb_owner(core_scratch(core), group_arn(g));
     if (ec2_vpc_contains(core, &s, g->rec->target_group->vpc_id, address))
         return true;
     for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++)
-        if (str_starts(address, outside[i]))
+        if (cidr_parse(outside[i], &range) && cidr_has(range, n))
             return true;
     return false;
 }

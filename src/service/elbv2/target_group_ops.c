@@ -56,7 +56,8 @@ static void health_defaults(struct arena *a, struct elbv2_target_group *g)
         g->health_check_protocol = network ? ELBV2_PROTOCOL_ENUM_TCP : g->protocol;
     bool http = is_http(g->health_check_protocol);
     bool grpc = streq(g->protocol_version, "GRPC");
-    g->health_check_enabled = SET_BOOL(true);
+    if (!g->health_check_enabled.set)
+        g->health_check_enabled = SET_BOOL(true);
     if (!g->health_check_port)
         g->health_check_port = "traffic-port";
     if (!g->health_check_interval_seconds.set)
@@ -160,6 +161,7 @@ static void group_fill(struct arena *a, const struct elbv2_create_target_group_i
         .protocol = in->protocol,
         .port = in->port,
         .vpc_id = in->vpc_id,
+        .health_check_enabled = in->health_check_enabled,
         .health_check_protocol = in->health_check_protocol,
         .health_check_port = in->health_check_port,
         .health_check_interval_seconds = in->health_check_interval_seconds,
@@ -176,8 +178,6 @@ static void group_fill(struct arena *a, const struct elbv2_create_target_group_i
         .ip_address_type = ELBV2_TARGET_GROUP_IP_ADDRESS_TYPE_ENUM_IPV4,
     };
     health_defaults(a, g);
-    if (in->health_check_enabled.set)
-        g->health_check_enabled = in->health_check_enabled;
 }
 
 /* All but what is set later: name, ARN, users. */
@@ -335,6 +335,11 @@ int elbv2_modify_target_group(struct call *c,
         want.unhealthy_threshold_count = in->unhealthy_threshold_count;
     if (in->matcher)
         want.matcher = in->matcher;
+    if (!is_http(want.health_check_protocol)) { /* what another protocol had */
+        want.health_check_path = in->health_check_path;
+        want.matcher = in->matcher;
+    }
+    health_defaults(&c->arena, &want);
     if (health_check(c, &want) < 0)
         return -1;
     g->rec->target_group = wire_copy(&g->o.arena, &elbv2_target_group_shape, &want);
@@ -348,7 +353,6 @@ int elbv2_delete_target_group(struct call *c,
                               const struct elbv2_delete_target_group_input *in,
                               struct elbv2_delete_target_group_output *out)
 {
-    struct ec2_scope s = elb_scope(c);
     if (!target_group_find(c->core, in->target_group_arn))
         return 0;
     struct target_group *g = target_group_require(c, in->target_group_arn);
@@ -360,7 +364,9 @@ int elbv2_delete_target_group(struct call *c,
                           in->target_group_arn);
     while (!list_empty(&g->targets))
         target_delete(c->core, list_entry(g->targets.next, struct target, link));
+    const struct elbv2 *e = elbv2_of(c->core);
+    if (g->told && e->edge_ops) /* its last listener went just now */
+        e->edge_ops->targets_gone(e->edge_ctx, c->core, group_arn(g));
     object_delete(c->core, &g->o);
-    (void)s;
     return 0;
 }

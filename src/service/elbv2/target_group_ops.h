@@ -16,5 +16,5 @@ void listener_certificates_look(struct core *core, const struct balancer *b,
 void listener_delete(struct core *core, struct listener *l);
 /* What a forward, redirect or fixed-response may be; fills what was left out. */
 int actions_check(struct call *c, const struct balancer *b,
-                  struct elbv2_action_list *actions);
+                  enum elbv2_protocol_enum listener, struct elbv2_action_list *actions);
 int conditions_check(struct call *c, const struct elbv2_rule_condition_list *conditions);

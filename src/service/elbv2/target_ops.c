@@ -7,6 +7,18 @@ static int32_t port_of(const struct target_group *g,
     return t->port.set ? t->port.v : g->rec->target_group->port.v;
 }
 
+/* The same target stands further up in the call. */
+static bool named_before(const struct target_group *g,
+                         const struct elbv2_register_targets_input *in, size_t at)
+{
+    const struct elbv2_target_description *x = &in->targets.v[at];
+    for (size_t i = 0; i < at; i++)
+        if (streq(in->targets.v[i].id, x->id) &&
+            port_of(g, &in->targets.v[i]) == port_of(g, x))
+            return true;
+    return false;
+}
+
 int elbv2_register_targets(struct call *c, const struct elbv2_register_targets_input *in,
                            struct elbv2_register_targets_output *out)
 {
@@ -16,20 +28,25 @@ int elbv2_register_targets(struct call *c, const struct elbv2_register_targets_i
         return -1;
     if (in->targets.n == 0)
         return elb_invalid(c, "At least one target must be specified");
+    size_t fresh = 0;
     for (size_t i = 0; i < in->targets.n; i++) {
         struct elbv2_target x = {group_arn(g), in->targets.v[i].id,
                                  port_of(g, &in->targets.v[i])};
+        fresh += !target_find(c->core, g, x.id, x.port) && !named_before(g, in, i);
         int r = target_may_register(c->core, g, &x, &err);
         if (r == -E_FULL)
             return call_fault(c, &elbv2_too_many_targets_exception, "%s", err.text);
         if (r < 0)
             return call_fault(c, &elbv2_invalid_target_exception, "%s", err.text);
     }
+    if (g->target_count + fresh > TARGETS_MAX)
+        return call_fault(c, &elbv2_too_many_targets_exception,
+                          "A target group can have at most %d targets", TARGETS_MAX);
     for (size_t i = 0; i < in->targets.n; i++) {
         struct elbv2_target x = {group_arn(g), in->targets.v[i].id,
                                  port_of(g, &in->targets.v[i])};
         if (elbv2_target_register(c->core, &x, &err) < 0)
-            continue; /* the group filled up with this very call */
+            continue; /* was checked above */
         struct target *t = target_find(c->core, g, x.id, x.port);
         t->rec->explicit_port = SET_BOOL(in->targets.v[i].port.set);
         t->rec->availability_zone =
@@ -73,6 +90,8 @@ static const char *description_of(enum elbv2_target_health_reason_enum reason)
         return "Target group is not configured to receive traffic from the load balancer";
     case ELBV2_TARGET_HEALTH_REASON_ENUM_TARGET_DEREGISTRATION_IN_PROGRESS:
         return "Target deregistration is in progress";
+    case ELBV2_TARGET_HEALTH_REASON_ENUM_TARGET_INVALID_STATE:
+        return "Target is in the stopped state";
     case ELBV2_TARGET_HEALTH_REASON_ENUM_TARGET_HEALTH_CHECK_DISABLED:
         return "Health checks are disabled for this target group";
     default:
@@ -101,7 +120,9 @@ static struct elbv2_target_health *health_of(struct arena *a, const struct targe
                       NULL);
     case ELBV2_TARGET_UNUSED:
         return health(a, ELBV2_TARGET_HEALTH_STATE_ENUM_UNUSED,
-                      ELBV2_TARGET_HEALTH_REASON_ENUM_TARGET_NOT_IN_USE, NULL);
+                      t->stopped ? ELBV2_TARGET_HEALTH_REASON_ENUM_TARGET_INVALID_STATE
+                                 : ELBV2_TARGET_HEALTH_REASON_ENUM_TARGET_NOT_IN_USE,
+                      NULL);
     case ELBV2_TARGET_UNAVAILABLE:
         return health(a, ELBV2_TARGET_HEALTH_STATE_ENUM_UNAVAILABLE,
                       ELBV2_TARGET_HEALTH_REASON_ENUM_TARGET_HEALTH_CHECK_DISABLED, NULL);
