@@ -1,8 +1,6 @@
 /* `gantry agent`: the agent in this process. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -14,28 +12,7 @@
 #include "ready.h"
 #include "renew.h"
 #include "server_access.h"
-
-static int stop_fd = -1;
-
-/* An eventfd and not a signalfd: that would need blocked signals, which every program that
- * the agent starts would inherit. */
-static void on_stop_signal(int signo)
-{
-    uint64_t one = 1;
-    ssize_t n = write(stop_fd, &one, sizeof(one));
-    (void)n;
-}
-
-static int open_stop(struct error *err)
-{
-    stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (stop_fd < 0)
-        return fail_errno(err, errno, "eventfd");
-    struct sigaction act = {.sa_handler = on_stop_signal, .sa_flags = SA_RESTART};
-    sigaction(SIGTERM, &act, NULL);
-    sigaction(SIGINT, &act, NULL);
-    return 0;
-}
+#include "stop_signal.h"
 
 static int find_server(struct options *o, const struct layout *l,
                        struct agent_config *config, struct error *err)
@@ -100,7 +77,7 @@ int agent_command(struct options *o, struct error *err)
     log_init(o->fargate ? "fargate" : "agent", o->log_level);
     if (o->ready_fd >= 0) /* no container may inherit it */
         fcntl((int)o->ready_fd, F_SETFD, FD_CLOEXEC);
-    int r = open_stop(err);
+    int stop_fd = -1, r = stop_signal_open(&stop_fd, err);
     if (r == 0)
         r = prepare(o, &l, &config, err);
     if (r == 0) {

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -11,28 +10,7 @@
 #include "ready.h"
 #include "server_access.h"
 #include "signal_action.h"
-
-static int stop_fd = -1;
-
-/* An eventfd, as in the agent: blocked signals would be inherited by HAProxy and dnsmasq. */
-static void on_stop_signal(int signo)
-{
-    uint64_t one = 1;
-    ssize_t n = write(stop_fd, &one, sizeof(one));
-    (void)n;
-}
-
-static int open_stop(struct error *err)
-{
-    stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (stop_fd < 0)
-        return fail_errno(err, errno, "eventfd");
-    struct sigaction act = {.sa_handler = on_stop_signal, .sa_flags = SA_RESTART};
-    sigaction(SIGTERM, &act, NULL);
-    sigaction(SIGINT, &act, NULL);
-    signal_action(SIGPIPE, SIG_IGN);
-    return 0;
-}
+#include "stop_signal.h"
 
 /* Beside an `up` it is the pool of that; with a server elsewhere it must be said. */
 static int find_pool(struct options *o, const struct layout *l, struct error *err)
@@ -86,7 +64,8 @@ int edge_command(struct options *o, struct error *err)
     log_init("edge", o->log_level);
     if (o->ready_fd >= 0) /* what it starts must not inherit it */
         fcntl((int)o->ready_fd, F_SETFD, FD_CLOEXEC);
-    int r = open_stop(err);
+    int stop_fd = -1, r = stop_signal_open(&stop_fd, err);
+    signal_action(SIGPIPE, SIG_IGN);
     if (r == 0)
         r = prepare(o, &l, &config, err);
     if (r == 0) {

@@ -81,6 +81,11 @@ def verdict_ratio(what, figure, other, limit, goal):
     return (what, "-" if r is None else f"{r:.2f} ×", goal, None if r is None else r <= limit)
 
 
+def verdict_min(what, figure, limit, unit):
+    return (what, show(figure, unit), f"≥ {limit} {unit}",
+            None if figure is None else figure >= limit)
+
+
 def verdict_max(what, figure, limit, unit):
     return (what, show(figure, unit), f"≤ {limit} {unit}",
             None if figure is None else figure <= limit)
