@@ -11,7 +11,7 @@ import pytest
 from support import web
 from support.gantry import Gantry, Not, eventually, reasons_not_to_run
 
-ROUNDS = int(os.environ.get("GANTRY_ROLLOUTS", "4"))
+ROUNDS = int(os.environ.get("GANTRY_ROLLOUTS", "2"))
 DELAY = 2  # seconds of draining
 MISSING = [p for p in ("haproxy", "dnsmasq") if not shutil.which(p)]
 
