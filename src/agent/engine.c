@@ -18,9 +18,11 @@
 #include "task_report.h"
 #include "telemetry.h"
 
-#define STOP_TIMEOUT_MS 30000
-#define KILL_RETRY_MS   5000
-#define PULL_TIMEOUT_MS (2 * 60 * 60 * 1000LL)
+#define UNSAVED_PATIENCE_MS 30000
+#define UNSAVED_RETRY_MS    500
+#define STOP_TIMEOUT_MS     30000
+#define KILL_RETRY_MS       5000
+#define PULL_TIMEOUT_MS     (2 * 60 * 60 * 1000LL)
 
 #define CLEAN_RETRY_REPEAT_MS 1000
 
@@ -47,11 +49,27 @@ void engine_changed(struct engine *e, struct task *t, bool report)
         t->unsent = true;
         t->version++;
     }
-    if (task_file_save(t, &err) < 0)
+    bool saved = task_file_save(t, &err) >= 0;
+    if (!saved)
         log_line(LOG_ERROR, "can't save a task's state", "task", t->arn, "error",
                  err.text, NULL);
+    if (saved)
+        t->unsaved_since_ns = 0;
+    else if (!t->unsaved_since_ns)
+        t->unsaved_since_ns = clock_mono_ns();
     if (report)
         report_task(e, t);
+}
+
+/* How its containers ended is known from what cleaning removes, until it is saved. A full disk
+ * is waited for, but not for long: cleaning makes room. */
+static bool may_be_cleaned(struct task *t)
+{
+    struct error err;
+    if (!t->unsaved_since_ns || task_file_save(t, &err) >= 0)
+        t->unsaved_since_ns = 0;
+    return !t->unsaved_since_ns ||
+           clock_mono_ns() - t->unsaved_since_ns > UNSAVED_PATIENCE_MS * INT64_C(1000000);
 }
 
 /* ---- moves ---- */
@@ -643,9 +661,13 @@ void engine_advance(struct engine *e, struct task *t)
         advance_down(t);
         break;
     case STEP_CLEANING:
-        if (t->prepared == PART_TODO && t->jobs == 0 &&
-            clock_mono_ns() >= t->clean_after_ns)
+        if (t->prepared != PART_TODO || t->jobs != 0 ||
+            clock_mono_ns() < t->clean_after_ns)
+            break;
+        if (may_be_cleaned(t))
             job_clean(t);
+        else
+            engine_clean_later(t, UNSAVED_RETRY_MS);
         break;
     default:
         break;

@@ -143,6 +143,7 @@ struct task {
     unsigned jobs, handles; /* the task can be freed when both are 0 */
     unsigned clean_tries;
     int64_t clean_after_ns;
+    int64_t unsaved_since_ns; /* its last change could not be saved; 0: it was */
     bool dropped;
     bool has_room;
     int64_t metadata_due_ns;    /* the rate of its questions */
