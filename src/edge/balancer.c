@@ -267,7 +267,7 @@ int balancer_make(struct balancer *b, const struct balancer_host *h,
                   struct balancer_group *groups, struct error *err)
 {
     AUTO_ARENA a = ARENA_INIT;
-    struct balancer_config config;
+    struct balancer_config config = {0};
     struct error ignored = ERROR_INIT;
     int r = make_net(b, h, err);
     if (r == 0)

@@ -1,4 +1,5 @@
 /* What can be changed while HAProxy runs. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -201,6 +202,7 @@ static bool delete_servers(struct balancer *b, struct error *err)
         if (balancer_process_command(&b->process, str_text(&c), &reply, err) == 0 &&
             (strstr(str_text(&reply), "Server deleted") ||
              strstr(str_text(&reply), "No such"))) {
+            assert(b->running);
             HASH_DEL(b->running, s);
             free(s);
         } else {
@@ -287,7 +289,7 @@ int balancer_runtime_map(struct balancer *b, const struct balancer_file *f,
 {
     AUTO_STR path = STR_INIT;
     struct batch x = {.b = b};
-    int version, r;
+    int version = 0, r;
     str_addf(&path, "%s/%s", b->dir, f->name);
     r = map_version(b, str_text(&path), &version, err);
     for (const char *line = f->text; r == 0 && *line;) {

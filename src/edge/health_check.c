@@ -1,5 +1,6 @@
 #include "health_check.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -247,6 +248,7 @@ static void check_free(struct checker *c, struct check *k)
     abandon(c, k);
     if (k->waits)
         RB_REMOVE(due_tree, &c->due, k);
+    assert(c->checks);
     HASH_DEL(c->checks, k);
     free(k->key);
     free(k->netns);
@@ -273,7 +275,7 @@ static void obey(struct checker *c, struct order *o)
             k->health.state = TARGET_HEALTHY;
         HASH_ADD_KEYPTR(hh, c->checks, k->key, strlen(k->key), k);
     }
-    bool as_before = memcmp(&k->rule, &o->rule, sizeof(k->rule)) == 0;
+    bool as_before = target_health_rule_equal(&k->rule, &o->rule);
     k->rule = o->rule;
     k->port = o->port;
     if (as_before || k->easy)

@@ -5,6 +5,18 @@
 
 #include "str.h"
 
+bool target_health_rule_equal(const struct target_health_rule *a,
+                              const struct target_health_rule *b)
+{
+    return a->protocol == b->protocol && a->grpc == b->grpc && a->http2 == b->http2 &&
+           a->enabled == b->enabled && a->interval_ms == b->interval_ms &&
+           a->timeout_ms == b->timeout_ms &&
+           a->healthy_threshold == b->healthy_threshold &&
+           a->unhealthy_threshold == b->unhealthy_threshold &&
+           a->first_gap_ms == b->first_gap_ms && a->port == b->port &&
+           streq(a->matcher, b->matcher) && streq(a->path, b->path);
+}
+
 #define FIRST_GAP_MS 100
 #define GAP_STEPS    8 /* so many checks at each gap before it doubles */
 

@@ -27,6 +27,9 @@ struct target_health_rule {
     int port; /* 0: the target's own */
 };
 
+bool target_health_rule_equal(const struct target_health_rule *a,
+                              const struct target_health_rule *b);
+
 enum check_outcome {
     CHECK_OK,
     CHECK_CODE,    /* an answer with another code */

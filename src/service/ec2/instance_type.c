@@ -264,7 +264,7 @@ int ec2_describe_instance_types(struct call *c,
 {
     struct ec2_query q = {.rows = type_rows, .filters = &in->filters};
     const struct enum_list *names = &in->instance_types;
-    size_t at, limit, shown = 0;
+    size_t at = 0, limit = 0, shown = 0;
     if (ec2_filters_check(c, &q) < 0 || all_known(c, names) < 0 ||
         page_of(c, in->next_token, in->max_results, &at, &limit) < 0 ||
         ec2_dry_run(c, in->dry_run) < 0)
@@ -327,7 +327,7 @@ int ec2_describe_instance_type_offerings(
         {"instance-type", o_type}, {"location", o_location}, {NULL, NULL}};
     struct ec2_query q = {.rows = rows, .filters = &in->filters};
     struct string_list where = {0};
-    size_t at, limit, shown = 0;
+    size_t at = 0, limit = 0, shown = 0;
     if (ec2_filters_check(c, &q) < 0 ||
         page_of(c, in->next_token, in->max_results, &at, &limit) < 0 ||
         ec2_dry_run(c, in->dry_run) < 0)

@@ -328,7 +328,7 @@ int ec2_create_route(struct call *c, const struct ec2_create_route_request *in,
                        .nat = in->nat_gateway_id,
                        .interface = in->network_interface_id,
                        .instance = in->instance_id};
-    const char *destination;
+    const char *destination = NULL;
     if (!t ||
         destination_check(c, in->destination_cidr_block, in->destination_ipv6_cidr_block,
                           in->destination_prefix_list_id, &destination) < 0)
@@ -364,7 +364,7 @@ int ec2_replace_route(struct call *c, const struct ec2_replace_route_request *in
                        .interface = in->network_interface_id,
                        .instance = in->instance_id,
                        .local = in->local_target.v};
-    const char *destination;
+    const char *destination = NULL;
     if (!t ||
         destination_check(c, in->destination_cidr_block, in->destination_ipv6_cidr_block,
                           in->destination_prefix_list_id, &destination) < 0)
@@ -389,7 +389,7 @@ int ec2_replace_route(struct call *c, const struct ec2_replace_route_request *in
 int ec2_delete_route(struct call *c, const struct ec2_delete_route_request *in, void *out)
 {
     struct route_table *t = require(c, in->route_table_id);
-    const char *destination;
+    const char *destination = NULL;
     if (!t ||
         destination_check(c, in->destination_cidr_block, in->destination_ipv6_cidr_block,
                           in->destination_prefix_list_id, &destination) < 0)

@@ -75,8 +75,8 @@ int ec2_create_subnet(struct call *c, const struct ec2_create_subnet_request *in
 {
     static const char *const types[] = {"subnet", NULL};
     struct vpc *v = vpc_require(c, in->vpc_id);
-    const char *zone;
-    struct cidr cidr;
+    const char *zone = NULL;
+    struct cidr cidr = {0};
     if (!v)
         return -1;
     if (in->ipv6_cidr_block || in->ipv6_native.v || in->ipv6_ipam_pool_id)

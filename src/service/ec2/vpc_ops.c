@@ -36,7 +36,7 @@ int ec2_create_vpc(struct call *c, const struct ec2_create_vpc_request *in,
 {
     static const char *const types[] = {"vpc", NULL};
     struct ec2_scope s = ec2_scope_of(c);
-    struct cidr cidr;
+    struct cidr cidr = {0};
     if (create_offered(c, in) < 0 || range_check(c, in->cidr_block, &cidr) < 0 ||
         ec2_tags_given(c, &in->tag_specifications, types) < 0 ||
         ec2_dry_run(c, in->dry_run) < 0)
@@ -204,7 +204,7 @@ int ec2_associate_vpc_cidr_block(struct call *c,
                                  struct ec2_associate_vpc_cidr_block_result *out)
 {
     struct vpc *v = vpc_require(c, in->vpc_id);
-    struct cidr cidr;
+    struct cidr cidr = {0};
     if (!v)
         return -1;
     if (!in->cidr_block)

@@ -10,25 +10,27 @@ static int64_t priority_of(const struct rule *r)
     return n;
 }
 
+static int by_priority(const void *a, const void *b)
+{
+    int64_t x = priority_of(*(struct rule *const *)a),
+            y = priority_of(*(struct rule *const *)b);
+    return (x > y) - (x < y);
+}
+
 void rules_sort(struct listener *l)
 {
-    struct list sorted;
-    list_init(&sorted);
-    while (!list_empty(&l->rules)) {
-        struct rule *first = NULL;
-        list_for_each (it, &l->rules) {
-            struct rule *r = list_entry(it, struct rule, link);
-            if (!first || priority_of(r) < priority_of(first))
-                first = r;
-        }
-        list_remove(&first->link);
-        list_append(&sorted, &first->link);
-    }
-    while (!list_empty(&sorted)) {
-        struct list *it = sorted.next;
+    size_t n = 0, count = 0;
+    list_for_each (it, &l->rules)
+        count++;
+    struct rule **v = xcalloc(count + 1, sizeof(struct rule *));
+    list_for_each_safe (it, &l->rules) {
+        v[n++] = list_entry(it, struct rule, link);
         list_remove(it);
-        list_append(&l->rules, it);
     }
+    qsort(v, n, sizeof(struct rule *), by_priority);
+    for (size_t i = 0; i < n; i++)
+        list_append(&l->rules, &v[i]->link);
+    free(v);
 }
 
 struct rule *listener_default_rule(const struct listener *l)
