@@ -483,8 +483,9 @@ def test_targets_that_refuse_or_are_not_there(balancers, targets):
     balancers.put_group(group("g", a, dead))
     assert balancers.state_of(g, dead, "unhealthy")["reason"] == "Target.FailedHealthChecks"
     assert {web.who() for _ in range(5)} == {"a"}
-    balancers.put_group(group("g"))
+    balancers.put_group(group("g", a, dead, draining=[a, dead]))
     wait_for(lambda: web.get().status == 503)
+    balancers.put_group(group("g"))
     assert "503 Service Temporarily Unavailable" in web.get().text
     balancers.put_group(group("g", dead))
     balancers.state_of(g, dead, "unhealthy")
