@@ -62,13 +62,13 @@ void engine_changed(struct engine *e, struct task *t, bool report)
 }
 
 /* How its containers ended is known from what cleaning removes, until it is saved. A full disk
- * is waited for, but not for long: cleaning makes room. */
+ * is waited for, but not for long: cleaning makes room. What never ran has nothing to lose. */
 static bool may_be_cleaned(struct task *t)
 {
     struct error err;
     if (!t->unsaved_since_ns || task_file_save(t, &err) >= 0)
         t->unsaved_since_ns = 0;
-    return !t->unsaved_since_ns ||
+    return !t->unsaved_since_ns || !t->execution_stopped_at_ms ||
            clock_mono_ns() - t->unsaved_since_ns > UNSAVED_PATIENCE_MS * INT64_C(1000000);
 }
 

@@ -66,17 +66,17 @@ static void refuse(struct task *t, size_t index, const struct error *why)
     task_set_reason(t, reason.data);
 }
 
-/* What can be told from the words alone; a refused task goes straight to its end. */
+/* A refused task goes straight to its end, which is kept and told as any other's. */
 static bool is_acceptable(struct task *t, struct error *err)
 {
     size_t index = SIZE_MAX;
-    int r = task_order_build(&t->arena, t->host->task_definition, &t->order, err);
+    int r = task_file_create(t, err);
+    if (r >= 0)
+        r = task_order_build(&t->arena, t->host->task_definition, &t->order, err);
     if (r >= 0 && t->engine->config->fargate && !fargate_is(t->host))
         r = fail(err, E_UNSUPPORTED, "the pool runs tasks of launch type FARGATE only");
     if (r >= 0)
         r = task_check_supported(t->host, &index, err);
-    if (r >= 0)
-        r = task_file_create(t, err);
     if (r < 0)
         refuse(t, index, err);
     return r >= 0;
