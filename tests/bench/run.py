@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """run.py [PART...]: gantry's figures beside their goals and beside what people use today, all
-in one run on this machine. Parts: starts service api registry balancer size (all when none is named).
+in one run on this machine. Parts: starts service api registry balancer size (all when none is
+named).
 Prints Markdown for docs/benchmarks.md on standard output, progress on standard error. Root."""
 import argparse
 import os
