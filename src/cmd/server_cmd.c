@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,6 +38,17 @@ static void on_ready(void *ctx, const char *url)
     ready_say(o->ready_fd, url);
 }
 
+/* Keys and secrets are in this process's memory: it leaves no core file, and others of its
+ * user may not look into it. After the change of user, which the kernel answers with its
+ * own choice. */
+static int memory_hide(struct error *err)
+{
+    static const struct rlimit none = {0, 0};
+    if (setrlimit(RLIMIT_CORE, &none) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
+        return fail_errno(err, errno, "forbid core files");
+    return 0;
+}
+
 static int prepare(struct options *o, struct layout *l, struct error *err)
 {
     struct server_user user;
@@ -48,6 +60,8 @@ static int prepare(struct options *o, struct layout *l, struct error *err)
         r = server_user_become(&user, err);
     if (r == 0)
         r = server_user_reaches(l->server_dir, err);
+    if (r == 0)
+        r = memory_hide(err);
     return r;
 }
 

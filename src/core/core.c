@@ -15,6 +15,7 @@ struct core *core_new(const struct core_config *config, const struct outside *ou
         .dev = config->dev,
         .event_keep_ms = config->event_keep_ms,
         .event_max = config->event_max,
+        .seal = config->seal,
     };
     core->outside = *outside;
     core->now_ms = outside->wall_ms(outside->ctx);
@@ -53,6 +54,8 @@ int core_load(struct core *core, struct store *store, struct error *err)
     int r = tables_load(core, store, err);
     if (r == 0)
         r = events_load(core, store, err);
+    if (r == 0)
+        objects_flush(core);
     arena_reset(&core->scratch);
     return r;
 }
@@ -104,6 +107,12 @@ void core_batch_deliver(struct core_batch *batch)
 const struct core_config *core_config(const struct core *core)
 {
     return &core->config;
+}
+
+const struct seal_keys *core_seal(const struct core *core)
+{
+    assert(core->config.seal);
+    return core->config.seal;
 }
 
 int64_t core_now_ms(const struct core *core)

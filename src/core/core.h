@@ -32,6 +32,7 @@ struct object;
 struct table;
 struct wire_shape;
 struct batch_event;
+struct seal_keys;
 
 struct core_config {
     const char *region;     /* default region; calls may name another */
@@ -39,6 +40,8 @@ struct core_config {
     bool dev;               /* any credentials are accepted */
     int64_t event_keep_ms;  /* the history goes back so far; 0: 7 days */
     uint64_t event_max;     /* and holds so many events; 0: 200,000 */
+    const struct seal_keys *seal; /* for secrets at rest; outlives the core. NULL: none of
+                                     the services keeps any */
 };
 
 /* Something that leaves the core once the writes before it are durable. */
@@ -66,7 +69,9 @@ struct core_batch {
 struct core *core_new(const struct core_config *config, const struct outside *outside);
 void core_free(struct core *core);
 
-/* Loads every table from the store; tables must have been added before. */
+/* Loads every table from the store; tables must have been added before. What a table's
+ * `loaded` hook saves, as a record was written in a way that may not stay, is in the first
+ * batch. */
 int core_load(struct core *core, struct store *store, struct error *err);
 
 void core_execute(struct core *core, struct core_task *task);
@@ -89,6 +94,8 @@ void core_batch_deliver(struct core_batch *batch);
 /* ---- for services ---- */
 
 const struct core_config *core_config(const struct core *core);
+/* For what a record must not say in clear; see seal.h. */
+const struct seal_keys *core_seal(const struct core *core);
 int64_t core_now_ms(const struct core *core); /* one value for the whole task */
 /* `digits` lower-case hex digits (at most 64) + NUL into ret. */
 void core_random_hex(struct core *core, char *ret, size_t digits);

@@ -20,6 +20,7 @@
 #include "iam.h"
 #include "log.h"
 #include "pages.h"
+#include "seal.h"
 #include "server_private.h"
 #include "ssm.h"
 #include "sts.h"
@@ -214,6 +215,24 @@ static int32_t machine_mib(void)
     return (int32_t)(pages * size / (1024 * 1024));
 }
 
+/* Secrets that were stored in clear, or under an older key, are sealed anew while they are
+ * loaded. That is durable before anybody is served, and then what they said before is taken
+ * out of the files, too: for want of room that may fail, which ends nothing. */
+static int core_loaded(struct server *s, struct error *err)
+{
+    struct core_batch *batch = core_take_batch(s->core);
+    struct error why;
+    int r = 0;
+    if (!batch)
+        return 0;
+    core_batch_encode(batch);
+    r = store_commit(s->store, &batch->writes, err);
+    core_batch_deliver(batch);
+    if (r == 0 && store_rewrite(s->store, &why) < 0)
+        log_line(LOG_WARN, "old secrets may be left in the store", "why", why.text, NULL);
+    return r;
+}
+
 static int core_start(struct server *s, const struct server_config *config,
                       const char *endpoint, struct error *err)
 {
@@ -223,6 +242,7 @@ static int core_start(struct server *s, const struct server_config *config,
         .account_id = config->account_id,
         .dev = config->dev,
         .event_keep_ms = config->event_keep_ms,
+        .seal = s->seal,
     };
     struct ecs_settings es = {
         .stopped_task_retention_ms = config->stopped_task_retention_ms,
@@ -256,6 +276,8 @@ static int core_start(struct server *s, const struct server_config *config,
     s->hook_calls = hook_calls_new(submit, s);
     hook_calls_attach(s->hook_calls, s->core);
     int r = core_load(s->core, s->store, err);
+    if (r == 0)
+        r = core_loaded(s, err);
     wake_init(&s->housekeeping, housekeeping);
     wake_now(s->core, &s->housekeeping);
     s->events_forget = events_forget_new(s);
@@ -299,6 +321,7 @@ static void stop(struct server *s)
         wake_cancel(s->core, &s->housekeeping);
     events_forget_free(s->events_forget);
     core_free(s->core);
+    seal_keys_free(s->seal);
     registry_free(s->registry);
     blob_store_close(s->blobs);
     store_close(s->store);
@@ -321,6 +344,8 @@ static int start(struct server *s, const struct server_config *config, struct er
         r = root_keys_load(config->data_dir, &s->auth.root, err);
     if (r == 0)
         r = store_sqlite_open(config->data_dir, &s->store, err);
+    if (r == 0) /* behind the store's lock: one process makes it */
+        r = seal_key_load(config->data_dir, &s->seal, err);
     if (r == 0)
         r = registry_start(s, config, err);
     if (r == 0)

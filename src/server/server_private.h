@@ -17,6 +17,7 @@
 struct server {
     const struct server_config *config;
     struct store *store;
+    struct seal_keys *seal;
     struct core *core;
     struct shell *shell;
     struct workers *workers;

@@ -142,6 +142,11 @@ static int memory_range(struct store *s, const struct store_range *range,
     return r < 0 ? r : 0;
 }
 
+static int memory_rewrite(struct store *s, struct error *err)
+{
+    return 0;
+}
+
 static int memory_free_bytes(struct store *s, uint64_t *ret, struct error *err)
 {
     *ret = self(s)->free_bytes;
@@ -164,6 +169,7 @@ static const struct store_ops memory_ops = {
     .range = memory_range,
     .commit = memory_commit,
     .free_bytes = memory_free_bytes,
+    .rewrite = memory_rewrite,
     .close = memory_close,
 };
 

@@ -217,6 +217,21 @@ static int sqlite_free_bytes(struct store *base, uint64_t *ret, struct error *er
     return 0;
 }
 
+/* The copy that VACUUM makes would not fit into memory as other temporary things do. */
+static int sqlite_rewrite(struct store *base, struct error *err)
+{
+    struct sqlite_store *s = self(base);
+    pthread_mutex_lock(&s->lock_db);
+    int r = exec(s, "PRAGMA temp_store=FILE", err);
+    if (r == 0)
+        r = exec(s, "VACUUM", err);
+    if (r == 0)
+        r = exec(s, "PRAGMA wal_checkpoint(TRUNCATE)", err);
+    sqlite3_exec(s->db, "PRAGMA temp_store=MEMORY", NULL, NULL, NULL);
+    pthread_mutex_unlock(&s->lock_db);
+    return r;
+}
+
 static void sqlite_close(struct store *base)
 {
     struct sqlite_store *s = self(base);
@@ -237,6 +252,7 @@ static const struct store_ops sqlite_ops = {
     .range = sqlite_range,
     .commit = sqlite_commit,
     .free_bytes = sqlite_free_bytes,
+    .rewrite = sqlite_rewrite,
     .close = sqlite_close,
 };
 

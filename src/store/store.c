@@ -91,6 +91,11 @@ int store_room(struct store *s, uint64_t need_bytes, struct error *err)
     return 0;
 }
 
+int store_rewrite(struct store *s, struct error *err)
+{
+    return s->ops->rewrite(s, err);
+}
+
 void store_close(struct store *s)
 {
     if (s)

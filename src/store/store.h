@@ -87,6 +87,10 @@ struct store_ops {
     /* Bytes that can still be written by us, as the file system sees it now. */
     int (*free_bytes)(struct store *s, uint64_t *ret, struct error *err);
 
+    /* Writes its files anew, so that nothing that was replaced or removed is left in them.
+     * Takes as long as all entries do, and their room beside them; no commit meanwhile. */
+    int (*rewrite)(struct store *s, struct error *err);
+
     void (*close)(struct store *s); /* releases the lock and the struct */
 };
 
@@ -118,6 +122,9 @@ int store_range(struct store *s, const struct store_range *range, store_visit *v
  * new work instead of failing what was accepted. */
 #define STORE_RESERVE (16ULL * 1024 * 1024)
 int store_room(struct store *s, uint64_t need_bytes, struct error *err);
+
+/* After something that must not be read any more was replaced. */
+int store_rewrite(struct store *s, struct error *err);
 
 void store_close(struct store *s); /* NULL allowed */
 

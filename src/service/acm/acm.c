@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "iam.h"
+#include "seal.h"
 #include "x509.h"
 
 static const char acm_service_key;
@@ -20,10 +21,13 @@ static void certificate_unlink(struct core *core, struct object *o)
 
 static int certificate_loaded(struct core *core, struct object *o, struct error *err)
 {
-    const struct gantry_certificate_record *rec = ((struct certificate *)o)->rec;
-    return rec->detail && rec->certificate && rec->private_key
-               ? 0
-               : fail(err, E_CORRUPT, "certificate without its parts");
+    struct gantry_certificate_record *rec = ((struct certificate *)o)->rec;
+    if (!rec->detail || !rec->certificate || !rec->private_key)
+        return fail(err, E_CORRUPT, "certificate without its parts");
+    int r = seal_renew(core_seal(core), &o->arena, o->key, &rec->private_key, err);
+    if (r > 0)
+        object_save(core, o);
+    return r < 0 ? r : 0;
 }
 
 static const struct table_type certificate_table = {
@@ -98,13 +102,17 @@ bool acm_certificate_belongs(struct arena *a, const char *text, const char *acco
 int acm_certificate_pem(struct core *core, const char *arn, struct str *ret,
                         struct error *err)
 {
+    AUTO_SECRET key = STR_INIT;
     const struct certificate *x = certificate_by_arn(core, arn);
     if (!x)
         return iam_certificate_pem(core, arn, ret, err);
+    int r = seal_open(core_seal(core), x->rec->private_key, x->o.key, &key, err);
+    if (r < 0)
+        return wrap(err, "the key of '%s'", arn);
     x509_blocks_add(ret, x->rec->certificate);
     if (x->rec->chain)
         x509_blocks_add(ret, x->rec->chain);
-    x509_blocks_add(ret, x->rec->private_key);
+    x509_blocks_add(ret, key.data);
     return 0;
 }
 

@@ -28,7 +28,8 @@ int acm_certificate_find(struct core *core, const char *arn, struct arena *a,
 /* Is it of the account and, as IAM's are of all, of the region? Others' may not be used. */
 bool acm_certificate_belongs(struct arena *a, const char *arn, const char *account,
                              const char *region);
-/* Appends certificate, chain and key as one PEM, as HAProxy reads it. E_NOTFOUND. */
+/* Appends certificate, chain and key as one PEM, as HAProxy reads it. E_NOTFOUND; E_CORRUPT
+ * the key does not open (seal.h). */
 int acm_certificate_pem(struct core *core, const char *arn, struct str *ret,
                         struct error *err);
 /* `user` (a load balancer's ARN) uses it or no longer does: shown as InUseBy, and it can't be

@@ -1,5 +1,6 @@
 /* ImportCertificate, GetCertificate, DescribeCertificate, DeleteCertificate. */
 #include "acm_state.h"
+#include "seal.h"
 #include "x509.h"
 
 #define CERTIFICATES_MAX 2500 /* as ACM's quota; of all accounts here */
@@ -148,7 +149,7 @@ static void fill(struct call *c, struct certificate *x, const struct material *m
     const struct x509_info *info = &m->info;
     x->rec->certificate = arena_strdup(a, m->certificate);
     x->rec->chain = arena_strdup(a, m->chain);
-    x->rec->private_key = arena_strdup(a, m->key);
+    x->rec->private_key = seal(core_seal(c->core), a, m->key, strlen(m->key), x->o.key);
     d->domain_name = arena_strdup(a, info->domain_name);
     d->subject_alternative_names = (struct string_list){.set = true};
     for (size_t i = 0; i < info->names.n; i++)

@@ -2,11 +2,12 @@
  * that they forward to. */
 #include "acm.h"
 #include "elbv2_state.h"
+#include "seal.h"
 
 static void pem_add(struct core *core, struct arena *a, const char *arn, bool is_default,
                     struct gantry_edge_certificate_list *ret)
 {
-    AUTO_STR pem = STR_INIT;
+    AUTO_SECRET pem = STR_INIT;
     struct error err;
     if (acm_certificate_pem(core, arn, &pem, &err) < 0)
         return; /* it was there when the listener was made; the edge tells what lacks */

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "seal.h"
 #include "x509.h"
 
 static const char iam_service_key;
@@ -20,11 +21,13 @@ static void server_certificate_unlink(struct core *core, struct object *o)
 static int server_certificate_loaded(struct core *core, struct object *o,
                                      struct error *err)
 {
-    const struct gantry_server_certificate_record *rec =
-        ((struct server_certificate *)o)->rec;
-    return rec->metadata && rec->certificate_body && rec->private_key
-               ? 0
-               : fail(err, E_CORRUPT, "server certificate without its parts");
+    struct gantry_server_certificate_record *rec = ((struct server_certificate *)o)->rec;
+    if (!rec->metadata || !rec->certificate_body || !rec->private_key)
+        return fail(err, E_CORRUPT, "server certificate without its parts");
+    int r = seal_renew(core_seal(core), &o->arena, o->key, &rec->private_key, err);
+    if (r > 0)
+        object_save(core, o);
+    return r < 0 ? r : 0;
 }
 
 static const struct table_type server_certificate_table = {
@@ -88,13 +91,17 @@ int iam_certificate_find(struct core *core, const char *arn, struct iam_certific
 int iam_certificate_pem(struct core *core, const char *arn, struct str *ret,
                         struct error *err)
 {
+    AUTO_SECRET key = STR_INIT;
     const struct server_certificate *x = by_arn(core, arn);
     if (!x)
         return missing(err, arn);
+    int r = seal_open(core_seal(core), x->rec->private_key, x->o.key, &key, err);
+    if (r < 0)
+        return wrap(err, "the key of '%s'", arn);
     x509_blocks_add(ret, x->rec->certificate_body);
     if (x->rec->certificate_chain)
         x509_blocks_add(ret, x->rec->certificate_chain);
-    x509_blocks_add(ret, x->rec->private_key);
+    x509_blocks_add(ret, key.data);
     return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include "iam_state.h"
 #include "page.h"
+#include "seal.h"
 #include "x509.h"
 
 #define TAGS_MAX                50
@@ -137,7 +138,8 @@ static void fill(struct call *c, struct server_certificate *x,
     m->expiration = SET_TIME(info->not_after_ms);
     x->rec->certificate_body = arena_strdup(a, in->certificate_body);
     x->rec->certificate_chain = arena_strdup(a, in->certificate_chain);
-    x->rec->private_key = arena_strdup(a, in->private_key);
+    x->rec->private_key =
+        seal(core_seal(c->core), a, in->private_key, strlen(in->private_key), x->o.key);
     tags_merge(a, &x->rec->tags, &in->tags);
 }
 
@@ -223,14 +225,29 @@ int iam_list_server_certificates(struct call *c,
 
 /* ---- UpdateServerCertificate ---- */
 
+/* A sealed key opens below its own object's key only. */
+static int reseal(struct call *c, const struct server_certificate *x, const char *key,
+                  const char **ret)
+{
+    AUTO_SECRET plain = STR_INIT;
+    struct error err;
+    const struct seal_keys *keys = core_seal(c->core);
+    if (seal_open(keys, x->rec->private_key, x->o.key, &plain, &err) < 0)
+        return call_fault(c, &iam_service_failure_exception, "%s", err.text);
+    *ret = seal(keys, &c->arena, plain.data, plain.len, key);
+    return 0;
+}
+
 /* Name and path are the key and the ARN: it becomes another object. */
-static void move(struct call *c, struct server_certificate *x, const char *name,
-                 const char *path)
+static int move(struct call *c, struct server_certificate *x, const char *name,
+                const char *path)
 {
     const char *account = c->who.account_id;
     const char *key = server_certificate_key(&c->arena, account, name);
     struct gantry_server_certificate_record *rec =
         wire_copy(&c->arena, &gantry_server_certificate_record_shape, x->rec);
+    if (reseal(c, x, key, &rec->private_key) < 0)
+        return -1;
     rec->metadata->server_certificate_name = name;
     rec->metadata->path = path;
     rec->metadata->arn = arn_of(&c->arena, account, path, name);
@@ -240,6 +257,7 @@ static void move(struct call *c, struct server_certificate *x, const char *name,
     }
     wire_copy_into(&x->o.arena, &gantry_server_certificate_record_shape, rec, x->rec);
     object_save(c->core, &x->o);
+    return 0;
 }
 
 /* Load balancers know it by its ARN, which would be another one afterwards. */
@@ -262,8 +280,7 @@ int iam_update_server_certificate(struct call *c,
                           "Certificate %s is used by %s: to rename a certificate in use "
                           "is not offered by this gantry.",
                           old, x->users.v[0]);
-    move(c, x, arena_strdup(&c->arena, name), arena_strdup(&c->arena, path));
-    return 0;
+    return move(c, x, arena_strdup(&c->arena, name), arena_strdup(&c->arena, path));
 }
 
 /* ---- DeleteServerCertificate ---- */

@@ -177,6 +177,89 @@ static void server_certificates_are_found_by_the_same_questions(void **state)
     world_close(&w);
 }
 
+/* Appends every value in the store. */
+static int note_value(void *ctx, const char *key, const void *value, size_t len,
+                      struct error *err)
+{
+    str_addn(ctx, value, len);
+    return 0;
+}
+
+static int note_key(void *ctx, const char *key, const void *value, size_t len,
+                    struct error *err)
+{
+    str_add(ctx, key);
+    return 0;
+}
+
+/* The store without the sealed text: `with` stands in its place, as older ones had it. */
+static void put_plain(struct world *w, const char *prefix, const char *with)
+{
+    struct error err;
+    AUTO_STR value = STR_INIT;
+    AUTO_STR plain = STR_INIT;
+    AUTO_ARENA a = ARENA_INIT;
+    struct store_batch b;
+    assert_int_equal(store_load_all(w->store, prefix, note_value, &value, &err), 0);
+    char *from = strstr(value.data, "sealed:1:");
+    assert_non_null(from);
+    str_addn(&plain, value.data, (size_t)(from - value.data));
+    escaped(&plain, with);
+    str_add(&plain, strchr(from, '"'));
+    store_batch_init(&b, &a);
+    str_clear(&value);
+    assert_int_equal(store_load_all(w->store, prefix, note_key, &value, &err), 0);
+    store_batch_put(&b, value.data, plain.data, plain.len);
+    assert_int_equal(store_commit(w->store, &b, &err), 0);
+}
+
+static bool store_tells(struct world *w, const char *text)
+{
+    struct error err;
+    AUTO_STR values = STR_INIT;
+    assert_int_equal(store_load_all(w->store, "", note_value, &values, &err), 0);
+    return strstr(values.data, text) != NULL;
+}
+
+static void private_keys_are_sealed_in_the_store(void **state)
+{
+    struct world w;
+    struct made m;
+    struct error err;
+    AUTO_STR cert = STR_INIT;
+    AUTO_STR key = STR_INIT;
+    world_open(&w, false);
+    made_new(&m, "a.test", NULL, NULL, NULL, NOW_S - DAY_S, NOW_S + DAY_S);
+    char *arn = import_arn(&w, &m, NULL);
+    assert_non_null(CALL(&w, "iam.UploadServerCertificate",
+                         "{'ServerCertificateName':'n','CertificateBody':'%s',"
+                         "'PrivateKey':'%s'}",
+                         escaped(&cert, m.pem.data), escaped(&key, m.key.data)));
+    assert_non_null(CALL(&w, "iam.UpdateServerCertificate",
+                         "{'ServerCertificateName':'n',"
+                         "'NewServerCertificateName':'o'}"));
+    assert_false(store_tells(&w, "PRIVATE KEY"));
+    put_plain(&w, "/acm/certificate/", m.key.data);
+    put_plain(&w, "/iam/server-certificate/", m.key.data);
+    assert_true(store_tells(&w, "PRIVATE KEY")); /* so it was once */
+    for (int start = 0; start < 2; start++) {
+        AUTO_STR pem = STR_INIT;
+        world_restart(&w);
+        assert_false(store_tells(&w, "PRIVATE KEY"));
+        assert_int_equal(acm_certificate_pem(w.core, arn, &pem, &err), 0);
+        assert_true(str_ends(pem.data, m.key.data));
+        str_clear(&pem);
+        assert_int_equal(
+            acm_certificate_pem(w.core, "arn:aws:iam::000000000000:server-certificate/o",
+                                &pem, &err),
+            0);
+        assert_true(str_ends(pem.data, m.key.data));
+    }
+    free(arn);
+    made_free(&m);
+    world_close(&w);
+}
+
 static void a_certificate_belongs_to_an_account_and_a_region(void **state)
 {
     static const char acm[] = "arn:aws:acm:eu-west-1:000000000000:certificate/x",
@@ -197,6 +280,7 @@ int main(void)
         cmocka_unit_test(users_hear_of_a_new_import),
         cmocka_unit_test(certificates_expire),
         cmocka_unit_test(server_certificates_are_found_by_the_same_questions),
+        cmocka_unit_test(private_keys_are_sealed_in_the_store),
         cmocka_unit_test(a_certificate_belongs_to_an_account_and_a_region),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

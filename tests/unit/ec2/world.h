@@ -13,12 +13,14 @@
 #include "ec2.h"
 #include "ec2_api.h"
 #include "iam.h"
+#include "seal.h"
 #include "store.h"
 
 struct world {
     int64_t now_ms;
     uint64_t seed;
     struct store *store;
+    struct seal_keys *seal;
     struct core *core;
     struct call call;
     struct str told; /* a line a message to the edge */
@@ -129,7 +131,8 @@ static void world_start(struct world *w)
 {
     struct outside out = {.ctx = w, .wall_ms = world_now, .random = world_random};
     struct core_config config = {.region = world_scope.region,
-                                 .account_id = world_scope.account};
+                                 .account_id = world_scope.account,
+                                 .seal = w->seal};
     struct error err;
     w->core = core_new(&config, &out);
     iam_attach(w->core);
@@ -148,6 +151,7 @@ static void world_open(struct world *w, bool edge_listens)
     struct error err;
     *w = (struct world){.now_ms = 1700000000000, .seed = 1, .listens = edge_listens};
     assert_int_equal(store_memory_open(&w->store, &err), 0);
+    w->seal = seal_keys_new((const uint8_t *)"a key of thirty-two bytes, as all", 1);
     world_start(w);
 }
 
@@ -163,6 +167,7 @@ static void world_close(struct world *w)
     arena_free(&w->call.arena);
     str_free(&w->told);
     core_free(w->core);
+    seal_keys_free(w->seal);
     store_close(w->store);
 }
 

@@ -1,6 +1,7 @@
 /* The promise of struct store_ops, checked on every backend. */
 #include "unit.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -299,6 +300,41 @@ static void room_is_asked_for(void **state)
     assert_int_equal(store_room(b->s, 1ULL << 60, &err), -E_FULL);
 }
 
+static bool files_tell(const struct backend *b, const char *text)
+{
+    static const char *const names[] = {"state.db", "state.db-wal"};
+    struct error err;
+    bool found = false;
+    for (size_t i = 0; i < 2; i++) {
+        AUTO_STR path = STR_INIT;
+        AUTO_STR content = STR_INIT;
+        str_addf(&path, "%s/%s", b->dir, names[i]);
+        if (file_read(AT_FDCWD, path.data, 1 << 26, &content, &err) == 0)
+            found |= memmem(content.data, content.len, text, strlen(text)) != NULL;
+    }
+    return found;
+}
+
+static void a_rewrite_leaves_nothing_behind(void **state)
+{
+    struct backend *b = *state;
+    struct error err = ERROR_INIT;
+    AUTO_STR large = STR_INIT; /* over several pages */
+    for (unsigned i = 0; i < 2000; i++)
+        str_addf(&large, "secret %u,", i);
+    assert_int_equal(put1(b->s, "a", large.data), 0);
+    assert_int_equal(put1(b->s, "b", "other"), 0);
+    if (b->dir[0])
+        assert_true(files_tell(b, "secret 1234,"));
+    assert_int_equal(put1(b->s, "a", "sealed"), 0);
+    assert_int_equal(store_rewrite(b->s, &err), 0);
+    assert_false(files_tell(b, "secret"));
+    expect(b->s, "", "a=sealed;b=other;");
+    assert_int_equal(put1(b->s, "c", "d"), 0);
+    assert_int_equal(b->reopen(b, &err), 0);
+    expect(b->s, "", "a=sealed;b=other;c=d;");
+}
+
 int main(void)
 {
     static const struct CMUnitTest cases[] = {
@@ -317,6 +353,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_visitor_can_end_the_loading, setup, teardown),
         cmocka_unit_test_setup_teardown(large_batches_are_one_step, setup, teardown),
         cmocka_unit_test_setup_teardown(room_is_asked_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_rewrite_leaves_nothing_behind, setup, teardown),
     };
     enum { COUNT = sizeof(cases) / sizeof(cases[0]) };
     int failed = 0;
