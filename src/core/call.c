@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdarg.h>
 
+#include "access.h"
 #include "core_private.h"
 
 int call_fault(struct call *call, const struct wire_fault *fault, const char *fmt, ...)
@@ -32,6 +33,8 @@ void call_run(struct core *core, struct core_task *task)
         return;
     if (core->account_begins && call->who.account_id)
         core->account_begins(core, call->who.account_id, call->region);
+    if (access_check_row(call) < 0)
+        return;
     const struct list *before = core->dirty.prev;
     const struct wire_shape *output = call->operation->wire->output;
     call->out = arena_alloc(&call->arena, output ? output->size : 1);

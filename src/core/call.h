@@ -2,7 +2,7 @@
  *
  * The shell embeds `struct call` in its own request, fills the first half, and hands
  * call.task to core_execute(). call_run() authenticates (through the shell's hook),
- * runs the handler and leaves either `out` or a fault; the shell's deliver callback
+ * asks whether the caller may (access.h), runs the handler and leaves either `out` or a fault; the shell's deliver callback
  * encodes it.
  *
  * Owns: its arena, released by the shell after delivery.
@@ -15,14 +15,20 @@
 #include "arena.h"
 #include "core.h"
 #include "operation.h"
+#include "policy.h"
+#include "protocol.h"
 #include "wire.h"
 
-/* Who calls. Texts lie in the call's arena. */
+/* Who calls, and from where. Texts lie in the call's arena or live as long as the task. */
 struct identity {
     const char *account_id; /* 12 digits */
-    const char *arn;        /* arn:aws:iam::…:root */
+    const char *arn;        /* arn:aws:iam::…:root; NULL: anonymous */
     const char *user_id;
     const char *access_key;
+    struct policy_principal principal; /* as policies see it */
+    const char *source_ip;             /* NULL: not by a socket */
+    const char *user_agent;
+    bool tls;
 };
 
 #define CALL_REQUEST_ID_SIZE 37 /* uuid + NUL */
@@ -32,6 +38,8 @@ struct call {
     struct core_task task;
     struct arena arena;
     const struct operation *operation;
+    const struct wire_target *target; /* the same, as the request named it */
+    const struct access_service *access; /* of its service; NULL: nothing to ask */
     const char *region;
     const char *host; /* Host, as the caller reaches us: NULL when it said none */
     bool host_tls;    /* … through a proxy that speaks TLS */
@@ -45,6 +53,7 @@ struct call {
     struct identity who;
     void *out;
     const struct wire_fault *fault; /* NULL: success */
+    bool denied;                    /* … by policy */
     const char *fault_text;
     /* Set by a handler whose reply needs what is on disk: runs on a worker thread, after
      * the call's writes are durable and before the reply is encoded. It may only touch

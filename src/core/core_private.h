@@ -37,6 +37,7 @@ struct core {
     struct core_service services[CORE_MAX_SERVICES];
     unsigned service_count;
     void (*account_begins)(struct core *, const char *account, const char *region);
+    const struct access_judge *judge; /* NULL: everything is allowed */
     struct list subscribers; /* struct event_subscriber.link */
     int64_t event_ms;        /* of the last event: the next one is not earlier */
     uint64_t event_number;   /* same: the next one has the next number */

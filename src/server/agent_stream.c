@@ -40,13 +40,12 @@ static void run(struct core *core, struct core_task *task)
 {
     struct stream_call *sc = list_entry(task, struct stream_call, task);
     struct identity who;
-    enum wire_denial denial;
-    const char *text = NULL;
+    const char *text;
     struct error err;
     struct arn arn;
-    if (authenticate(&sc->server->auth, &sc->arena, &sc->credentials, core_now_ms(core),
-                     &who, &denial, &text) < 0) {
-        refuse_later(core, sc, 403, text ? text : "The signature was not accepted.");
+    if (!auth_permits(&sc->server->auth, core, &sc->arena, &sc->credentials, "ecs:Poll",
+                      sc->instance_arn ? sc->instance_arn : "*", &who, &text)) {
+        refuse_later(core, sc, 403, text);
         return;
     }
     if (sc->session) {
@@ -99,12 +98,10 @@ const char *query_parameter(struct arena *a, const char *query, const char *name
 static void check_then_run(struct server *s, struct http_request *req, bool session)
 {
     struct stream_call *sc = xcalloc(1, sizeof(*sc));
-    struct wire_http_request wreq;
     sc->server = s;
     sc->req = req;
     sc->session = session;
-    api_wire_request(req, &wreq);
-    api_read_credentials(&sc->arena, &wreq, &sc->credentials);
+    api_read_credentials(&sc->arena, req, &sc->credentials);
     sc->instance_arn = query_parameter(&sc->arena, req->query, "containerInstanceArn");
     sc->task.run = run;
     shell_submit(s->shell, &sc->task);

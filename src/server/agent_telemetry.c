@@ -29,21 +29,17 @@ static void deliver(struct outbound *out)
 static int take(struct core *core, struct telemetry_call *tc)
 {
     struct identity who;
-    enum wire_denial denial;
     struct error err = ERROR_INIT;
     struct arn arn;
-    tc->text = NULL;
-    if (authenticate(&tc->server->auth, &tc->arena, &tc->credentials, core_now_ms(core),
-                     &who, &denial, &tc->text) < 0) {
-        if (!tc->text)
-            tc->text = "The signature was not accepted.";
+    const char *instance = tc->news ? tc->news->container_instance_arn : NULL;
+    if (!auth_permits(&tc->server->auth, core, &tc->arena, &tc->credentials,
+                      "ecs:StartTelemetrySession", instance ? instance : "*", &who,
+                      &tc->text))
         return 403;
-    }
     if (!tc->news) {
         tc->text = tc->why.text;
         return 400;
     }
-    const char *instance = tc->news->container_instance_arn;
     if (!instance || !arn_parse(&tc->arena, instance, &arn) ||
         !streq(arn.account, who.account_id)) {
         tc->text = "containerInstanceArn must name an instance of the caller's account.";
@@ -79,12 +75,10 @@ void agent_telemetry_begin(struct http_request *req)
 void agent_telemetry_complete(struct server *s, struct http_request *req)
 {
     struct telemetry_call *tc = xcalloc(1, sizeof(*tc));
-    struct wire_http_request wreq;
     void *value;
     tc->server = s;
     tc->req = req;
-    api_wire_request(req, &wreq);
-    api_read_credentials(&tc->arena, &wreq, &tc->credentials);
+    api_read_credentials(&tc->arena, req, &tc->credentials);
     if (wire_json_decode(&tc->arena, &gantry_agent_telemetry_shape, req->body,
                          req->body_len, false, &value, &tc->why) >= 0)
         tc->news = value;

@@ -50,13 +50,28 @@ void api_wire_request(struct http_request *req, struct wire_http_request *ret)
     };
 }
 
-void api_read_credentials(struct arena *a, const struct wire_http_request *req,
+/* "127.0.0.1:40123", "[::1]:40123" without the port. */
+static const char *address_of(struct arena *a, const char *peer)
+{
+    const char *colon = peer ? strrchr(peer, ':') : NULL;
+    if (!colon)
+        return NULL;
+    bool v6 = peer[0] == '[' && colon[-1] == ']';
+    return arena_strndup(a, peer + v6, (size_t)(colon - peer) - 2u * v6);
+}
+
+void api_read_credentials(struct arena *a, struct http_request *req,
                           struct credentials *ret)
 {
     char hash[SIGV4_HASH_SIZE];
+    struct wire_http_request wreq;
+    api_wire_request(req, &wreq);
     sigv4_hash(req->body, req->body_len, hash);
     ret->failure_text = NULL;
-    ret->failure = sigv4_parse(a, req, hash, &ret->sigv4, &ret->failure_text);
+    ret->failure = sigv4_parse(a, &wreq, hash, &ret->sigv4, &ret->failure_text);
+    ret->source_ip = address_of(a, req->peer);
+    ret->user_agent = arena_strdup(a, http_header(req, "User-Agent"));
+    ret->tls = streq(http_header(req, "X-Forwarded-Proto"), "https");
 }
 
 /* ---- state thread ---- */
@@ -74,8 +89,8 @@ static int check_caller(struct call *c)
     struct api_call *ac = list_entry(c, struct api_call, call);
     enum wire_denial denial;
     const char *text;
-    int r = authenticate(ac->front->auth, &c->arena, &ac->credentials,
-                         core_now_ms(c->core), &c->who, &denial, &text);
+    int r = authenticate(ac->front->auth, c->core, &c->arena, &ac->credentials, &c->who,
+                         &denial, &text);
     if (r < 0) {
         const char *usual;
         const struct wire_fault *fault = wire_denial_fault(&ac->target, denial, &usual);
@@ -151,13 +166,15 @@ static void deliver(struct outbound *out)
 
 /* ---- I/O thread ---- */
 
-static const struct operation *operation_of(const struct api_front *front,
-                                            const struct wire_target *target)
+static void operation_set(struct api_call *ac)
 {
+    const struct api_front *front = ac->front;
     for (size_t i = 0; i < front->service_count; i++)
-        if (front->services[i].wire == target->service)
-            return &front->services[i].operations[target->operation->index];
-    return NULL;
+        if (front->services[i].wire == ac->target.service) {
+            ac->call.operation =
+                &front->services[i].operations[ac->target.operation->index];
+            ac->call.access = front->services[i].access;
+        }
 }
 
 static void decode(struct api_call *ac, const struct wire_http_request *req)
@@ -197,14 +214,15 @@ void api_front_complete(const struct api_front *front, struct http_request *req)
     struct wire_http_request wreq;
     ac->front = front;
     ac->req = req;
+    ac->call.target = &ac->target;
     request_id_make(ac->call.request_id);
     api_wire_request(req, &wreq);
-    api_read_credentials(&ac->call.arena, &wreq, &ac->credentials);
+    api_read_credentials(&ac->call.arena, req, &ac->credentials);
     region_of(ac);
     host_of(ac);
     decode(ac, &wreq);
     if (!ac->undecodable)
-        ac->call.operation = operation_of(front, &ac->target);
+        operation_set(ac);
     ac->call.authenticate = check_caller;
     ac->call.task.run = call_run;
     ac->call.task.reply.deliver = deliver;

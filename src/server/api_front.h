@@ -9,6 +9,7 @@
  * Fails: every failure is an answer in the service's own form. */
 #pragma once
 
+#include "access.h"
 #include "auth.h"
 #include "http.h"
 #include "operation.h"
@@ -20,6 +21,7 @@
 struct api_service {
     const struct wire_service *wire;
     const struct operation *operations; /* by wire_operation.index */
+    const struct access_service *access; /* NULL: everybody may */
 };
 
 struct api_front {
@@ -40,5 +42,5 @@ void api_front_complete(const struct api_front *front, struct http_request *req)
 /* The request as wire and sigv4 read it; arrays in the request's arena. */
 void api_wire_request(struct http_request *req, struct wire_http_request *ret);
 /* Reads the signature of a request whose body is complete. */
-void api_read_credentials(struct arena *a, const struct wire_http_request *req,
+void api_read_credentials(struct arena *a, struct http_request *req,
                           struct credentials *ret);

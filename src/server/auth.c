@@ -7,7 +7,9 @@
 #include <jansson.h>
 #include <openssl/rand.h>
 
+#include "access.h"
 #include "fd.h"
+#include "iam.h"
 
 #define KEYS_FILE "root-keys.json"
 
@@ -69,6 +71,7 @@ static bool is_account_id(const char *s)
     return strlen(s) == 12 && strspn(s, "0123456789") == 12;
 }
 
+/* The account's own root. */
 static void identify(struct arena *a, const char *account, const char *key,
                      struct identity *ret)
 {
@@ -76,6 +79,10 @@ static void identify(struct arena *a, const char *account, const char *key,
     ret->arn = arena_printf(a, "arn:aws:iam::%s:root", account);
     ret->user_id = ret->account_id;
     ret->access_key = arena_strdup(a, key);
+    ret->principal = (struct policy_principal){.type = PRINCIPAL_ROOT,
+                                               .account = ret->account_id,
+                                               .arn = ret->arn,
+                                               .id = ret->user_id};
 }
 
 static int refuse(enum wire_denial why, const char *text, enum wire_denial *ret_denial,
@@ -86,31 +93,85 @@ static int refuse(enum wire_denial why, const char *text, enum wire_denial *ret_
     return -E_DENIED;
 }
 
-int authenticate(const struct authenticator *auth, struct arena *a,
-                 const struct credentials *given, int64_t now_ms, struct identity *ret,
+/* The secret behind the key that signed; fills *ret but for where the call comes from. */
+static int key_of(const struct authenticator *auth, struct core *core, struct arena *a,
+                  const struct sigv4 *sig, struct iam_signer *ret,
+                  enum wire_denial *ret_denial, const char **ret_text)
+{
+    if (streq(sig->access_key_id, auth->root.access_key_id)) {
+        *ret = (struct iam_signer){.secret = auth->root.secret};
+        identify(a, auth->account_id, sig->access_key_id, &ret->who);
+        return sig->session_token
+                   ? refuse(WIRE_DENIED_BAD_TOKEN, NULL, ret_denial, ret_text)
+                   : 0;
+    }
+    switch (iam_signer_find(core, a, sig->access_key_id, sig->session_token, ret)) {
+    case IAM_SIGNER_GOOD:
+        return 0;
+    case IAM_SIGNER_EXPIRED:
+        return refuse(WIRE_DENIED_EXPIRED, NULL, ret_denial, ret_text);
+    case IAM_SIGNER_BAD_TOKEN:
+        return refuse(WIRE_DENIED_BAD_TOKEN, NULL, ret_denial, ret_text);
+    case IAM_SIGNER_UNKNOWN:
+        break;
+    }
+    return refuse(WIRE_DENIED_UNKNOWN_KEY, NULL, ret_denial, ret_text);
+}
+
+/* Every signature is good; keys that IAM knows are still whose they are. */
+static void identify_unchecked(const struct authenticator *auth, struct core *core,
+                               struct arena *a, const struct sigv4 *sig,
+                               struct identity *ret)
+{
+    struct iam_signer key;
+    const char *id = sig->access_key_id;
+    if (iam_signer_find(core, a, id, sig->session_token, &key) == IAM_SIGNER_GOOD)
+        *ret = key.who;
+    else
+        identify(a, is_account_id(id) ? id : auth->account_id, id, ret);
+}
+
+int authenticate(const struct authenticator *auth, struct core *core, struct arena *a,
+                 const struct credentials *given, struct identity *ret,
                  enum wire_denial *ret_denial, const char **ret_text)
 {
     const struct sigv4 *sig = &given->sigv4;
+    struct iam_signer key = {0};
     if (given->failure == SIGV4_NO_AUTH || given->failure == SIGV4_MALFORMED)
         return refuse(sigv4_denial(given->failure), given->failure_text, ret_denial,
                       ret_text);
     if (auth->dev) {
-        identify(
-            a, is_account_id(sig->access_key_id) ? sig->access_key_id : auth->account_id,
-            sig->access_key_id, ret);
-        return 0;
+        identify_unchecked(auth, core, a, sig, ret);
+    } else {
+        if (given->failure != SIGV4_OK)
+            return refuse(sigv4_denial(given->failure), given->failure_text, ret_denial,
+                          ret_text);
+        int r = key_of(auth, core, a, sig, &key, ret_denial, ret_text);
+        if (r < 0)
+            return r;
+        const char *text = NULL;
+        enum sigv4_failure f = sigv4_check(a, sig, key.secret, core_now_ms(core), &text);
+        if (f != SIGV4_OK)
+            return refuse(sigv4_denial(f), text, ret_denial, ret_text);
+        *ret = key.who;
     }
-    if (given->failure != SIGV4_OK)
-        return refuse(sigv4_denial(given->failure), given->failure_text, ret_denial,
-                      ret_text);
-    if (!streq(sig->access_key_id, auth->root.access_key_id))
-        return refuse(WIRE_DENIED_UNKNOWN_KEY, NULL, ret_denial, ret_text);
-    if (sig->session_token)
-        return refuse(WIRE_DENIED_BAD_TOKEN, NULL, ret_denial, ret_text);
-    const char *text = NULL;
-    enum sigv4_failure r = sigv4_check(a, sig, auth->root.secret, now_ms, &text);
-    if (r != SIGV4_OK)
-        return refuse(sigv4_denial(r), text, ret_denial, ret_text);
-    identify(a, auth->account_id, sig->access_key_id, ret);
+    ret->source_ip = given->source_ip;
+    ret->user_agent = given->user_agent;
+    ret->tls = given->tls;
     return 0;
+}
+
+bool auth_permits(const struct authenticator *auth, struct core *core, struct arena *a,
+                  const struct credentials *given, const char *action,
+                  const char *resource, struct identity *ret, const char **ret_text)
+{
+    enum wire_denial denial;
+    *ret_text = NULL;
+    if (authenticate(auth, core, a, given, ret, &denial, ret_text) < 0) {
+        if (str_empty(*ret_text))
+            *ret_text = "The signature was not accepted.";
+        return false;
+    }
+    const struct access question = {.action = action, .resource = resource};
+    return access_permits(core, a, ret, NULL, &question, ret_text);
 }

@@ -28,14 +28,24 @@ struct authenticator {
     bool dev;
 };
 
-/* The signature as parsed, and what parsing said of it. */
+/* The signature as parsed, what parsing said of it, and where it came from. Texts lie in the
+ * arena of the call. */
 struct credentials {
     enum sigv4_failure failure; /* of sigv4_parse() */
     const char *failure_text;
     struct sigv4 sigv4;
+    const char *source_ip, *user_agent; /* NULL: unknown */
+    bool tls;
 };
 
-/* 0 and *ret (texts in the arena), or -E_DENIED with why. */
-int authenticate(const struct authenticator *auth, struct arena *a,
-                 const struct credentials *given, int64_t now_ms, struct identity *ret,
+/* Whose key it is (root's, a user's, a session's) and whether the signature is right. 0 and
+ * *ret (texts in the arena), or -E_DENIED with why. */
+int authenticate(const struct authenticator *auth, struct core *core, struct arena *a,
+                 const struct credentials *given, struct identity *ret,
                  enum wire_denial *ret_denial, const char **ret_text);
+
+/* For requests that are no API calls: authenticates, and asks whether the caller may do
+ * `action` to `resource`. *ret_text (in the arena, or static) says why not. */
+bool auth_permits(const struct authenticator *auth, struct core *core, struct arena *a,
+                  const struct credentials *given, const char *action,
+                  const char *resource, struct identity *ret, const char **ret_text);

@@ -44,14 +44,9 @@ static bool allowed(struct core *core, struct edge_call *ec, const char **ret_wh
 {
     const struct authenticator *auth = &ec->server->auth;
     struct identity who;
-    enum wire_denial denial;
-    *ret_why = NULL;
-    if (authenticate(auth, &ec->arena, &ec->credentials, core_now_ms(core), &who, &denial,
-                     ret_why) < 0) {
-        if (!*ret_why)
-            *ret_why = "The signature was not accepted.";
+    if (!auth_permits(auth, core, &ec->arena, &ec->credentials, "gantry:Edge", "*", &who,
+                      ret_why))
         return false;
-    }
     *ret_why = "Only the server's own account may be the edge.";
     return streq(who.account_id, auth->account_id);
 }
@@ -76,12 +71,10 @@ static void run(struct core *core, struct core_task *task)
 static struct edge_call *call_new(struct server *s, struct http_request *req)
 {
     struct edge_call *ec = xcalloc(1, sizeof(*ec));
-    struct wire_http_request wreq;
     ec->server = s;
     ec->req = req;
     ec->task.run = run;
-    api_wire_request(req, &wreq);
-    api_read_credentials(&ec->arena, &wreq, &ec->credentials);
+    api_read_credentials(&ec->arena, req, &ec->credentials);
     return ec;
 }
 

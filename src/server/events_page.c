@@ -90,14 +90,11 @@ static void run(struct core *core, struct core_task *task)
 {
     struct events_call *c = list_entry(task, struct events_call, task);
     struct identity who;
-    enum wire_denial denial;
-    const char *text = NULL;
-    if (authenticate(&c->server->auth, &c->arena, &c->credentials, core_now_ms(core),
-                     &who, &denial, &text) < 0) {
+    const char *text;
+    if (!auth_permits(&c->server->auth, core, &c->arena, &c->credentials,
+                      "gantry:ReadEvents", "*", &who, &text)) {
         c->status = 403;
-        c->refusal =
-            arena_printf(&c->arena, "%s\n",
-                         !str_empty(text) ? text : "The signature was not accepted.");
+        c->refusal = arena_printf(&c->arena, "%s\n", text);
         c->task.reply.deliver = refuse;
         core_send(core, &c->task.reply);
         return;
@@ -123,7 +120,6 @@ static bool number(struct arena *a, const char *query, const char *name, int64_t
 void events_open(struct server *s, struct http_request *req)
 {
     struct events_call *c = xcalloc(1, sizeof(*c));
-    struct wire_http_request wreq;
     int64_t limit = EVENTS_DEFAULT, since = 0;
     struct arena *a = &c->arena;
     if (!number(a, req->query, "limit", EVENTS_MAX, &limit) ||
@@ -135,8 +131,7 @@ void events_open(struct server *s, struct http_request *req)
     }
     c->server = s;
     c->req = req;
-    api_wire_request(req, &wreq);
-    api_read_credentials(a, &wreq, &c->credentials);
+    api_read_credentials(a, req, &c->credentials);
     c->query = (struct event_query){
         .resource = query_parameter(a, req->query, "resource"),
         .detail_type = query_parameter(a, req->query, "type"),

@@ -287,10 +287,14 @@ static int core_start(struct server *s, const struct server_config *config,
 static void services_fill(struct server *s)
 {
     const struct api_service all[] = {
-        {&acm_service_api, acm_operations},     {&ec2_service_api, ec2_operations},
-        {&ecr_service_api, ecr_operations},     {&ecs_service_api, ecs_operations},
-        {&elbv2_service_api, elbv2_operations}, {&iam_service_api, iam_operations},
-        {&ssm_service_api, ssm_operations},     {&sts_service_api, sts_operations},
+        {&acm_service_api, acm_operations},
+        {&ec2_service_api, ec2_operations},
+        {&ecr_service_api, ecr_operations},
+        {&ecs_service_api, ecs_operations, &ecs_access},
+        {&elbv2_service_api, elbv2_operations},
+        {&iam_service_api, iam_operations},
+        {&ssm_service_api, ssm_operations},
+        {&sts_service_api, sts_operations},
     };
     _Static_assert(sizeof(all) <= sizeof(s->services), "too many services");
     memcpy(s->services, all, sizeof(all));

@@ -316,6 +316,12 @@ bool wire_equal(const struct wire_shape *shape, const void *a, const void *b);
 const char *wire_enum_name(const struct wire_shape *shape, int value); /* NULL for 0 */
 int wire_enum_value(const struct wire_shape *shape, const char *name); /* 0: unknown */
 
+/* The scalars at `path` as texts: "cluster", "overrides.taskRoleArn", "tags.key" (of each
+ * element: one that lacks it gives ""), for maps "tags.key" and "tags.value"; members by the
+ * model's names. Returns how many; *ret is an array in the arena. */
+size_t wire_pick(struct arena *a, const struct wire_shape *shape, const void *value,
+                 const char *path, const char *const **ret);
+
 /* ---- lists ---- */
 
 /* Grows a generated list (or map) by one zeroed element of `size` bytes and returns it; the

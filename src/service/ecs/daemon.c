@@ -41,6 +41,18 @@ enum ecs_daemon_status daemon_status(const struct service *s)
                : ECS_DAEMON_STATUS_DELETE_IN_PROGRESS;
 }
 
+struct service *daemon_find(struct call *c, struct cluster *cl, const char *name)
+{
+    struct service *s = service_by_name(c->core, cl, call_printf(c, PREFIX "%s", name));
+    return s && !streq(s->rec->service->status, "INACTIVE") ? s : NULL;
+}
+
+int daemon_missing(struct call *c)
+{
+    return call_fault(c, &ecs_daemon_not_found_exception,
+                      "The specified daemon was not found.");
+}
+
 /* daemon/CLUSTER/NAME */
 struct service *daemon_require(struct call *c, const char *text)
 {
@@ -58,13 +70,10 @@ struct service *daemon_require(struct call *c, const char *text)
         if (slash && !cl)
             return NULL;
         if (cl)
-            s = service_by_name(c->core, cl, call_printf(c, PREFIX "%s", slash + 1));
+            s = daemon_find(c, cl, slash + 1);
     }
-    if (!s || streq(s->rec->service->status, "INACTIVE")) {
-        call_fault(c, &ecs_daemon_not_found_exception,
-                   "The specified daemon was not found.");
-        return NULL;
-    }
+    if (!s)
+        daemon_missing(c);
     return s;
 }
 

@@ -28,6 +28,8 @@ const char *service_group(struct arena *a, const struct service *s);
 struct taskdef *daemon_taskdef_find(struct call *c, const char *reference);
 
 enum ecs_daemon_status daemon_status(const struct service *s);
+struct service *daemon_find(struct call *c, struct cluster *cl, const char *name);
+int daemon_missing(struct call *c); /* the fault, for `return` */
 /* ARN of a daemon; faults DaemonNotFoundException, and ClusterNotFoundException. */
 struct service *daemon_require(struct call *c, const char *arn);
 /* ARNs of the daemon's side of service deployments and revisions, and back; noun is

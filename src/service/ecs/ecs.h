@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "access.h"
 #include "arena.h"
 #include "core.h"
 #include "ecs_api.h"
@@ -113,4 +114,5 @@ void ecs_hook_answered(struct core *core, const char *service_arn, const char *h
                        int http_status, const char *body, size_t body_len);
 
 /* Generated: one row an offered operation. */
+extern const struct access_service ecs_access;
 extern const struct operation ecs_operations[];

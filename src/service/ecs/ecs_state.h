@@ -218,6 +218,8 @@ int ecs_page_start(struct call *c, const char *token, const char *prefix,
 /* ---- tags (tags.c) ---- */
 
 int tags_check(struct call *c, const struct ecs_tag_list *tags);
+/* The value of a tag of whatever the ARN names; NULL: it has none. */
+const char *ecs_tag_of(struct call *c, const char *arn, const char *key);
 /* Adds or replaces. */
 void tags_merge(struct arena *a, struct ecs_tag_list *into,
                 const struct ecs_tag_list *from);

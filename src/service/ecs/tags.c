@@ -80,131 +80,189 @@ struct tagged {
     struct ecs_tag_list *tags;
 };
 
-static int not_taggable(struct call *c, const char *arn)
+/* What can be tagged: how its ARN's resource begins, and how it is found. `cl` is the cluster
+ * that the ARN names. */
+struct taggable {
+    const char *prefix, *noun;
+    bool (*find)(struct call *c, struct cluster *cl, const char *text,
+                 struct tagged *ret);
+    bool in_cluster;
+};
+
+static bool found(struct tagged *ret, struct object *o, struct ecs_tag_list *tags)
 {
-    return call_fault(c, &ecs_invalid_parameter_exception, "Invalid resource ARN: '%s'",
-                      arn);
+    *ret = (struct tagged){o, tags};
+    return true;
+}
+
+static bool find_taskdef(struct call *c, struct cluster *cl, const char *text,
+                         struct tagged *ret)
+{
+    struct taskdef *td = taskdef_find(c, text);
+    return td && found(ret, &td->o, &td->rec->tags);
+}
+
+static bool find_daemon_taskdef(struct call *c, struct cluster *cl, const char *text,
+                                struct tagged *ret)
+{
+    struct taskdef *td = daemon_taskdef_find(c, text);
+    return td && found(ret, &td->o, &td->rec->tags);
+}
+
+static bool find_provider(struct call *c, struct cluster *cl, const char *text,
+                          struct tagged *ret)
+{
+    struct capacity_provider *p =
+        provider_find(c->core, c->who.account_id, c->region, text);
+    return p && found(ret, &p->o, &p->rec->provider->tags);
+}
+
+static bool find_daemon(struct call *c, struct cluster *cl, const char *text,
+                        struct tagged *ret)
+{
+    struct service *s =
+        ecs_own_arn(c, text) ? daemon_find(c, cl, ecs_last_segment(text)) : NULL;
+    return s && found(ret, &s->o, &s->rec->service->tags);
+}
+
+static bool find_cluster(struct call *c, struct cluster *cl, const char *text,
+                         struct tagged *ret)
+{
+    return found(ret, &cl->o, &cl->rec->cluster->tags);
+}
+
+static bool find_service(struct call *c, struct cluster *cl, const char *text,
+                         struct tagged *ret)
+{
+    struct service *s = service_find(c->core, cl, text);
+    return s && found(ret, &s->o, &s->rec->service->tags);
+}
+
+static bool find_task_set(struct call *c, struct cluster *cl, const char *text,
+                          struct tagged *ret)
+{
+    struct object *o;
+    struct ecs_task_set *set = task_set_by_arn(c->core, cl, text, &o);
+    return set && found(ret, o, &set->tags);
+}
+
+static bool find_task(struct call *c, struct cluster *cl, const char *text,
+                      struct tagged *ret)
+{
+    struct task *t = task_find(c->core, cl, text);
+    return t && !t->stopping && found(ret, &t->o, &t->rec->task->tags);
+}
+
+static bool find_instance(struct call *c, struct cluster *cl, const char *text,
+                          struct tagged *ret)
+{
+    struct instance *i = instance_find(c->core, cl, text);
+    return i && found(ret, &i->o, &i->rec->instance->tags);
+}
+
+static const struct taggable taggables[] = {
+    {"task-definition/", "task definition", find_taskdef, false},
+    {"daemon-task-definition/", "daemon task definition", find_daemon_taskdef, false},
+    {"capacity-provider/", "capacity provider", find_provider, false},
+    {"daemon/", "daemon", find_daemon, true},
+    {"cluster/", "cluster", find_cluster, true},
+    {"service/", "service", find_service, true},
+    {"task-set/", "task set", find_task_set, true},
+    {"task/", "task", find_task, true},
+    {"container-instance/", "container instance", find_instance, true},
+};
+
+static const struct taggable *taggable_of(const struct arn *arn)
+{
+    for (size_t i = 0; i < sizeof(taggables) / sizeof(taggables[0]); i++)
+        if (str_starts(arn->resource, taggables[i].prefix))
+            return &taggables[i];
+    return NULL;
 }
 
 static struct cluster *cluster_of_resource(struct call *c, const char *resource)
 {
     const char *first = strchr(resource, '/');
-    const char *second = first ? strchr(first + 1, '/') : NULL;
-    if (!first)
-        return NULL;
+    const char *second = strchr(first + 1, '/');
     size_t n = second ? (size_t)(second - first - 1) : strlen(first + 1);
-    return cluster_find(c, arena_strndup(&c->arena, first + 1, n));
+    struct cluster *cl = cluster_find(c, arena_strndup(&c->arena, first + 1, n));
+    return cl && cluster_active(cl) ? cl : NULL;
 }
 
-static int missing(struct call *c, const char *what)
+static int missing(struct call *c, const struct taggable *kind)
 {
-    if (streq(what, "service"))
+    if (kind->find == find_service)
         return call_fault(c, &ecs_service_not_found_exception, "Service not found.");
+    if (kind->find == find_daemon)
+        return daemon_missing(c);
     return call_fault(c, &ecs_invalid_parameter_exception,
-                      "The specified %s could not be found.", what);
+                      "The specified %s could not be found.", kind->noun);
 }
 
 static int tagged_find(struct call *c, const char *text, struct tagged *ret)
 {
     struct arn arn;
+    const struct taggable *kind;
     if (!arn_parse(&c->arena, text, &arn) || !streq(arn.service, "ecs") ||
-        !strchr(arn.resource, '/'))
-        return not_taggable(c, text);
-    if (str_starts(arn.resource, "task-definition/")) {
-        struct taskdef *td = taskdef_find(c, text);
-        if (!td)
-            return missing(c, "task definition");
-        *ret = (struct tagged){&td->o, &td->rec->tags};
-        return 0;
-    }
-    if (str_starts(arn.resource, "daemon-task-definition/")) {
-        struct taskdef *td = daemon_taskdef_find(c, text);
-        if (!td)
-            return missing(c, "daemon task definition");
-        *ret = (struct tagged){&td->o, &td->rec->tags};
-        return 0;
-    }
-    if (str_starts(arn.resource, "capacity-provider/")) {
-        struct capacity_provider *p =
-            provider_find(c->core, c->who.account_id, c->region, text);
-        if (!p)
-            return missing(c, "capacity provider");
-        *ret = (struct tagged){&p->o, &p->rec->provider->tags};
-        return 0;
-    }
-    if (str_starts(arn.resource, "daemon/")) {
-        struct service *s = daemon_require(c, text);
-        if (!s)
-            return -1;
-        *ret = (struct tagged){&s->o, &s->rec->service->tags};
-        return 0;
-    }
-    struct cluster *cl = cluster_of_resource(c, arn.resource);
-    if (!cl || !cluster_active(cl))
+        !(kind = taggable_of(&arn)))
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "Invalid resource ARN: '%s'", text);
+    struct cluster *cl = NULL;
+    if (kind->in_cluster && !(cl = cluster_of_resource(c, arn.resource)))
         return call_fault(c, &ecs_cluster_not_found_exception, "Cluster not found.");
-    if (str_starts(arn.resource, "cluster/")) {
-        *ret = (struct tagged){&cl->o, &cl->rec->cluster->tags};
-    } else if (str_starts(arn.resource, "service/")) {
-        struct service *s = service_find(c->core, cl, text);
-        if (!s)
-            return missing(c, "service");
-        *ret = (struct tagged){&s->o, &s->rec->service->tags};
-    } else if (str_starts(arn.resource, "task-set/")) {
-        struct object *o;
-        struct ecs_task_set *set = task_set_by_arn(c->core, cl, text, &o);
-        if (!set)
-            return missing(c, "task set");
-        *ret = (struct tagged){o, &set->tags};
-    } else if (str_starts(arn.resource, "task/")) {
-        struct task *t = task_find(c->core, cl, text);
-        if (!t || t->stopping)
-            return missing(c, "task");
-        *ret = (struct tagged){&t->o, &t->rec->task->tags};
-    } else if (str_starts(arn.resource, "container-instance/")) {
-        struct instance *i = instance_find(c->core, cl, text);
-        if (!i)
-            return missing(c, "container instance");
-        *ret = (struct tagged){&i->o, &i->rec->instance->tags};
-    } else {
-        return not_taggable(c, text);
-    }
-    return 0;
+    return kind->find(c, cl, text, ret) ? 0 : missing(c, kind);
+}
+
+const char *ecs_tag_of(struct call *c, const char *text, const char *key)
+{
+    struct arn arn;
+    struct tagged t;
+    struct cluster *cl = NULL;
+    const struct taggable *kind =
+        arn_parse(&c->arena, text, &arn) ? taggable_of(&arn) : NULL;
+    if (!kind || (kind->in_cluster && !(cl = cluster_of_resource(c, arn.resource))) ||
+        !kind->find(c, cl, text, &t))
+        return NULL;
+    for (size_t i = 0; i < t.tags->n; i++)
+        if (strcasecmp(t.tags->v[i].key, key) == 0)
+            return t.tags->v[i].value;
+    return NULL;
 }
 
 int ecs_tag_resource(struct call *c, const struct ecs_tag_resource_request *in,
                      struct ecs_tag_resource_response *out)
 {
-    struct tagged found;
-    if (tags_check(c, &in->tags) < 0 || tagged_find(c, in->resource_arn, &found) < 0)
+    struct tagged it;
+    if (tags_check(c, &in->tags) < 0 || tagged_find(c, in->resource_arn, &it) < 0)
         return -1;
     struct ecs_tag_list merged = {0};
-    tags_merge(&c->arena, &merged, found.tags);
+    tags_merge(&c->arena, &merged, it.tags);
     tags_merge(&c->arena, &merged, &in->tags);
     if (merged.n > 50)
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "The maximum number of tags per resource is 50.");
-    tags_merge(&found.object->arena, found.tags, &in->tags);
-    object_save(c->core, found.object);
+    tags_merge(&it.object->arena, it.tags, &in->tags);
+    object_save(c->core, it.object);
     return 0;
 }
 
 int ecs_untag_resource(struct call *c, const struct ecs_untag_resource_request *in,
                        struct ecs_untag_resource_response *out)
 {
-    struct tagged found;
-    if (tagged_find(c, in->resource_arn, &found) < 0)
+    struct tagged it;
+    if (tagged_find(c, in->resource_arn, &it) < 0)
         return -1;
     size_t kept = 0;
-    for (size_t i = 0; i < found.tags->n; i++) {
+    for (size_t i = 0; i < it.tags->n; i++) {
         bool drop = false;
         for (size_t j = 0; j < in->tag_keys.n && !drop; j++)
-            drop = streq(found.tags->v[i].key, in->tag_keys.v[j]);
+            drop = streq(it.tags->v[i].key, in->tag_keys.v[j]);
         if (!drop)
-            found.tags->v[kept++] = found.tags->v[i];
+            it.tags->v[kept++] = it.tags->v[i];
     }
     /* A shorter list keeps its old capacity, which is at least what its length claims. */
-    found.tags->n = kept;
-    object_save(c->core, found.object);
+    it.tags->n = kept;
+    object_save(c->core, it.object);
     return 0;
 }
 
@@ -212,10 +270,10 @@ int ecs_list_tags_for_resource(struct call *c,
                                const struct ecs_list_tags_for_resource_request *in,
                                struct ecs_list_tags_for_resource_response *out)
 {
-    struct tagged found;
-    if (tagged_find(c, in->resource_arn, &found) < 0)
+    struct tagged it;
+    if (tagged_find(c, in->resource_arn, &it) < 0)
         return -1;
     out->tags.set = true;
-    tags_merge(&c->arena, &out->tags, found.tags);
+    tags_merge(&c->arena, &out->tags, it.tags);
     return 0;
 }
