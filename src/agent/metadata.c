@@ -10,19 +10,15 @@
 #include "clock.h"
 #include "fd.h"
 #include "json_text.h"
+#include "local_rate.h"
 #include "log.h"
 #include "str.h"
 
 /* ---- pure ---- */
 
-/* Virtual scheduling (ITU-T I.371's leaky bucket): *due_ns is when the bucket is empty. */
 bool metadata_rate_take(int64_t *due_ns, int64_t now_ns)
 {
-    int64_t due = *due_ns > now_ns ? *due_ns : now_ns;
-    if (due - now_ns > (METADATA_BURST - 1) * (int64_t)METADATA_RATE_NS)
-        return false;
-    *due_ns = due + METADATA_RATE_NS;
-    return true;
+    return local_rate_take(due_ns, now_ns, METADATA_RATE_NS, METADATA_BURST);
 }
 
 #define SEGMENTS_MAX 8

@@ -192,6 +192,8 @@ static int open_parts(struct edge *e, struct error *err)
         r = balancers_new(&p.balancers, &e->parts.balancers, err);
     if (r == 0)
         r = instances_new(&p.instances, &e->parts.instances, err);
+    if (r == 0)
+        e->parts.imds = imds_new(&e->loop, &p.place);
     arena_free(&p.arena);
     return r;
 }
@@ -235,6 +237,7 @@ static void finish(struct edge *e)
         instances_free(e->parts.instances);
     if (e->parts.balancers)
         balancers_free(e->parts.balancers);
+    imds_free(e->parts.imds);
     if (e->parts.resolver)
         resolver_free(e->parts.resolver);
     if (e->parts.router)

@@ -19,6 +19,7 @@ static bool interface(struct edge_parts *p, const struct gantry_edge_interface *
     if (!i || str_empty(i->network_interface_id) || str_empty(i->vpc_id))
         return false;
     router_interface(p->router, i);
+    imds_interface(p->imds, i);
     return true;
 }
 
@@ -47,6 +48,7 @@ static bool instance(struct edge_parts *p, const struct gantry_edge_instance *i)
         return false;
     report_name_instance(p->reports, i->instance_id);
     instances_instance(p->instances, i);
+    imds_instance(p->imds, i);
     return true;
 }
 
@@ -58,6 +60,7 @@ static void desired(struct edge_parts *p, const struct gantry_edge_message *m)
     router_begin(p->router);
     balancers_begin(p->balancers);
     instances_begin(p->instances);
+    imds_begin(p->imds);
     resolver_begin(p->resolver);
     for (size_t i = 0; i < m->vpcs.n; i++)
         vpc(p, &m->vpcs.v[i]);
@@ -72,6 +75,7 @@ static void desired(struct edge_parts *p, const struct gantry_edge_message *m)
     router_settled(p->router);
     balancers_settled(p->balancers);
     instances_settled(p->instances);
+    imds_settled(p->imds);
     resolver_settled(p->resolver);
     report_settled(p->reports);
 }
@@ -83,6 +87,7 @@ static bool interface_gone(struct edge_parts *p, const char *vpc_id, const char 
     if (str_empty(vpc_id) || str_empty(id))
         return false;
     router_interface_gone(p->router, vpc_id, id);
+    imds_interface_gone(p->imds, id);
     return true;
 }
 
@@ -110,6 +115,7 @@ static bool instance_gone(struct edge_parts *p, const char *id)
     if (str_empty(id))
         return false;
     instances_instance_gone(p->instances, id);
+    imds_instance_gone(p->imds, id);
     report_instance_gone(p->reports, id);
     return true;
 }

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include "balancers.h"
+#include "imds.h"
 #include "instances.h"
 #include "report.h"
 #include "resolver.h"
@@ -19,6 +20,7 @@ struct edge_parts {
     struct router *router;
     struct balancers *balancers;
     struct instances *instances;
+    struct imds *imds;
     struct resolver *resolver;
     struct report_queue *reports;
 };

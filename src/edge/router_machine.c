@@ -272,6 +272,8 @@ static int configure_here(const struct router_machine *m, struct link_socket *s,
     return link_batch_run(&b, err);
 }
 
+#define LOOPBACK_INDEX 1 /* of every namespace */
+
 static int configure_there(const struct router_machine *m, struct link_socket *s,
                            const struct router_uplink *u, struct error *err)
 {
@@ -285,6 +287,9 @@ static int configure_there(const struct router_machine *m, struct link_socket *s
     link_put_up(&b, index);
     link_put_address(&b, index, u->own_be);
     link_put_neighbour(&b, index, m->gateway_be, u->machine_mac);
+    uint32_t metadata_be;
+    inet_pton(AF_INET, ROUTER_IMDS, &metadata_be);
+    link_put_address(&b, LOOPBACK_INDEX, metadata_be);
     for (size_t i = 0; i < 2; i++) {
         struct link_route route = {
             .prefix_len = 32, .gateway_be = m->gateway_be, .out_index = index};

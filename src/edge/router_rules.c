@@ -106,6 +106,7 @@ static void add_filter(struct str *t, const struct router_fixed *f)
     rule(t, "sender", "counter");
     rule(t, "own", "iifname \"lo\" accept");
     rule(t, "own", "ct state established,related accept");
+    rule(t, "own", "ip daddr " ROUTER_IMDS " tcp dport 80 accept");
     rule(t, "through", "ct state established,related accept");
     rule(t, "through", "ct state invalid drop");
     rule(t, "through",

@@ -27,6 +27,7 @@
 
 #define ROUTER_UPLINK "uplink" /* the VPC's end of the veth to the machine */
 #define ROUTER_DNS    "169.254.169.253"
+#define ROUTER_IMDS   "169.254.169.254" /* answered within the VPC's namespace: imds.h */
 #define CLASS_GROUPS  32 /* of one interface at most */
 #define ROUTER_ID_MAX 40
 

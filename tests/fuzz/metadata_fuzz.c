@@ -36,6 +36,9 @@ static void use(const char *buf, size_t size, const struct local_request *q)
     assert(strlen(route.id) < sizeof(route.id));
     if (local_query_value(q->query, "taskarn", value, sizeof(value)))
         assert(strlen(value) < sizeof(value));
+    assert(inside(buf, size, q->headers, q->headers_len));
+    if (local_request_header(q, "Host", value, sizeof(value)) >= 0)
+        assert(strlen(value) < sizeof(value));
     if (metadata_read_protection(q->body, q->body_len, &wish, &err) < 0)
         assert(err.text[0]);
 }

@@ -87,6 +87,7 @@ struct ec2_interface_want {
     const char *requester_id; /* "amazon-elb", "amazon-ecs"; NULL: the account itself */
     enum gantry_edge_interface_use use;
     const char *owner; /* of `use`: task ARN, instance id, load balancer ARN, … */
+    const char *instance_id; /* a task's: the instance that it is attached to; NULL: none */
     const struct ec2_tag_list *tags; /* NULL: none */
 };
 struct ec2_interface_info {

@@ -1,6 +1,7 @@
 /* CreateTags, DeleteTags, DescribeTags: over all resources of EC2. */
 #include <stdlib.h>
 
+#include "ec2_instance.h"
 #include "ec2_query.h"
 #include "ec2_taggable.h"
 #include "ec2_tags.h"
@@ -48,6 +49,14 @@ static int room_check(struct call *c, const char *id, const struct ec2_tag_list 
                            "You have reached the maximum number of tags for '%s'.", id);
 }
 
+/* An instance may show its tags in its metadata. */
+static void save(struct core *core, const struct taggable *x)
+{
+    object_save(core, x->object);
+    if (x->type == EC2_RESOURCE_TYPE_INSTANCE)
+        instance_tell_edge(core, (const struct ec2_instance_object *)x->object);
+}
+
 int ec2_create_tags(struct call *c, const struct ec2_create_tags_request *in, void *out)
 {
     struct ec2_scope s = ec2_scope_of(c);
@@ -66,7 +75,7 @@ int ec2_create_tags(struct call *c, const struct ec2_create_tags_request *in, vo
     for (size_t i = 0; i < in->resources.n; i++)
         if (taggable_find(c, in->resources.v[i], &x)) {
             ec2_tags_merge(&x.object->arena, x.tags, &in->tags);
-            object_save(c->core, x.object);
+            save(c->core, &x);
         }
     return 0;
 }
@@ -98,7 +107,7 @@ int ec2_delete_tags(struct call *c, const struct ec2_delete_tags_request *in, vo
     for (size_t i = 0; i < in->resources.n; i++)
         if (taggable_find(c, in->resources.v[i], &x)) {
             remove_tags(x.tags, &in->tags);
-            object_save(c->core, x.object);
+            save(c->core, &x);
         }
     return 0;
 }

@@ -267,6 +267,7 @@ int ec2_modify_instance_metadata_options(
     if (in->instance_metadata_tags)
         to->instance_metadata_tags = in->instance_metadata_tags;
     object_save(c->core, &i->o);
+    instance_tell_edge(c->core, i);
     out->instance_id = i->rec->instance->instance_id;
     out->instance_metadata_options = i->rec->instance->metadata_options;
     return 0;

@@ -64,6 +64,23 @@ static const char *desired_state(const char *state)
     return str_starts(state, "stop") ? "stopped" : "terminated";
 }
 
+/* What only its metadata shows of it. */
+static void edge_view_network(const struct network_interface *nic, struct arena *a,
+                              struct gantry_edge_instance *ret)
+{
+    const struct ec2_network_interface *rec = nic->rec->interface;
+    const struct ec2_vpc *vpc = nic->subnet->vpc->rec->vpc;
+    ret->security_groups = rec->groups;
+    ret->subnet_cidr_block = nic->subnet->rec->subnet->cidr_block;
+    for (size_t n = 0; n < vpc->cidr_block_association_set.n; n++)
+        *LIST_PUSH(a, &ret->vpc_cidr_blocks) =
+            vpc->cidr_block_association_set.v[n].cidr_block;
+    if (!rec->association)
+        return;
+    ret->public_ip_address = rec->association->public_ip;
+    ret->public_dns_name = rec->association->public_dns_name;
+}
+
 static void edge_view(struct core *core, const struct ec2_instance_object *i,
                       struct arena *a, struct gantry_edge_instance *ret)
 {
@@ -92,7 +109,17 @@ static void edge_view(struct core *core, const struct ec2_instance_object *i,
         .private_dns_name = rec->private_dns_name,
         .subnet_id = rec->subnet_id,
         .vpc_id = rec->vpc_id,
+        .reservation_id = i->rec->reservation_id,
+        .life_cycle =
+            rec->instance_lifecycle == EC2_INSTANCE_LIFECYCLE_TYPE_SPOT ? "spot" : NULL,
+        .launched_at = rec->launch_time,
+        .tags = rec->tags,
+        .metadata_options = rec->metadata_options,
+        .iam_instance_profile_id =
+            rec->iam_instance_profile ? rec->iam_instance_profile->id : NULL,
     };
+    if (nic)
+        edge_view_network(nic, a, ret);
 }
 
 /* The machine looks after itself, and of what is terminated nothing is left there. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "address.h"
+#include "ec2_instance.h"
 #include "security_group.h"
 
 const char *interface_id(const struct network_interface *i)
@@ -166,6 +167,7 @@ void interface_edge(const struct network_interface *i, struct arena *a,
         .source_dest_check = rec->source_dest_check,
         .use = i->rec->use,
         .owner = i->rec->owner,
+        .instance_id = rec->attachment ? rec->attachment->instance_id : NULL,
     };
     for (size_t n = 0; n < rec->private_ip_addresses.n; n++)
         if (!rec->private_ip_addresses.v[n].primary.v)
@@ -192,10 +194,21 @@ static void tell_edge(struct core *core, struct network_interface *i)
     ec2->edge_ops->interface(ec2->edge_ctx, core, &x);
 }
 
+/* The instance's own metadata shows the addresses and groups of its interface. */
+static void tell_instance(struct core *core, const struct network_interface *i)
+{
+    struct ec2_scope s = ec2_owner(core_scratch(core), &i->o);
+    const struct ec2_instance_object *of = ec2_instance_lookup(core, &s, i->rec->owner);
+    if (of)
+        instance_tell_edge(core, of);
+}
+
 void interface_changed(struct core *core, struct network_interface *i)
 {
     object_save(core, &i->o);
     tell_edge(core, i);
+    if (i->rec->use == GANTRY_EDGE_INTERFACE_USE_INSTANCE)
+        tell_instance(core, i);
 }
 
 /* ---- making ---- */
@@ -296,8 +309,7 @@ static void attach(struct core *core, struct network_interface *i,
     x->status = EC2_ATTACHMENT_STATUS_ATTACHED;
     x->instance_owner_id =
         arena_strdup(a, w->requester_id ? w->requester_id : w->scope.account);
-    if (instance)
-        x->instance_id = arena_strdup(a, w->owner);
+    x->instance_id = arena_strdup(a, instance ? w->owner : w->instance_id);
 }
 
 static void info_of(const struct network_interface *i, struct ec2_interface_info *ret)

@@ -156,6 +156,13 @@ static const char *why_not(struct core *core, const char *subnet, bool public_ip
         r == -E_FULL && !public_ip ? "InsufficientFreeAddressesInSubnet" : err->text);
 }
 
+/* Whose metadata it may ask: a Fargate task has no instance that anybody sees. */
+static const char *instance_of(const struct task *t)
+{
+    bool fargate = t->rec->task->launch_type == ECS_LAUNCH_TYPE_FARGATE;
+    return t->instance && !fargate ? t->instance->ec2_id : NULL;
+}
+
 /* NULL: it is made; else why not. */
 static const char *make(struct core *core, struct task *t)
 {
@@ -175,6 +182,7 @@ static const char *make(struct core *core, struct task *t)
         .requester_id = "amazon-ecs",
         .use = GANTRY_EDGE_INTERFACE_USE_TASK,
         .owner = t->rec->task->task_arn,
+        .instance_id = instance_of(t),
         .tags = &tags,
     };
     int r = ec2_interface_create(core, &want, &info, &err);

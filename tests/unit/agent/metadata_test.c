@@ -30,6 +30,11 @@ static void requests_in_pieces(void **state)
     assert_string_equal(q.path, "/a b");
     assert_string_equal(q.body, "body");
     char value[8];
+    assert_int_equal(local_request_header(&q, "HOST", value, sizeof(value)), 1);
+    assert_string_equal(value, "h");
+    assert_int_equal(local_request_header(&q, "Hos", value, sizeof(value)), -1);
+    assert_int_equal(local_request_header(&q, "Host", value, 1), 1);
+    assert_string_equal(value, "");
     assert_true(local_query_value(q.query, "x", value, sizeof(value)));
     assert_string_equal(value, "/");
     assert_true(local_query_value(q.query, "y", value, sizeof(value)));

@@ -20,6 +20,8 @@ struct local_request {
     const char *method; /* "GET" */
     const char *path;   /* begins with '/'; percent-decoded, no NUL inside */
     const char *query;  /* after '?', as sent; "" when none */
+    const char *headers; /* the lines between the first one and the body; no NUL at its end */
+    size_t headers_len;
     const char *body;
     size_t body_len;
 };
@@ -28,6 +30,11 @@ struct local_request {
  * there, and only then. */
 int local_request_parse(char *buf, size_t len, struct local_request *ret,
                         struct error *err);
+
+/* The value of the first header of this name (any case), with a NUL into ret; its length.
+ * -1: there is none. One that does not fit leaves "". */
+long local_request_header(const struct local_request *q, const char *name, char *ret,
+                          size_t size);
 
 /* The value of `name` in the query, percent-decoded into ret; false when it is not there
  * or does not fit. */

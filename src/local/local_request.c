@@ -100,6 +100,26 @@ static int take_length(const char *value, size_t len, bool *seen, size_t *ret,
     return n > LOCAL_BODY_MAX ? fail(err, E_LIMIT, "the body is too long") : 0;
 }
 
+long local_request_header(const struct local_request *q, const char *name, char *ret,
+                          size_t size)
+{
+    const char *p = q->headers, *end = p + q->headers_len;
+    size_t n;
+    while (p < end) {
+        const char *newline = memchr(p, '\n', (size_t)(end - p));
+        size_t len = (size_t)((newline ? newline : end) - p);
+        const char *value = value_of(p, len, name, &n);
+        if (value) {
+            bool fits = n < size;
+            memcpy(ret, value, fits ? n : 0);
+            ret[fits ? n : 0] = '\0';
+            return (long)n;
+        }
+        p += len + 1;
+    }
+    return -1;
+}
+
 /* What the headers say about the body; all else in them means nothing here. */
 static int read_headers(const char *p, const char *end, size_t *ret, struct error *err)
 {
@@ -162,7 +182,10 @@ int local_request_parse(char *buf, size_t len, struct local_request *ret,
         return r;
     if (len - head < body)
         return -E_AGAIN;
-    struct local_request q = {.body = buf + head, .body_len = body};
+    struct local_request q = {.headers = buf + line + 1,
+                              .headers_len = head - line - 1,
+                              .body = buf + head,
+                              .body_len = body};
     r = read_line(buf, line, &q, err);
     if (r < 0)
         return r;

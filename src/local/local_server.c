@@ -30,9 +30,10 @@ struct conn {
 struct local_server {
     uv_tcp_t tcp;
     local_handler *handler;
+    local_admits *admits;
     void *ctx;
     struct list conns;
-    unsigned conn_count;
+    unsigned conn_count, most;
     bool waiting; /* a connection is in the kernel's queue, and we have no room */
     bool closing, closed;
 };
@@ -93,6 +94,10 @@ static const char *status_text(int status)
         return "OK";
     case 400:
         return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
     case 404:
         return "Not Found";
     case 405:
@@ -115,8 +120,22 @@ static void on_written(uv_write_t *w, int status)
     conn_close(w->data);
 }
 
+/* Packets with fewer hops left than there are routers on their way never arrive. */
+static void set_hops(struct conn *c, int hops)
+{
+    uv_os_fd_t fd;
+    if (hops > 0 && uv_fileno((uv_handle_t *)&c->tcp, &fd) == 0)
+        (void)setsockopt(fd, IPPROTO_IP, IP_TTL, &hops, sizeof(hops));
+}
+
 void local_reply(struct local_exchange *x, int status, const char *type, const char *body,
                  size_t len)
+{
+    local_reply_headers(x, status, type, NULL, body, len);
+}
+
+void local_reply_headers(struct local_exchange *x, int status, const char *type,
+                         const char *headers, const char *body, size_t len)
 {
     struct conn *c = (struct conn *)x;
     bool head = streq(x->request.method, "HEAD");
@@ -126,13 +145,15 @@ void local_reply(struct local_exchange *x, int status, const char *type, const c
         return;
     }
     str_addf(&c->answer,
-             "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+             "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s"
              "Connection: close\r\n\r\n",
-             status, status_text(status), type ? type : "application/json", len);
+             status, status_text(status), type ? type : "application/json", len,
+             headers ? headers : "");
     if (!head)
         str_addn(&c->answer, body, len);
     uv_buf_t out = uv_buf_init(c->answer.data, (unsigned)c->answer.len);
     c->write.data = c;
+    set_hops(c, x->hops);
     uv_timer_start(&c->timer, on_timeout, LOCAL_TIMEOUT_MS, 0);
     if (uv_write(&c->write, (uv_stream_t *)&c->tcp, &out, 1, on_written) < 0)
         conn_close(c);
@@ -217,7 +238,8 @@ static void accept_next(struct local_server *s)
         return;
     }
     note_peer(c);
-    if (connections_of(s, c->x.peer_be) > LOCAL_PEER_MAX)
+    if (connections_of(s, c->x.peer_be) > LOCAL_PEER_MAX ||
+        (s->admits && !s->admits(s->ctx, c->x.peer_be)))
         conn_close(c);
 }
 
@@ -226,7 +248,7 @@ static void on_connection(uv_stream_t *listener, int status)
     struct local_server *s = listener->data;
     if (status < 0 || s->closing)
         return;
-    if (s->conn_count >= LOCAL_CONNECTIONS_MAX)
+    if (s->conn_count >= s->most)
         s->waiting = true; /* libuv asks no more before this one is accepted */
     else
         accept_next(s);
@@ -246,6 +268,7 @@ int local_server_open(uv_loop_t *loop, const char *address, uint16_t port,
     struct local_server *s = xcalloc(1, sizeof(*s));
     s->handler = handler;
     s->ctx = ctx;
+    s->most = LOCAL_CONNECTIONS_MAX;
     list_init(&s->conns);
     uv_tcp_init(loop, &s->tcp);
     s->tcp.data = s;
@@ -263,6 +286,12 @@ int local_server_open(uv_loop_t *loop, const char *address, uint16_t port,
     *ret_port = ntohs(in.sin_port);
     *ret = s;
     return 0;
+}
+
+void local_server_admit(struct local_server *s, local_admits *admits, unsigned most)
+{
+    s->admits = admits;
+    s->most = most ? most : LOCAL_CONNECTIONS_MAX;
 }
 
 static void on_server_closed(uv_handle_t *h)

@@ -1,4 +1,4 @@
-/* local_server.h: a small HTTP server for this machine's containers, on the agent's loop.
+/* local_server.h: a small HTTP server for who is on this machine, on a libuv loop.
  *
  * libmicrohttpd would bring threads and megabytes for answers of a few kilobytes. Here a
  * connection is one request and one answer, both bounded: reading and writing take at most
@@ -28,13 +28,20 @@ struct local_server;
 struct local_exchange {
     struct local_request request; /* valid until it is answered */
     uint32_t peer_be;             /* IPv4 address of who asks; 0: not known */
+    int hops; /* set before the reply: routers that its packets may pass; 0: as usual */
 };
 typedef void local_handler(void *ctx, struct local_exchange *x);
+/* Is whoever has this address answered at all? NULL: everybody is. */
+typedef bool local_admits(void *ctx, uint32_t peer_be);
 
-/* port 0: any; ret_port says which. */
+/* port 0: any; ret_port says which. It listens in the network of the calling thread, wherever
+ * that thread goes afterwards. */
 int local_server_open(uv_loop_t *loop, const char *address, uint16_t port,
                       local_handler *handler, void *ctx, struct local_server **ret,
                       uint16_t *ret_port, struct error *err);
+/* Connections of others are closed at once, and so many (0: LOCAL_CONNECTIONS_MAX) may be open
+ * altogether, from now on. */
+void local_server_admit(struct local_server *s, local_admits *admits, unsigned most);
 /* No request comes any more. It frees itself when the loop has run and every exchange has
  * been answered. NULL allowed. */
 void local_server_close(struct local_server *s);
@@ -43,3 +50,6 @@ void local_server_close(struct local_server *s);
  * meanwhile, nothing is sent. type NULL: JSON. */
 void local_reply(struct local_exchange *x, int status, const char *type, const char *body,
                  size_t len);
+/* The same with headers of the caller's: whole lines, each with CR LF; NULL: none. */
+void local_reply_headers(struct local_exchange *x, int status, const char *type,
+                         const char *headers, const char *body, size_t len);
