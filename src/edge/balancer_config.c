@@ -133,12 +133,12 @@ static void add_global(struct rendering *r)
              "    nbthread %d\n"
              "    hard-stop-after 4h\n"
              "    mworker-max-reloads 25\n"
-             "    log %s/log.sock len 8192 format raw local0\n"
+             "    log stdout len 8192 format raw local0\n"
              "    stats socket %s/s/admin.sock mode 600 level admin\n"
              "    stats timeout 60s\n"
              "    tune.bufsize 32768\n"
              "    tune.ssl.default-dh-param 2048\n",
-             (long long)r->view->max_connections, r->view->threads, dir, dir);
+             (long long)r->view->max_connections, r->view->threads, dir);
 }
 
 /* Not longer than what lets a client of a dead target be told within AWS's 10 s, whatever
@@ -186,19 +186,27 @@ static void add_forwarded_for(struct rendering *r)
              "{ req.fhdr_cnt(x-forwarded-for) gt 1 }\n"
              "    http-request set-header X-Forwarded-For "
              "\"%%[req.fhdr(x-forwarded-for)], %s\" if { req.fhdr_cnt(x-forwarded-for) 1 "
-             "}\n"
-             "    http-request set-header X-Forwarded-For \"%s\" unless "
-             "{ req.fhdr(x-forwarded-for) -m found }\n",
-             peer, peer, peer);
+             "}\n",
+             peer, peer);
+    if (port)
+        str_addf(&r->out,
+                 "    http-request set-header X-Forwarded-For \"%s\" unless "
+                 "{ req.fhdr(x-forwarded-for) -m found }\n",
+                 peer);
+    else
+        str_add(&r->out, "    option forwardfor if-none\n");
 }
 
-/* Version 1, the time in hexadecimal, 96 random bits (Application Load Balancers user
- * guide, "Request tracing"). */
-#define TRACE_ID "1-%[date,hex,lower,bytes(8)]-%[uuid,regsub(-,,g),bytes(0,24)]"
+/* Version 1, the time in hexadecimal, 96 bits that are random but for the UUID's version
+ * (Application Load Balancers user guide, "Request tracing"). */
+#define TRACE_ID                                                                         \
+    "1-%[date,hex,lower,bytes(8)]-%[var(txn.id),bytes(0,8)]%[var(txn.id),bytes(9,4)]"    \
+    "%[var(txn.id),bytes(24,12)]"
 
 static void add_trace_id(struct rendering *r)
 {
     str_add(&r->out,
+            "    http-request set-var(txn.id) uuid\n"
             "    http-request set-header X-Amzn-Trace-Id \"Self=" TRACE_ID
             ";%[req.fhdr(x-amzn-trace-id)]\" if "
             "{ req.fhdr(x-amzn-trace-id) -m sub Root= }\n"
@@ -300,6 +308,15 @@ static void add_log(struct rendering *r, const struct gantry_edge_listener *l)
              l->listener->port.v);
 }
 
+static bool asks_host(const struct gantry_edge_listener *l)
+{
+    for (size_t i = 0; i < l->rules.n; i++)
+        for (size_t j = 0; j < l->rules.v[i].conditions.n; j++)
+            if (streq(l->rules.v[i].conditions.v[j].field, "host-header"))
+                return true;
+    return false;
+}
+
 static int add_http(struct rendering *r, const struct gantry_edge_listener *l,
                     struct error *err)
 {
@@ -311,7 +328,7 @@ static int add_http(struct rendering *r, const struct gantry_edge_listener *l,
     if (streq(lb(r, "routing.http.xff_header_processing.mode", "append"), "append"))
         str_add(&r->out, "    http-request return status 463 if "
                          "{ req.hdr_cnt(x-forwarded-for) gt 30 }\n");
-    if (l->rules.n)
+    if (asks_host(l))
         str_add(&r->out, "    http-request set-var(txn.host) "
                          "req.hdr(host),host_only,lower\n");
     int rc = balancer_rules_render(r->a, r->view, l, r->config, &r->out, err);
@@ -337,7 +354,7 @@ static int add_http(struct rendering *r, const struct gantry_edge_listener *l,
     rc = add_tls_headers(r, l, err);
     if (rc == 0)
         rc = add_response_headers(r, l, err);
-    str_add(&r->out, "    use_backend %[var(txn.tg)] if { var(txn.tg) -m found }\n");
+    balancer_rules_backend(r->a, l, &r->out);
     return rc;
 }
 
@@ -409,6 +426,11 @@ static bool is_http2(const struct elbv2_target_group *g)
     return streq(g->protocol_version, "HTTP2") || streq(g->protocol_version, "GRPC");
 }
 
+/* A server that is added at run time inherits nothing, not even HAProxy's own defaults: without
+ * both of these it keeps no idle connection, and every request makes a new one. (What it can't
+ * be told is max-reuse: connections to such HTTP/2 targets serve one request each.) */
+#define KEEP_CONNECTIONS " pool-max-conn -1 pool-purge-delay 5s"
+
 void balancer_server_options(struct str *out, const struct gantry_edge_target_group *g)
 {
     const struct elbv2_target_group *t = g->target_group;
@@ -423,6 +445,7 @@ void balancer_server_options(struct str *out, const struct gantry_edge_target_gr
         group_attribute(&g->attributes, "slow_start.duration_seconds", NULL), 30, 900, 0);
     if (slow)
         str_addf(out, " slowstart %llds", (long long)slow);
+    str_add(out, KEEP_CONNECTIONS);
 }
 
 static bool stickiness(const struct gantry_edge_target_group *g, const char *type)
@@ -506,10 +529,10 @@ static void add_version_check(struct rendering *r, const struct elbv2_target_gro
  * groups without targets only. */
 static void add_statuses(struct rendering *r)
 {
-    static const char made_here[] = "!{ var(txn.answered) -m found } { status 503 } "
+    static const char made_here[] = "{ status 503 } !{ var(txn.answered) -m found } "
                                     "{ nbsrv gt 0 }";
     str_addf(&r->out,
-             "    http-response set-var(txn.answered) bool(true)\n"
+             "    http-response set-var(txn.answered) bool(true) if { status 503 }\n"
              "    http-after-response set-status 504 reason \"Gateway Time-out\" if %s "
              "{ date(0,ms),sub(txn.t0) ge %d }\n"
              "    http-after-response set-status 502 reason \"Bad Gateway\" if %s\n",
@@ -538,8 +561,7 @@ static int add_servers(struct rendering *r, const struct balancer_backend *b,
 {
     AUTO_STR options = STR_INIT;
     balancer_server_options(&options, b->group);
-    str_addf(&r->out, "    default-server%s\n",
-             options.len ? str_text(&options) : " weight 1");
+    str_addf(&r->out, "    default-server%s\n", str_text(&options));
     hash_so_far(r);
     for (size_t i = 0; i < b->server_count; i++) {
         const struct balancer_server *s = &b->servers[i];

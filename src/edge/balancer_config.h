@@ -91,6 +91,9 @@ int balancer_rules_render(struct arena *a, const struct balancer_view *view,
                           const struct gantry_edge_listener *l,
                           struct balancer_config *config, struct str *out,
                           struct error *err);
+/* The lines that choose the backend: after all http-request lines. */
+void balancer_rules_backend(struct arena *a, const struct gantry_edge_listener *l,
+                            struct str *out);
 /* The groups of a forward action (NULL: it is none) with their weights. */
 size_t balancer_action_groups(struct arena *a, const struct elbv2_action *action,
                               struct elbv2_target_group_tuple **ret);

@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <uthash.h>
 #include <zlib.h>
@@ -21,16 +18,17 @@
 #include "clock.h"
 #include "fd.h"
 #include "log.h"
-#include "netns.h"
 
-#define LINES_AT_ONCE  64
-#define LINE_MAX_BYTES 8192
-#define SOURCES_MAX    500
+#define READ_GAP_MS 20
+#define READ_BYTES  (64 * 1024) /* more than a line */
+#define SOURCES_MAX 500
 
 struct source {
     char *id; /* key */
     int fd;
-    bool closed;        /* the thread takes it away */
+    bool closed; /* the thread takes it away */
+    size_t unread_len;
+    char unread[READ_BYTES];
     struct arena arena; /* of what follows */
     const char *arn;
     const char **groups; /* ARNs */
@@ -145,29 +143,34 @@ static void on_line(struct source *s, char *text)
     access_line(&s->lines, &s->settings, &l);
 }
 
-struct receiver {
-    char buf[LINES_AT_ONCE][LINE_MAX_BYTES + 1];
-    struct iovec iov[LINES_AT_ONCE];
-    struct mmsghdr msgs[LINES_AT_ONCE];
-};
-
-static void receive(struct balancer_log *log, struct source *s, struct receiver *r)
+/* Whole lines of `s->unread`; what follows the last one stays. */
+static void on_text(struct source *s)
 {
-    for (int i = 0; i < LINES_AT_ONCE; i++) {
-        r->iov[i] = (struct iovec){r->buf[i], LINE_MAX_BYTES};
-        r->msgs[i] =
-            (struct mmsghdr){.msg_hdr = {.msg_iov = &r->iov[i], .msg_iovlen = 1}};
+    char *begin = s->unread, *limit = s->unread + s->unread_len, *end;
+    while ((end = memchr(begin, '\n', (size_t)(limit - begin)))) {
+        *end = '\0';
+        on_line(s, begin);
+        begin = end + 1;
     }
-    int n = recvmmsg(s->fd, r->msgs, LINES_AT_ONCE, MSG_DONTWAIT, NULL);
-    for (int i = 0; i < n; i++) {
-        size_t len = r->msgs[i].msg_len;
-        while (len && (r->buf[i][len - 1] == '\n' || r->buf[i][len - 1] == '\0'))
-            len--;
-        r->buf[i][len] = '\0';
-        on_line(s, r->buf[i]);
+    s->unread_len = (size_t)(limit - begin);
+    if (s->unread_len == READ_BYTES)
+        s->unread_len = 0; /* no line of ours */
+    memmove(s->unread, begin, s->unread_len);
+}
+
+/* Up to what the pipe holds. */
+static void receive(struct balancer_log *log, struct source *s)
+{
+    for (size_t got = 0; got < BALANCER_LOG_PIPE_BYTES;) {
+        ssize_t n = read(s->fd, s->unread + s->unread_len, READ_BYTES - s->unread_len);
+        if (n <= 0)
+            break;
+        got += (size_t)n;
+        s->unread_len += (size_t)n;
+        on_text(s);
+        if (s->lines.len > ACCESS_BYTES_MAX)
+            flush_access(log, s);
     }
-    if (s->lines.len > ACCESS_BYTES_MAX)
-        flush_access(log, s);
 }
 
 /* ---- the thread ---- */
@@ -207,13 +210,12 @@ static struct source *source_of(struct balancer_log *log, int fd)
     return NULL;
 }
 
-static void serve(struct balancer_log *log, const struct pollfd *fds, size_t n,
-                  struct receiver *r)
+static void serve(struct balancer_log *log, const struct pollfd *fds, size_t n)
 {
     for (size_t i = 1; i < n; i++) {
         struct source *s = fds[i].revents & POLLIN ? source_of(log, fds[i].fd) : NULL;
         if (s)
-            receive(log, s, r);
+            receive(log, s);
     }
     if (now_ms() < log->access_ms)
         return;
@@ -222,10 +224,16 @@ static void serve(struct balancer_log *log, const struct pollfd *fds, size_t n,
         flush_access(log, s);
 }
 
+/* Nothing is looked at for a while: what comes in it is read at once. */
+static void pause_reading(const struct balancer_log *log)
+{
+    struct pollfd p = {.fd = log->wake_fd, .events = POLLIN};
+    poll(&p, 1, READ_GAP_MS);
+}
+
 static void *log_main(void *arg)
 {
     struct balancer_log *log = arg;
-    struct receiver *r = xcalloc(1, sizeof(*r));
     struct pollfd *fds = xcalloc(SOURCES_MAX + 1, sizeof(*fds));
     pthread_mutex_lock(&log->lock);
     while (!log->ends) {
@@ -237,15 +245,18 @@ static void *log_main(void *arg)
             uint64_t count;
             ssize_t got = read(log->wake_fd, &count, sizeof(count));
             (void)got;
+        } else {
+            pause_reading(log);
         }
         pthread_mutex_lock(&log->lock);
-        serve(log, fds, n, r);
+        serve(log, fds, n);
     }
-    for (struct source *s = log->sources; s; s = s->hh.next)
+    for (struct source *s = log->sources; s; s = s->hh.next) {
+        receive(log, s);
         flush_access(log, s);
+    }
     pthread_mutex_unlock(&log->lock);
     free(fds);
-    free(r);
     return NULL;
 }
 
@@ -265,27 +276,6 @@ int balancer_log_new(const char *log_dir, struct balancer_log **ret, struct erro
         return fail(err, E_IO, "the thread of logs can't begin");
     }
     *ret = log;
-    return 0;
-}
-
-static int listen_in(const char *dir, const char *netns, gid_t group, int *ret,
-                     struct error *err)
-{
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-    int back;
-    if ((size_t)snprintf(at.sun_path, sizeof(at.sun_path), "%s/log.sock", dir) >=
-        sizeof(at.sun_path))
-        return fail(err, E_LIMIT, "'%s' is too long for a socket", dir);
-    int r = netns_enter(netns, &back, err);
-    if (r < 0)
-        return r;
-    AUTO_FD fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    netns_leave(&back);
-    unlink(at.sun_path);
-    if (fd < 0 || bind(fd, (struct sockaddr *)(void *)&at, sizeof(at)) < 0 ||
-        lchown(at.sun_path, 0, group) < 0 || chmod(at.sun_path, 0620) < 0)
-        return fail_errno(err, errno, "listen at '%s'", at.sun_path);
-    *ret = fd_take(&fd);
     return 0;
 }
 
@@ -314,7 +304,6 @@ static void take_over(struct balancer_log *log, struct source *s,
 }
 
 int balancer_log_open(struct balancer_log *log, const char *id, const char *dir,
-                      const char *netns, gid_t reader_group,
                       const struct gantry_edge_balancer *b, struct error *err)
 {
     int r = 0, fd = -1;
@@ -322,10 +311,11 @@ int balancer_log_open(struct balancer_log *log, const char *id, const char *dir,
     pthread_mutex_lock(&log->lock);
     HASH_FIND_STR(log->sources, id, s);
     if (!s || s->closed)
-        r = listen_in(dir, netns, reader_group, &fd, err);
+        r = balancer_log_pipe(dir, &fd, err);
     if (r == 0 && s && s->closed) {
         fd_close(&s->fd);
         s->fd = fd;
+        s->unread_len = 0;
         s->closed = false;
     } else if (r == 0 && !s) {
         s = xcalloc(1, sizeof(*s));

@@ -1,7 +1,9 @@
 /* balancer_log.h: what HAProxy says of each request: counters for CloudWatch, and access logs.
  *
- * HAProxy sends a datagram a request to <dir>/log.sock and never waits; the socket belongs to
- * the balancer's namespace, whose queue is long. Lines that come while no edge runs are lost.
+ * HAProxy writes a line a request into a pipe (balancer_log_pipe()) and never waits. It is read
+ * every READ_GAP_MS, not when something comes: so a busy HAProxy wakes nobody, and thousands
+ * of lines are one read. Lines that come while no edge runs wait in the pipe for the next one,
+ * as many as it holds.
  * Access logs are kept in memory for five minutes (or ACCESS_BYTES_MAX) and then written as one
  * gzip file below the log directory, as AWS does into its bucket.
  *
@@ -10,6 +12,7 @@
 
 #include <sys/types.h>
 
+#include "balancer_socket.h"
 #include "error.h"
 #include "gantry_api.h"
 
@@ -20,9 +23,8 @@ struct balancer_log;
 
 /* log_dir NULL: no access logs. */
 int balancer_log_new(const char *log_dir, struct balancer_log **ret, struct error *err);
-/* Listens (once), and takes over what the load balancer's attributes say now. */
+/* Opens the pipe (once), and takes over what the load balancer's attributes say now. */
 int balancer_log_open(struct balancer_log *log, const char *id, const char *dir,
-                      const char *netns, gid_t reader_group,
                       const struct gantry_edge_balancer *b, struct error *err);
 void balancer_log_close(struct balancer_log *log, const char *id);
 /* Reports what came since the last call, of the whole and of each group, and begins anew.

@@ -24,8 +24,6 @@ static const struct {
     {"/proc/sys/net/ipv4/ip_local_port_range", "1024 65535"},
     {"/proc/sys/net/ipv4/tcp_tw_reuse", "1"},
     {"/proc/sys/net/core/somaxconn", "4096"},
-    /* HAProxy does not wait for its log's reader; the default of 10 loses lines. */
-    {"/proc/sys/net/unix/max_dgram_qlen", "4096"},
 };
 
 static int write_setting(const char *path, const char *value, struct error *err)

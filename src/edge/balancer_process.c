@@ -161,8 +161,11 @@ int balancer_process_check(const struct balancer_process *p, struct error *err)
 static int spawn_in_namespace(struct balancer_process *p, struct error *err)
 {
     AUTO_STR config = STR_INIT, master = STR_INIT, program = STR_INIT;
+    AUTO_FD log = -1;
     char uid[16], gid[16];
     int r = spawn_find("setpriv", &program, err);
+    if (r == 0)
+        r = balancer_log_pipe(p->dir, &log, err);
     if (r < 0)
         return r;
     path_of(p, "haproxy.cfg", &config);
@@ -179,8 +182,7 @@ static int spawn_in_namespace(struct balancer_process *p, struct error *err)
                                 "--inh-caps=-all",
                                 "--bounding-set=-all",
                                 p->haproxy,
-                                "-W",
-                                "-q",
+                                "-W", /* no -q: it would close the log */
                                 "-S",
                                 str_text(&master),
                                 "-f",
@@ -191,7 +193,7 @@ static int spawn_in_namespace(struct balancer_process *p, struct error *err)
                       .argv = argv,
                       .envp = envp,
                       .cwd = "/",
-                      .fds = {-1, -1, -1},
+                      .fds = {-1, log, -1},
                       .cgroup_fd = -1,
                       .new_session = true};
     int back;

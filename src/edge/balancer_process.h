@@ -6,6 +6,9 @@
  * A reload is asked of the master: a new worker takes the listening sockets over, the old one
  * goes on with what it has for at most `hard-stop-after`.
  *
+ * Its standard output is the pipe of its log (balancer_socket.h): one write a line, which wakes
+ * nobody, costs a fifth of a datagram, and old workers and the time without an edge are in it.
+ *
  * Owns: <dir>/process, <dir>/s (sockets), the processes. Threads: any, one a balancer at a
  * time; blocks for some 100 ms. Fails: as noted. */
 #pragma once

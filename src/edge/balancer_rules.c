@@ -475,6 +475,32 @@ static int choose_render(struct rules *r, const struct elbv2_rule *rule,
     return 0;
 }
 
+/* The one group that everything goes to: then nothing has to be found out for a request. */
+static const char *only_group(struct arena *a, const struct gantry_edge_listener *l)
+{
+    const struct elbv2_action_list *actions = &l->listener->default_actions;
+    struct elbv2_target_group_tuple *groups;
+    for (size_t i = 0; i < l->rules.n; i++)
+        if (priority_of(&l->rules.v[i]) > 0)
+            return NULL;
+    if (actions->n == 0 || balancer_action_groups(a, &actions->v[0], &groups) != 1)
+        return NULL;
+    return groups[0].target_group_arn;
+}
+
+void balancer_rules_backend(struct arena *a, const struct gantry_edge_listener *l,
+                            struct str *out)
+{
+    char name[BALANCER_NAME_SIZE];
+    const char *only = only_group(a, l);
+    if (only) {
+        balancer_backend_name(only, name);
+        str_addf(out, "    default_backend %s\n", name);
+    } else {
+        str_add(out, "    use_backend %[var(txn.tg)] if { var(txn.tg) -m found }\n");
+    }
+}
+
 int balancer_rules_render(struct arena *a, const struct balancer_view *view,
                           const struct gantry_edge_listener *l,
                           struct balancer_config *config, struct str *out,
@@ -484,6 +510,12 @@ int balancer_rules_render(struct arena *a, const struct balancer_view *view,
     const struct elbv2_rule **rules;
     size_t n = sorted_rules(a, &l->rules, &rules);
     balancer_frontend_name(l->listener->listener_arn, r.frontend);
+    if (only_group(a, l)) {
+        if (attribute_true(balancer_attribute(&view->balancer->attributes,
+                                              "access_logs.s3.enabled", "false")))
+            str_add(out, "    http-request set-var(txn.rule) int(0)\n");
+        return 0;
+    }
     str_add(out, "    acl ruled var(txn.rule) -m found\n");
     for (size_t i = 0; i < n; i++)
         if (choose_render(&r, rules[i], err) < 0)

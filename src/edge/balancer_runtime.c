@@ -189,6 +189,28 @@ static int close_server(struct batch *x, struct balancer_group *groups,
     return r;
 }
 
+static bool delete_server(struct balancer *b, const struct balancer_running_server *s,
+                          const char *before, struct error *err)
+{
+    AUTO_STR c = STR_INIT, reply = STR_INIT;
+    str_addf(&c, "%sdel server %s/%s", before, s->backend, s->name);
+    return balancer_process_command(&b->process, str_text(&c), &reply, err) == 0 &&
+           (strstr(str_text(&reply), "Server deleted") ||
+            strstr(str_text(&reply), "No such"));
+}
+
+/* A connection whose request ended during maintenance is idle now and would be kept for some
+ * 20 s. HAProxy closes those when maintenance begins, so it begins again; in between nobody new
+ * is sent there. */
+static bool delete_idle_server(struct balancer *b,
+                               const struct balancer_running_server *s, struct error *err)
+{
+    AUTO_STR before = STR_INIT;
+    str_addf(&before, "set server %s/%s state drain;set server %s/%s state maint;",
+             s->backend, s->name, s->backend, s->name);
+    return balancer_is_http(b->b) && delete_server(b, s, str_text(&before), err);
+}
+
 /* One after the other, for each may be refused. */
 static bool delete_servers(struct balancer *b, struct error *err)
 {
@@ -197,11 +219,7 @@ static bool delete_servers(struct balancer *b, struct error *err)
     HASH_ITER (hh, b->running, s, next) {
         if (!s->going)
             continue;
-        AUTO_STR c = STR_INIT, reply = STR_INIT;
-        str_addf(&c, "del server %s/%s", s->backend, s->name);
-        if (balancer_process_command(&b->process, str_text(&c), &reply, err) == 0 &&
-            (strstr(str_text(&reply), "Server deleted") ||
-             strstr(str_text(&reply), "No such"))) {
+        if (delete_server(b, s, "", err) || delete_idle_server(b, s, err)) {
             assert(b->running);
             HASH_DEL(b->running, s);
             free(s);

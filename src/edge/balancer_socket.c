@@ -1,10 +1,12 @@
 #include "balancer_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -78,6 +80,24 @@ int balancer_master_command(const char *path, const char *commands, int timeout_
 {
     /* The master stays in the conversation until its client has ended it. */
     return exchange(path, commands, true, timeout_ms, ret, err);
+}
+
+/* Opened for both directions: so it opens without the other end, and has no end of file. */
+int balancer_log_pipe(const char *dir, int *ret, struct error *err)
+{
+    AUTO_STR path = STR_INIT;
+    str_addf(&path, "%s/log", dir);
+    if (mkfifo(str_text(&path), 0600) < 0 && errno != EEXIST)
+        return fail_errno(err, errno, "make '%s'", str_text(&path));
+    AUTO_FD fd = open(str_text(&path), O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0)
+        return fail_errno(err, errno, "open '%s'", str_text(&path));
+    if (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))
+        return fail(err, E_CONFLICT, "'%s' is no pipe", str_text(&path));
+    fcntl(fd, F_SETPIPE_SZ, BALANCER_LOG_PIPE_BYTES); /* better with than without */
+    *ret = fd_take(&fd);
+    return 0;
 }
 
 bool balancer_workers_read(const char *text, struct balancer_workers *ret)

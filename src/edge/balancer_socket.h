@@ -1,4 +1,5 @@
-/* balancer_socket.h: HAProxy's command sockets: a worker's and the master's.
+/* balancer_socket.h: HAProxy's command sockets, a worker's and the master's, and the pipe that
+ * it writes its log into.
  *
  * One connection a call. Several commands may go at once, separated by ';'; a reply is all
  * that came until HAProxy closed.
@@ -18,6 +19,12 @@ int balancer_command(const char *path, const char *commands, int timeout_ms,
 /* The same to the master process. */
 int balancer_master_command(const char *path, const char *commands, int timeout_ms,
                             struct str *ret, struct error *err);
+
+/* A new descriptor, to read from or to be HAProxy's standard output, of the pipe <dir>/log,
+ * which is made when it is not there. It never ends and never blocks, and keeps up to
+ * BALANCER_LOG_PIPE_BYTES, also while nobody reads; what does not fit is lost. */
+#define BALANCER_LOG_PIPE_BYTES (1024 * 1024)
+int balancer_log_pipe(const char *dir, int *ret, struct error *err);
 
 #define BALANCER_WORKERS_MAX 64
 struct balancer_workers {

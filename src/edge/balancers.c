@@ -469,13 +469,12 @@ static void on_news(struct balancers *b, const struct news *n)
 static void open_log(struct balancers *b, struct balancer *x)
 {
     struct error err = ERROR_INIT;
-    if (balancer_log_open(b->log, x->id, x->dir, x->netns, x->process.user.gid, x->b,
-                          &err) < 0)
+    if (balancer_log_open(b->log, x->id, x->dir, x->b, &err) < 0)
         log_line(LOG_WARN, "no log of a load balancer", "balancer", x->arn, "error",
                  err.text, NULL);
 }
 
-/* Its namespace comes first: log socket and checks live there. */
+/* Its namespace comes first: checks live there. */
 static void balancer_look(struct balancers *b, struct balancer *x)
 {
     struct error err = ERROR_INIT;

@@ -662,6 +662,122 @@ def test_a_thousand_targets_within_two_seconds(balancers, targets):
     assert {web.who() for _ in range(10)} == {"a"}
 
 
+def servers(balancers, web):
+    """{server's address and port: (requests, connections made, requests on one that was there)}"""
+    rows = json.loads(balancers.ask(web.ident, "admin.sock", "show stat -1 4 -1 json"))
+    fields = [{f["field"]["name"]: f["value"]["value"] for f in row} for row in rows]
+    return {f["addr"]: (f["stot"], f["connect"], f["reuse"]) for f in fields}
+
+
+def keep_asking(web, times=40):
+    """Over one connection of the client's."""
+    c = http.client.HTTPConnection(web.address, 80, timeout=10)
+    names = set()
+    for _ in range(times):
+        c.request("GET", "/")
+        r = c.getresponse()
+        names.add(json.loads(r.read())["name"])
+        assert r.status == 200
+    c.close()
+    return names
+
+
+def address_of(target):
+    return "%s:%d" % target.server_address[:2]
+
+
+def test_connections_to_targets_are_used_again(balancers, targets):
+    """Also to one that came while HAProxy ran, and to one that came in another's place."""
+    web, g, (a,) = simple(balancers, targets, "aa16")
+    before = balancers.workers(web.ident)
+    b = targets("b", web)
+    balancers.put_group(group("g", a, b))
+    balancers.state_of(g, b)
+    wait_for(lambda: web.who() == "b")
+    assert keep_asking(web) == {"a", "b"}
+    for t in (a, b):
+        requests, made, reused = servers(balancers, web)[address_of(t)]
+        assert reused >= 15 and made <= requests - reused
+    # b is replaced: by another one at another port, then by a new one at b's own address.
+    c = targets("c", web)
+    port = b.port
+    balancers.put_group(group("g", a, c))
+    balancers.state_of(g, c)
+    wait_for(lambda: address_of(b) not in servers(balancers, web))
+    assert servers(balancers, web)[address_of(c)][0] <= 1
+    assert keep_asking(web) == {"a", "c"}
+    assert servers(balancers, web)[address_of(c)][2] >= 15
+    b.end()
+    balancers.health.clear()
+    d = targets("d", web, port=port)
+    balancers.put_group(group("g", a, c, d))
+    balancers.state_of(g, d)
+    wait_for(lambda: keep_asking(web) == {"a", "c", "d"})
+    assert not b.asked[-1:] == ["/d"] and balancers.workers(web.ident) == before
+
+
+def test_a_target_that_goes_leaves_no_connection_behind(balancers, targets):
+    """One that ends a request while it drains would be idle, and kept for the next."""
+    web, g, (a, b) = simple(balancers, targets, "aa17", ("a", "b"))
+    wait_for(lambda: len({web.who() for _ in range(4)}) == 2)
+    keep_asking(web)
+    b.delay = 0.5
+    slow = [threading.Thread(target=web.get, args=("/slow",)) for _ in range(4)]
+    for t in slow:
+        t.start()
+    wait_for(lambda: len(b.busy) >= 2)
+    balancers.put_group(group("g", a, b, draining=[b]))
+    for t in slow:
+        t.join()
+    assert not b.busy
+    balancers.put_group(group("g", a))
+    wait_for(lambda: address_of(b) not in servers(balancers, web), 2)
+    wait_for(lambda: not b.connections, 2)
+    assert keep_asking(web) == {"a"}
+
+
+def test_a_flapping_target_costs_no_request(balancers, targets):
+    web, g, (a, b) = simple(balancers, targets, "aa18", ("a", "b"))
+    load = Load(web, threads=3, keep_alive=True)
+    before = balancers.workers(web.ident)
+    for _ in range(3):
+        b.healthy = 503
+        balancers.state_of(g, b, "unhealthy")
+        b.healthy = 200
+        balancers.state_of(g, b)
+    for _ in range(10):  # registered and deregistered faster than it is checked
+        balancers.put_group(group("g", a, b, draining=[b]))
+        balancers.put_group(group("g", a, b))
+        balancers.put_group(group("g", a))
+    balancers.put_group(group("g", a, b))
+    balancers.health.clear()
+    balancers.state_of(g, b)
+    wait_for(lambda: keep_asking(web) == {"a", "b"})
+    results = load.stop()
+    assert set(results) == {200}, results
+    assert balancers.workers(web.ident) == before
+
+
+def test_targets_of_https_keep_connections(balancers, targets):
+    web = Web(balancers, "aa19")
+    path = Path(balancers.folder) / "t"
+    path.write_text(pem(balancers.folder, "t.org"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    made = []
+    g = group("g", Protocol="HTTPS", HealthCheckProtocol="HTTPS")
+    balancers.put_group(g)
+    web.listen(80, forward((group_arn("g"), 1)))
+    web.put()
+    web.active()
+    made.append(targets("s", web, tls=context))
+    balancers.put_group(group("g", *made, Protocol="HTTPS", HealthCheckProtocol="HTTPS"))
+    balancers.state_of(g, made[0])
+    wait_for(lambda: web.get().status == 200)
+    assert keep_asking(web) == {"s"}
+    assert servers(balancers, web)[address_of(made[0])][2] >= 35
+
+
 def pem(folder, name):
     path = Path(folder) / f"{name}.pem"
     sh("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",

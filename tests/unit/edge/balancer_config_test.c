@@ -233,6 +233,35 @@ static void shares_lie_in_maps_and_change_without_a_reload(void **state)
     assert_true(before == w->config.structure);
 }
 
+/* Nothing is asked of a request where there is nothing to choose. */
+static void a_listener_without_rules_goes_straight_to_its_group(void **state)
+{
+    struct world *w = *state;
+    struct error err = ERROR_INIT;
+    assert_int_equal(render(w, LISTENER(""), "", groups_with(w, "", ""), &err), 0);
+    must_have(w, "    default_backend tg-a\n");
+    assert_null(strstr(text_of(w), "txn.rule"));
+    assert_null(strstr(text_of(w), "txn.host"));
+    assert_int_equal(render(w, LISTENER(""),
+                            "{'Key':'access_logs.s3.enabled','Value':'true'}",
+                            groups_with(w, "", ""), &err),
+                     0);
+    must_have(w, "http-request set-var(txn.rule) int(0)\n");
+    haproxy_takes_it(w);
+}
+
+/* A server that is added at run time has none of HAProxy's defaults. */
+static void servers_are_told_to_keep_connections(void **state)
+{
+    struct world *w = *state;
+    struct error err = ERROR_INIT;
+    AUTO_STR options = STR_INIT;
+    assert_int_equal(render(w, LISTENER(""), "", groups_with(w, "", ""), &err), 0);
+    balancer_server_options(&options, &w->m->target_groups.v[0]);
+    assert_string_equal(str_text(&options), " pool-max-conn -1 pool-purge-delay 5s");
+    must_have(w, "default-server pool-max-conn -1 pool-purge-delay 5s\n");
+}
+
 static void targets_and_their_state_are_no_structure(void **state)
 {
     struct world *w = *state;
@@ -409,6 +438,8 @@ int main(void)
         WITH_WORLD(conditions_become_acls),
         WITH_WORLD(actions_are_guarded_by_their_rule),
         WITH_WORLD(shares_lie_in_maps_and_change_without_a_reload),
+        WITH_WORLD(a_listener_without_rules_goes_straight_to_its_group),
+        WITH_WORLD(servers_are_told_to_keep_connections),
         WITH_WORLD(targets_and_their_state_are_no_structure),
         WITH_WORLD(attributes_of_groups),
         WITH_WORLD(attributes_of_balancers),
