@@ -8,6 +8,7 @@
 #include "arn.h"
 #include "call.h"
 #include "core_private.h"
+#include "denial.h"
 #include "str.h"
 
 void core_set_judge(struct core *core, const struct access_judge *judge)
@@ -17,16 +18,29 @@ void core_set_judge(struct core *core, const struct access_judge *judge)
 
 /* ---- one question ---- */
 
+static bool decide(struct core *core, struct arena *a, const struct identity *who,
+                   struct call *call, struct access *q, struct policy_decision *ret)
+{
+    if (!q->resource_policy && call && call->access && call->access->policy)
+        q->resource_policy = call->access->policy(core, q->resource);
+    struct access_context ctx;
+    access_context_init(&ctx, core, a, who, call, q);
+    *ret = (struct policy_decision){0};
+    return core->judge->decide(core, who, q, &ctx.base, ret);
+}
+
+/* S3 quotes the resource; AssumeRole does not say why. */
 static const char *sentence(struct arena *a, const struct identity *who,
-                            const struct access *q, const struct policy_decision *d,
-                            bool quoted)
+                            const struct access *q, const struct policy_decision *d)
 {
     AUTO_STR text = STR_INIT;
-    str_addf(&text,
-             quoted ? "User: %s is not authorized to perform: %s on resource: \"%s\" "
-                    : "User: %s is not authorized to perform: %s on resource: %s ",
-             who->arn ? who->arn : "anonymous", q->action, q->resource);
-    policy_reason_add(&text, d, q->action);
+    const char *quote = str_starts(q->action, "s3:") ? "\"" : "";
+    str_addf(&text, "User: %s is not authorized to perform: %s on resource: %s%s%s",
+             who->arn ? who->arn : "anonymous", q->action, quote, q->resource, quote);
+    if (!streq(q->action, "sts:AssumeRole")) {
+        str_addc(&text, ' ');
+        policy_reason_add(&text, d, q->action);
+    }
     return arena_strdup(a, text.data);
 }
 
@@ -35,32 +49,30 @@ bool access_permits(struct core *core, struct arena *a, const struct identity *w
                     const char **ret_text)
 {
     struct access q = *question;
-    if (!core->judge)
-        return true;
-    if (!q.resource_policy && call && call->access && call->access->policy)
-        q.resource_policy = call->access->policy(core, q.resource);
-    struct access_context ctx;
-    access_context_init(&ctx, core, a, who, call, &q);
-    struct policy_decision d = {0};
-    if (core->judge->decide(core, who, &q, &ctx.base, &d))
+    struct policy_decision d;
+    if (!core->judge || decide(core, a, who, call, &q, &d))
         return true;
     if (ret_text)
-        *ret_text = sentence(a, who, &q, &d, str_starts(q.action, "s3:"));
+        *ret_text = sentence(a, who, &q, &d);
     return false;
 }
 
 int access_check(struct call *call, const struct access *question)
 {
-    const char *text;
-    if (access_permits(call->core, &call->arena, &call->who, call, question, &text))
+    struct access q = *question;
+    struct policy_decision d;
+    if (!call->core->judge || decide(call->core, &call->arena, &call->who, call, &q, &d))
         return 0;
     call->denied = true;
-    /* EC2 begins with a sentence of its own. */
-    const char *before = str_starts(question->action, "ec2:")
-                             ? "You are not authorized to perform this operation. "
-                             : "";
-    return call_fault(call, wire_denial_fault(call->target, WIRE_DENIED_BY_POLICY, NULL),
-                      "%s%s", before, text);
+    const char *text = sentence(&call->arena, &call->who, &q, &d);
+    const struct wire_fault *fault =
+        wire_denial_fault(call->target, WIRE_DENIED_BY_POLICY, NULL);
+    if (!str_starts(q.action, "ec2:"))
+        return call_fault(call, fault, "%s", text);
+    return call_fault(call, fault,
+                      "You are not authorized to perform this operation. %s. Encoded "
+                      "authorization failure message: %s",
+                      text, denial_encode(call, &q, &d));
 }
 
 /* ---- a row ---- */

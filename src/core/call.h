@@ -20,15 +20,18 @@
 #include "wire.h"
 
 /* Who calls, and from where. Texts lie in the call's arena or live as long as the task. */
+struct iam_session;
 struct identity {
     const char *account_id; /* 12 digits */
     const char *arn;        /* arn:aws:iam::…:root; NULL: anonymous */
     const char *user_id;
     const char *access_key;
+    const char *session_token;         /* NULL: the key is for long */
     struct policy_principal principal; /* as policies see it */
     const char *source_ip;             /* NULL: not by a socket */
     const char *user_agent;
     bool tls;
+    const struct iam_session *session; /* of temporary credentials; service/iam's own */
 };
 
 #define CALL_REQUEST_ID_SIZE 37 /* uuid + NUL */

@@ -30,6 +30,7 @@ struct registry;
 struct registry_caller {
     const char *access_key; /* NULL: nobody in particular (dev only) */
     const char *account, *region;
+    const char *session_token; /* of temporary credentials; NULL: none */
 };
 
 /* What the registry needs from the process around it. */

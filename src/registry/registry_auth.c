@@ -58,7 +58,8 @@ bool visit_identify(struct visit *v)
     v->who = (struct registry_caller){.account = c->account, .region = c->region};
     bool known = password && ecr_token_check(v->a, c->token_secret, password, &t);
     if (known)
-        v->who = (struct registry_caller){t.access_key, t.account, t.region};
+        v->who =
+            (struct registry_caller){t.access_key, t.account, t.region, t.session_token};
     v->scope = (struct ecr_scope){v->who.account, v->who.region};
     scope_of_host(v);
     if (!known && !c->dev) {

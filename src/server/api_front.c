@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/rand.h>
+#include "request_id.h"
 
 struct api_call {
     struct call call;
@@ -14,24 +14,8 @@ struct api_call {
     bool undecodable;
     struct wire_error why; /* with undecodable */
     struct job job;        /* call.prepare, call.finish */
+    struct audit_entry audit;
 };
-
-static void request_id_make(char ret[CALL_REQUEST_ID_SIZE])
-{
-    unsigned char raw[16];
-    char hex[33];
-    RAND_bytes(raw, sizeof(raw));
-    raw[6] = (unsigned char)((raw[6] & 0x0f) | 0x40);
-    raw[8] = (unsigned char)((raw[8] & 0x3f) | 0x80);
-    hex_encode(raw, sizeof(raw), hex);
-    char *out = ret;
-    for (int i = 0; i < 32; i++) {
-        if (i == 8 || i == 12 || i == 16 || i == 20)
-            *out++ = '-';
-        *out++ = hex[i];
-    }
-    *out = '\0';
-}
 
 void api_wire_request(struct http_request *req, struct wire_http_request *ret)
 {
@@ -123,6 +107,14 @@ static void answer(struct http_request *req, struct wire_response *response)
     http_reply(req, response->status, headers, str_take(&response->body), len, HTTP_TAKE);
 }
 
+/* Audit thread: nobody looks at the call any more. */
+static void release(struct audit_entry *e)
+{
+    struct api_call *ac = list_entry(e, struct api_call, audit);
+    arena_free(&ac->call.arena);
+    free(ac);
+}
+
 static void reply(struct api_call *ac)
 {
     struct call *c = &ac->call;
@@ -134,8 +126,9 @@ static void reply(struct api_call *ac)
         wire_response_encode(&c->arena, &ac->target, c->out, c->request_id, &response);
     answer(ac->req, &response);
     wire_response_free(&response);
-    arena_free(&c->arena);
-    free(ac);
+    ac->audit.call = c;
+    ac->audit.release = release;
+    audit_add(ac->front->audit, &ac->audit);
 }
 
 static void finish(struct job *job)

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "access.h"
+#include "audit.h"
 #include "auth.h"
 #include "http.h"
 #include "operation.h"
@@ -30,6 +31,7 @@ struct api_front {
     const struct authenticator *auth;
     struct shell *shell;
     struct workers *workers;
+    struct audit *audit;
     struct store *store; /* asked for room before something is changed */
     const char *region;  /* of unsigned requests */
 };

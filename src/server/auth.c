@@ -131,6 +131,17 @@ static void identify_unchecked(const struct authenticator *auth, struct core *co
         identify(a, is_account_id(id) ? id : auth->account_id, id, ret);
 }
 
+/* Who calls is told after the task, too (audit.h), when users may be gone. */
+static void keep(struct arena *a, struct identity *who)
+{
+    struct policy_principal *p = &who->principal;
+    const char **const texts[] = {&who->account_id, &who->arn,   &who->user_id,
+                                  &who->access_key, &p->account, &p->arn,
+                                  &p->role_arn,     &p->id,      &p->role_id};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        *texts[i] = arena_strdup(a, *texts[i]);
+}
+
 int authenticate(const struct authenticator *auth, struct core *core, struct arena *a,
                  const struct credentials *given, struct identity *ret,
                  enum wire_denial *ret_denial, const char **ret_text)
@@ -155,6 +166,7 @@ int authenticate(const struct authenticator *auth, struct core *core, struct are
             return refuse(sigv4_denial(f), text, ret_denial, ret_text);
         *ret = key.who;
     }
+    keep(a, ret);
     ret->source_ip = given->source_ip;
     ret->user_agent = given->user_agent;
     ret->tls = given->tls;
@@ -174,4 +186,21 @@ bool auth_permits(const struct authenticator *auth, struct core *core, struct ar
     }
     const struct access question = {.action = action, .resource = resource};
     return access_permits(core, a, ret, NULL, &question, ret_text);
+}
+
+bool auth_identify(const struct authenticator *auth, struct core *core, struct arena *a,
+                   const char *access_key_id, const char *session_token,
+                   const char *account, struct identity *ret)
+{
+    struct iam_signer signer;
+    bool root = !access_key_id || streq(access_key_id, auth->root.access_key_id);
+    if (!root && iam_signer_find(core, a, access_key_id, session_token, &signer) ==
+                     IAM_SIGNER_GOOD) {
+        *ret = signer.who;
+        return true;
+    }
+    if (!root && !auth->dev)
+        return false;
+    identify(a, account, access_key_id ? access_key_id : "", ret);
+    return true;
 }

@@ -49,3 +49,9 @@ int authenticate(const struct authenticator *auth, struct core *core, struct are
 bool auth_permits(const struct authenticator *auth, struct core *core, struct arena *a,
                   const struct credentials *given, const char *action,
                   const char *resource, struct identity *ret, const char **ret_text);
+
+/* Who has a key that was checked before, when a token was made for it. False: it is good no
+ * longer. */
+bool auth_identify(const struct authenticator *auth, struct core *core, struct arena *a,
+                   const char *access_key_id, const char *session_token,
+                   const char *account, struct identity *ret);

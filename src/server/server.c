@@ -10,6 +10,7 @@
 
 #include "acm.h"
 #include "api_front.h"
+#include "arn.h"
 #include "clock.h"
 #include "ec2.h"
 #include "ecr.h"
@@ -189,6 +190,32 @@ static int expect_session(void *ctx, const struct gantry_host_session *session,
     return relay_expect(s->relay, session->session_id, token, session->command, err);
 }
 
+/* Each request of docker's is asked about, as policies are then. */
+static int registry_authorize(void *ctx, struct core *core,
+                              const struct registry_caller *who, const char *action,
+                              const char *repository_arn, struct error *err)
+{
+    struct server *s = ctx;
+    struct arena *a = core_scratch(core);
+    struct identity identity;
+    const char *text;
+    if (!auth_identify(&s->auth, core, a, who->access_key, who->session_token,
+                       who->account, &identity))
+        return fail(err, E_DENIED,
+                    "Your authorization token is no longer valid. Reauthenticate and try "
+                    "again.");
+    const struct access question = {.action = action, .resource = repository_arn};
+    struct arn arn;
+    if (!arn_parse(a, repository_arn, &arn) || !streq(arn.account, identity.account_id))
+        return fail(err, E_DENIED, /* repositories have no policies yet */
+                    "User: %s is not authorized to perform: %s on resource: %s because "
+                    "no resource-based policy allows the %s action",
+                    identity.arn, action, repository_arn, action);
+    return access_permits(core, a, &identity, NULL, &question, &text)
+               ? 0
+               : fail(err, E_DENIED, "%s", text);
+}
+
 static int registry_start(struct server *s, const struct server_config *config,
                           struct error *err)
 {
@@ -198,7 +225,11 @@ static int registry_start(struct server *s, const struct server_config *config,
     if (r < 0)
         return r;
     struct registry_config rc = {
-        .backend = {.ctx = s, .submit = submit, .work = work, .now_ms = world_wall_ms},
+        .backend = {.ctx = s,
+                    .submit = submit,
+                    .work = work,
+                    .now_ms = world_wall_ms,
+                    .authorize = registry_authorize},
         .blobs = s->blobs,
         .token_secret = s->auth.root.secret,
         .account = config->account_id,
@@ -287,11 +318,11 @@ static int core_start(struct server *s, const struct server_config *config,
 static void services_fill(struct server *s)
 {
     const struct api_service all[] = {
-        {&acm_service_api, acm_operations},
-        {&ec2_service_api, ec2_operations},
-        {&ecr_service_api, ecr_operations},
+        {&acm_service_api, acm_operations, &acm_access},
+        {&ec2_service_api, ec2_operations, &ec2_access},
+        {&ecr_service_api, ecr_operations, &ecr_access},
         {&ecs_service_api, ecs_operations, &ecs_access},
-        {&elbv2_service_api, elbv2_operations},
+        {&elbv2_service_api, elbv2_operations, &elbv2_access},
         {&iam_service_api, iam_operations},
         {&ssm_service_api, ssm_operations},
         {&sts_service_api, sts_operations},
@@ -304,6 +335,7 @@ static void services_fill(struct server *s)
         .auth = &s->auth,
         .shell = s->shell,
         .workers = s->workers,
+        .audit = s->audit,
         .store = s->store,
         .region = s->config->region,
     };
@@ -316,6 +348,7 @@ static void stop(struct server *s)
     hook_calls_stop(s->hook_calls);
     shell_stop(s->shell);
     workers_stop(s->workers);
+    audit_close(s->audit);
     hook_calls_free(s->hook_calls);
     shell_free(s->shell);
     edge_feed_free(s->edge_feed);
@@ -354,6 +387,8 @@ static int start(struct server *s, const struct server_config *config, struct er
         r = registry_start(s, config, err);
     if (r == 0)
         r = core_start(s, config, endpoint.data, err);
+    if (r == 0)
+        r = audit_open(config->data_dir, &s->audit, err);
     if (r == 0)
         r = workers_start(WORKERS, &s->workers, err);
     if (r == 0)

@@ -21,6 +21,7 @@ struct server {
     struct core *core;
     struct shell *shell;
     struct workers *workers;
+    struct audit *audit;
     struct fleet *fleet;
     struct edge_feed *edge_feed;
     struct relay *relay;

@@ -9,6 +9,7 @@
 struct writer {
     struct str *out;
     bool reply;
+    bool redacted; /* what the model calls sensitive is left out */
     enum wire_timestamp_format times;
 };
 
@@ -57,7 +58,10 @@ static void write_struct(struct writer *w, const struct wire_shape *shape,
         const void *value = slot_get(m, base);
         if (w->reply && m->location != WIRE_IN_BODY)
             continue;
-        if (value) {
+        if (value && w->redacted && m->flags & WIRE_SENSITIVE) {
+            add_name(w, m->name, &first);
+            json_add_string(w->out, WIRE_REDACTED);
+        } else if (value) {
             add_name(w, w->reply ? m->wire_name : m->name, &first);
             write_value(w, m->shape, scalar_time_format(m, m->shape, w->times), value);
         } else if (w->reply && m->flags & WIRE_UNBOXED) {
@@ -144,6 +148,13 @@ void wire_json_encode_iso(struct str *out, const struct wire_shape *shape,
                           const void *value)
 {
     struct writer w = {.out = out, .times = WIRE_TIME_ISO8601};
+    write_value(&w, shape, WIRE_TIME_ISO8601, value);
+}
+
+void wire_json_encode_redacted(struct str *out, const struct wire_shape *shape,
+                               const void *value)
+{
+    struct writer w = {.out = out, .redacted = true, .times = WIRE_TIME_ISO8601};
     write_value(&w, shape, WIRE_TIME_ISO8601, value);
 }
 

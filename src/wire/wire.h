@@ -297,6 +297,10 @@ void wire_json_encode(struct str *out, const struct wire_shape *shape, const voi
 /* The same with times as ISO 8601 texts, as events carry them. */
 void wire_json_encode_iso(struct str *out, const struct wire_shape *shape,
                           const void *value);
+/* As iso, with WIRE_REDACTED in place of what the model calls sensitive: for logs. */
+#define WIRE_REDACTED "HIDDEN_DUE_TO_SECURITY_REASONS"
+void wire_json_encode_redacted(struct str *out, const struct wire_shape *shape,
+                               const void *value);
 /* Appends a quoted string; the text is UTF-8. */
 void json_add_string(struct str *out, const char *text);
 

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "access.h"
 #include "arena.h"
 #include "core.h"
 #include "error.h"
@@ -17,6 +18,7 @@
 void acm_attach(struct core *core);
 
 extern const struct operation acm_operations[]; /* generated */
+extern const struct access_service acm_access;
 
 struct acm_certificate {
     const char *arn, *domain_name;

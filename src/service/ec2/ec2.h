@@ -19,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "access.h"
 #include "arena.h"
 #include "core.h"
 #include "ec2_api.h"
@@ -39,6 +40,7 @@ void ec2_attach(struct core *core, const struct ec2_settings *settings);
 
 /* Generated: one row an offered operation. */
 extern const struct operation ec2_operations[];
+extern const struct access_service ec2_access;
 
 /* Whose network. */
 struct ec2_scope {

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "access.h"
 #include "arena.h"
 #include "core.h"
 #include "ecr_api.h"
@@ -35,6 +36,7 @@ struct ecr_settings {
 void ecr_attach(struct core *core, const struct ecr_settings *settings);
 
 extern const struct operation ecr_operations[]; /* generated */
+extern const struct access_service ecr_access;
 
 /* ---- for the registry ---- */
 
@@ -120,6 +122,7 @@ void ecr_referrers(struct core *core, const struct ecr_scope *scope,
 struct ecr_token {
     const char *access_key, *account, *region;
     int64_t expires_at_ms;
+    const char *session_token; /* of temporary credentials; NULL: none */
 };
 
 /* The password half of `AWS:<password>`: opaque, signed, 12 hours. */

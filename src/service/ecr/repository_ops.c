@@ -175,6 +175,7 @@ int ecr_get_authorization_token(struct call *c,
         .account = c->who.account_id,
         .region = c->region,
         .expires_at_ms = core_now_ms(c->core) + TOKEN_LIFE_MS,
+        .session_token = c->who.session_token,
     };
     const char *password = ecr_token_make(&c->arena, settings->token_secret, &token);
     struct ecr_authorization_data *d = LIST_PUSH(&c->arena, &out->authorization_data);

@@ -11,7 +11,8 @@
 #include "ecr.h"
 #include "str.h"
 
-#define MAC_HEX 64
+#define MAC_HEX   64
+#define TOKEN_MAX (16 * 1024)
 
 static void mac(const char *secret, const char *text, size_t len, char ret[MAC_HEX + 1])
 {
@@ -26,8 +27,9 @@ static void mac(const char *secret, const char *text, size_t len, char ret[MAC_H
 const char *ecr_token_make(struct arena *a, const char *secret, const struct ecr_token *t)
 {
     char signature[MAC_HEX + 1];
-    const char *text = arena_printf(a, "%s|%s|%s|%lld", t->access_key, t->account,
-                                    t->region, (long long)t->expires_at_ms);
+    const char *text = arena_printf(a, "%s|%s|%s|%lld|%s", t->access_key, t->account,
+                                    t->region, (long long)t->expires_at_ms,
+                                    t->session_token ? t->session_token : "");
     mac(secret, text, strlen(text), signature);
     char *hex = arena_alloc(a, strlen(text) * 2 + 1);
     hex_encode(text, strlen(text), hex);
@@ -49,7 +51,7 @@ bool ecr_token_check(struct arena *a, const char *secret, const char *password,
 {
     char signature[MAC_HEX + 1];
     size_t n = strlen(password);
-    if (n <= MAC_HEX || n > 4096 || (n - MAC_HEX) % 2 != 0)
+    if (n <= MAC_HEX || n > TOKEN_MAX || (n - MAC_HEX) % 2 != 0)
         return false;
     size_t len = (n - MAC_HEX) / 2;
     char *text = arena_alloc(a, len + 1);
@@ -61,6 +63,8 @@ bool ecr_token_check(struct arena *a, const char *secret, const char *password,
     ret->access_key = field(&text);
     ret->account = field(&text);
     ret->region = field(&text);
-    return ret->account && ret->region &&
-           str_to_i64(text, 0, INT64_MAX, &ret->expires_at_ms);
+    const char *expires = field(&text);
+    ret->session_token = str_empty(text) ? NULL : text;
+    return ret->account && ret->region && expires &&
+           str_to_i64(expires, 0, INT64_MAX, &ret->expires_at_ms);
 }

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "access.h"
 #include "arena.h"
 #include "core.h"
 #include "elbv2_api.h"
@@ -25,6 +26,7 @@ void elbv2_attach(struct core *core);
 
 /* Generated: one row an offered operation. */
 extern const struct operation elbv2_operations[];
+extern const struct access_service elbv2_access;
 
 /* ---- for ecs ---- */
 
