@@ -33,6 +33,7 @@ int env_command(struct options *o, struct error *err);
 int status_command(struct options *o, struct error *err);
 int logs_command(struct options *o, struct error *err);
 int events_command(struct options *o, struct error *err);
+int audit_command(struct options *o, struct error *err);
 int why_command(struct options *o, struct error *err);
 int exec_command(struct options *o, struct error *err);
 int doctor_command(struct options *o, struct error *err);

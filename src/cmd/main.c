@@ -65,6 +65,12 @@ const struct command commands[] = {
      "and the history of events why a task stopped or does not run, or why a service is "
      "not steady, and what to do next.",
      1, 1, why_command},
+    {CMD_AUDIT, "audit", "", "print who called what",
+     "Every call of the APIs: when, what, who, from where, and why it was refused. "
+     "Without "
+     "--since: the newest 50 (--tail says how many). With --json a line is a record in "
+     "CloudTrail's form. For root and the server's user only.",
+     0, 0, audit_command},
     {CMD_EXEC, "exec", "TASK [--] COMMAND [ARGUMENT]...", "run a program in a container",
      "Runs it in a running container of this machine and exits with its exit status (128 "
      "+ "

@@ -13,7 +13,7 @@
 #define PARTS (CMD_UP | CMD_SERVER | CMD_AGENT)
 #define HERE                                                                             \
     (PARTS | CMD_EDGE | CMD_DOWN | CMD_ENV | CMD_STATUS | CMD_LOGS | CMD_EXEC |          \
-     CMD_DOCTOR | CMD_EVENTS | CMD_WHY)
+     CMD_DOCTOR | CMD_EVENTS | CMD_WHY | CMD_AUDIT)
 #define FIELD(f) offsetof(struct options, f)
 
 const struct option_row option_rows[] = {
@@ -139,17 +139,17 @@ const struct option_row option_rows[] = {
     {"purge", 0, NULL, "also end all tasks and remove networks, mounts and all data",
      NULL, NULL, OPTION_FLAG, FIELD(purge), CMD_DOWN},
     {"json", 0, NULL, "print JSON", NULL, NULL, OPTION_FLAG, FIELD(json),
-     CMD_STATUS | CMD_DOCTOR | CMD_EVENTS},
+     CMD_STATUS | CMD_DOCTOR | CMD_EVENTS | CMD_AUDIT},
     {"cli", 0, NULL,
      "also define a shell function `aws` that passes --endpoint-url, for an "
      "AWS CLI older than 2.13",
      NULL, NULL, OPTION_FLAG, FIELD(cli), CMD_ENV},
     {"follow", 'f', NULL, "go on printing what comes", NULL, NULL, OPTION_FLAG,
-     FIELD(follow), CMD_LOGS | CMD_EVENTS},
+     FIELD(follow), CMD_LOGS | CMD_EVENTS | CMD_AUDIT},
     {"tail", 0, "N", "only the last N lines", NULL, NULL, OPTION_NUMBER, FIELD(tail),
-     CMD_LOGS | CMD_EVENTS},
+     CMD_LOGS | CMD_EVENTS | CMD_AUDIT},
     {"since", 0, "TIME", "only newer than 10m, or than 2026-11-22T18:08:00Z", NULL, NULL,
-     OPTION_TEXT, FIELD(since), CMD_LOGS | CMD_EVENTS},
+     OPTION_TEXT, FIELD(since), CMD_LOGS | CMD_EVENTS | CMD_AUDIT},
     {"task", 0, "TASK", "only of this task (an ARN or a full id)", NULL, NULL,
      OPTION_TEXT, FIELD(event_task), CMD_EVENTS},
     {"service", 0, "SERVICE", "only of this service (an ARN or a name) and its tasks",
@@ -159,6 +159,12 @@ const struct option_row option_rows[] = {
     {"type", 0, "TYPE",
      "only task, instance, service or deployment events (or a detail-type in full)", NULL,
      NULL, OPTION_TEXT, FIELD(event_type), CMD_EVENTS},
+    {"user", 0, "TEXT", "only of callers whose ARN has this in it", NULL, NULL,
+     OPTION_TEXT, FIELD(audit_user), CMD_AUDIT},
+    {"call", 0, "NAME", "only of this operation (RunTask)", NULL, NULL, OPTION_TEXT,
+     FIELD(audit_call), CMD_AUDIT},
+    {"errors", 0, NULL, "only what was refused or failed", NULL, NULL, OPTION_FLAG,
+     FIELD(audit_errors), CMD_AUDIT},
     {"timestamps", 't', NULL, "put the time before each line", NULL, NULL, OPTION_FLAG,
      FIELD(timestamps), CMD_LOGS},
     {"interactive", 'i', NULL, "pass standard input on", NULL, NULL, OPTION_FLAG,

@@ -31,6 +31,7 @@ enum command_bit {
     CMD_EVENTS = 1 << 11,
     CMD_WHY = 1 << 12,
     CMD_EDGE = 1 << 13,
+    CMD_AUDIT = 1 << 14,
 };
 
 #define OPTION_LIST_MAX 64
@@ -72,6 +73,9 @@ struct options {
     bool follow, timestamps;
     int64_t tail; /* < 0: all */
     const char *since, *event_task, *event_service, *event_instance, *event_type;
+
+    const char *audit_user, *audit_call;
+    bool audit_errors;
 
     bool interactive, tty;
     const char *container, *exec_user, *workdir;
