@@ -22,6 +22,7 @@
 #include "log.h"
 #include "pages.h"
 #include "seal.h"
+#include "secretsmanager.h"
 #include "server_private.h"
 #include "ssm.h"
 #include "sts.h"
@@ -293,6 +294,7 @@ static int core_start(struct server *s, const struct server_config *config,
     s->core = core_new(&cc, &outside);
     iam_attach(s->core);
     acm_attach(s->core);
+    secretsmanager_attach(s->core);
     struct ec2_settings ec2 = {
         .public_pool = config->public_pool ? config->public_pool : PUBLIC_POOL,
         .machine_vcpus = (int32_t)sysconf(_SC_NPROCESSORS_ONLN),
@@ -300,6 +302,7 @@ static int core_start(struct server *s, const struct server_config *config,
     };
     ec2_attach(s->core, &ec2);
     elbv2_attach(s->core);
+    ssm_attach(s->core);
     ecs_attach(s->core, &es);
     ecr_attach(s->core, &rs);
     s->fleet = fleet_new(s->core, &fc);
@@ -324,7 +327,8 @@ static void services_fill(struct server *s)
         {&ecs_service_api, ecs_operations, &ecs_access},
         {&elbv2_service_api, elbv2_operations, &elbv2_access},
         {&iam_service_api, iam_operations},
-        {&ssm_service_api, ssm_operations},
+        {&secretsmanager_service_api, secretsmanager_operations, &secretsmanager_access},
+        {&ssm_service_api, ssm_operations, &ssm_access},
         {&sts_service_api, sts_operations},
     };
     _Static_assert(sizeof(all) <= sizeof(s->services), "too many services");

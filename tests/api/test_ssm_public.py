@@ -52,6 +52,6 @@ def test_what_is_not_there(ssm):
     refused("ParameterNotFound", ssm.get_parameter, Name="mine")
     refused("ParameterVersionNotFound", ssm.get_parameter,
             Name=BASE + "/amazon-linux-2/recommended:2")
-    refused("InvalidNextToken", ssm.get_parameters_by_path, Path="/", NextToken="x")
-    refused("InvalidFilterKey", ssm.get_parameters_by_path, Path="/", ParameterFilters=[
+    refused("InvalidNextToken", ssm.get_parameters_by_path, Path="/aws", NextToken="x")
+    refused("InvalidFilterKey", ssm.get_parameters_by_path, Path="/aws/", ParameterFilters=[
         {"Key": "Type", "Values": ["String"]}])

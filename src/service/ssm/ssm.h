@@ -1,12 +1,16 @@
-/* ssm.h: AWS Systems Manager's Parameter Store, as far as Amazon's public parameters go: the
- * ids of the ECS-optimized images, which are what launch templates ask it for. Parameters of
- * one's own can't be stored.
+/* ssm.h: AWS Systems Manager's Parameter Store: parameters with versions and labels, and
+ * Amazon's public ones, which tell the ids of the ECS-optimized images.
  *
- * Owns: nothing. Threads: state thread. Fails: never. */
+ * Owns: parameters in the core's tables; values of SecureStrings are sealed (seal.h).
+ * Threads: state thread. Fails: never. */
 #pragma once
 
+#include "core.h"
 #include "operation.h"
 #include "ssm_api.h"
+
+/* Before core_load(). */
+void ssm_attach(struct core *core);
 
 /* Generated: one row an offered operation. */
 extern const struct operation ssm_operations[];

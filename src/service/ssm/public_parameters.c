@@ -1,9 +1,7 @@
-/* GetParameter, GetParameters, GetParametersByPath over Amazon's public parameters. */
-#include "call.h"
+/* Amazon's public parameters: which image is the ECS-optimized one. Nothing is stored. */
 #include "ec2.h"
 #include "page.h"
-#include "ssm.h"
-#include "ssm_handlers.h"
+#include "parameter.h"
 
 #define BASE       "/aws/service/ecs/optimized-ami/"
 #define CHANGED_MS INT64_C(1767225600000) /* 2026-01-01 */
@@ -65,10 +63,9 @@ static void show(struct call *c, size_t n, struct ssm_parameter *to)
     to->data_type = "text";
 }
 
-enum found { FOUND, NO_PARAMETER, NO_VERSION };
-
 /* A name, or an ARN; with ":VERSION" behind it perhaps. */
-static enum found find(struct call *c, const char *asked, struct ssm_parameter *ret)
+enum parameter_found public_parameter_find(struct call *c, const char *asked,
+                                           struct ssm_parameter *ret)
 {
     const char *arn = call_printf(c, "arn:aws:ssm:%s::parameter", c->region);
     const char *name = str_starts(asked, arn) ? asked + strlen(arn) : asked;
@@ -79,49 +76,26 @@ static enum found find(struct call *c, const char *asked, struct ssm_parameter *
         if (!streq(name_of(c, n), name))
             continue;
         if (selector && !streq(selector, ":1"))
-            return NO_VERSION;
+            return PARAMETER_VERSION_MISSING;
         show(c, n, ret);
         ret->selector = selector;
-        return FOUND;
+        return PARAMETER_FOUND;
     }
-    return NO_PARAMETER;
+    return PARAMETER_MISSING;
 }
 
-int ssm_get_parameter(struct call *c, const struct ssm_get_parameter_request *in,
-                      struct ssm_get_parameter_result *out)
+bool is_public_path(const char *path)
 {
-    out->parameter = arena_new(&c->arena, struct ssm_parameter);
-    enum found f = find(c, in->name, out->parameter);
-    if (f == NO_PARAMETER)
-        return call_fault(c, &ssm_parameter_not_found, "Parameter %s not found.",
-                          in->name);
-    if (f == NO_VERSION)
-        return call_fault(c, &ssm_parameter_version_not_found,
-                          "Systems Manager could not find version %s of %s.",
-                          strchr(in->name, ':') + 1, in->name);
-    return 0;
+    return str_starts(path, "/aws/") || streq(path, "/aws");
 }
 
-int ssm_get_parameters(struct call *c, const struct ssm_get_parameters_request *in,
-                       struct ssm_get_parameters_result *out)
-{
-    out->parameters.set = out->invalid_parameters.set = true;
-    for (size_t n = 0; n < in->names.n; n++) {
-        struct ssm_parameter p = {0};
-        if (find(c, in->names.v[n], &p) == FOUND)
-            *LIST_PUSH(&c->arena, &out->parameters) = p;
-        else
-            *LIST_PUSH(&c->arena, &out->invalid_parameters) = in->names.v[n];
-    }
-    return 0;
-}
-
-/* Directly below the path, or anywhere below. */
-static bool is_below(const char *path, bool recursive, const char *name)
+bool is_below(const char *path, bool recursive, const char *name)
 {
     size_t n = strlen(path);
     if (n && path[n - 1] == '/')
         n--;
+    if (n == 0 && name[0] != '/')
+        return true; /* a name without a path is below the root */
     return strncmp(name, path, n) == 0 && name[n] == '/' &&
            (recursive || !strchr(name + n + 1, '/'));
 }
@@ -141,9 +115,9 @@ static int page_begin(struct call *c, const struct ssm_get_parameters_by_path_re
     return 0;
 }
 
-int ssm_get_parameters_by_path(struct call *c,
-                               const struct ssm_get_parameters_by_path_request *in,
-                               struct ssm_get_parameters_by_path_result *out)
+int public_parameters_by_path(struct call *c,
+                              const struct ssm_get_parameters_by_path_request *in,
+                              struct ssm_get_parameters_by_path_result *out)
 {
     size_t at = 0, limit = in->max_results.set ? (size_t)in->max_results.v : PAGE_MAX;
     if (page_begin(c, in, &at) < 0)
