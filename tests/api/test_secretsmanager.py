@@ -263,7 +263,8 @@ def test_delete_and_restore(sm, name):
     assert sm.create_secret(Name=name, SecretString="new")["ARN"] != arn
 
 
-def test_tags(sm, name):
+def test_tags(server, name):
+    sm = server.client("secretsmanager")
     sm.create_secret(Name=name, SecretString="x")
     sm.tag_resource(SecretId=name, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}])
     sm.tag_resource(SecretId=name, Tags=[{"Key": "a", "Value": "3"}])
@@ -328,6 +329,58 @@ def test_batch(sm, name):
     refused("InvalidParameterException", sm.batch_get_secret_value)
     refused("InvalidParameterException", sm.batch_get_secret_value, Filters=mine,
             SecretIdList=["x"])
+
+
+def policy(principal, action="secretsmanager:GetSecretValue", **more):
+    return json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*", **more}]})
+
+
+def test_resource_policies(sm, name):
+    arn = sm.create_secret(Name=name, SecretString="x")["ARN"]
+    assert "ResourcePolicy" not in sm.get_resource_policy(SecretId=name)
+    text = policy({"AWS": "arn:aws:iam::111111111111:root"})
+    assert sm.put_resource_policy(SecretId=name, ResourcePolicy=text)["ARN"] == arn
+    assert sm.get_resource_policy(SecretId=name)["ResourcePolicy"] == text
+    put = {"operation": sm.put_resource_policy, "SecretId": name}
+    for bad in ("x", "{}", text.replace("Principal", "Nobody")):
+        refused("MalformedPolicyDocumentException", ResourcePolicy=bad, **put)
+    assert sm.get_resource_policy(SecretId=name)["ResourcePolicy"] == text
+    refused("PublicPolicyException", ResourcePolicy=policy("*"), BlockPublicPolicy=True, **put)
+    only = {"StringEquals": {"aws:PrincipalAccount": "111111111111"}}
+    sm.put_resource_policy(SecretId=name, BlockPublicPolicy=True,
+                           ResourcePolicy=policy("*", Condition=only))
+    sm.delete_resource_policy(SecretId=name)
+    assert "ResourcePolicy" not in sm.get_resource_policy(SecretId=name)
+    sm.put_resource_policy(SecretId=name, ResourcePolicy=policy("*"))
+    for call in (sm.get_resource_policy, sm.delete_resource_policy):
+        assert refused("ResourceNotFoundException", call, SecretId=name + "x") == NOT_FOUND
+
+
+def test_validate_a_policy(sm, name):
+    sm.create_secret(Name=name)
+    validate = sm.validate_resource_policy
+    good = validate(SecretId=name, ResourcePolicy=policy({"AWS": "111111111111"}))
+    assert good["PolicyValidationPassed"] and good["ValidationErrors"] == []
+    for bad in ("x", policy("*")):
+        r = validate(ResourcePolicy=bad)
+        assert not r["PolicyValidationPassed"] and r["ValidationErrors"][0]["ErrorMessage"]
+    refused("ResourceNotFoundException", validate, SecretId=name + "x",
+            ResourcePolicy=policy("*"))
+
+
+def test_a_policy_outlives_a_restart(own_server):
+    sm = own_server.client("secretsmanager")
+    arn = sm.create_secret(Name="a", SecretString="x")["ARN"]
+    sm.put_resource_policy(SecretId="a", ResourcePolicy=policy({"AWS": "111111111111"}))
+    own_server.restart()
+    assert sm.get_resource_policy(SecretId="a")["ResourcePolicy"] == \
+        policy({"AWS": "111111111111"})
+    # Whom a policy may have let in can name the secret by its ARN.
+    other = own_server.client("secretsmanager", account="111111111111")
+    assert other.get_secret_value(SecretId=arn)["SecretString"] == "x"
+    sm.delete_resource_policy(SecretId="a")
+    refused("ResourceNotFoundException", other.get_secret_value, SecretId=arn)
 
 
 def test_random_password(sm):

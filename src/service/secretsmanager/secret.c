@@ -44,12 +44,13 @@ static int secret_loaded(struct core *core, struct object *o, struct error *err)
     if (!s->rec->arn || !s->rec->name || !s->rec->id)
         return fail(err, E_CORRUPT, "secret without its parts");
     secret_watch_deletion(core, s);
-    return 0;
+    return secret_policy_compile(s, err);
 }
 
 static void secret_unlink(struct core *core, struct object *o)
 {
     wake_cancel(core, &((struct secret *)o)->deletion);
+    secret_policy_free((struct secret *)o);
 }
 
 static const struct table_type secret_table = {
@@ -94,20 +95,22 @@ struct secret *secret_find(struct core *core, const char *account, const char *r
 }
 
 /* A name may end as a suffix does, so the whole ARN is tried first. */
-static struct secret *find_arn(struct call *c, const struct arn *arn, const char *text)
+struct secret *secret_by_arn(struct core *core, const char *text)
 {
-    if (!streq(arn->service, "secretsmanager") || !str_starts(arn->resource, "secret:") ||
-        !streq(arn->region, c->region))
+    struct arena *a = core_scratch(core);
+    struct arn arn;
+    if (!arn_parse(a, text, &arn) || !streq(arn.service, "secretsmanager") ||
+        !str_starts(arn.resource, "secret:"))
         return NULL;
-    const char *name = arn->resource + strlen("secret:");
+    const char *name = arn.resource + strlen("secret:");
     size_t n = strlen(name), suffix = SUFFIX_SIZE + 1;
     if (n > suffix && name[n - suffix] == '-') {
-        struct secret *s = secret_find(c->core, arn->account, arn->region,
-                                       arena_strndup(&c->arena, name, n - suffix));
+        struct secret *s = secret_find(core, arn.account, arn.region,
+                                       arena_strndup(a, name, n - suffix));
         if (s && streq(s->rec->arn, text))
             return s;
     }
-    return secret_find(c->core, arn->account, arn->region, name);
+    return secret_find(core, arn.account, arn.region, name);
 }
 
 /* Another account's secret is there for those whom its own policy can have let in. */
@@ -122,7 +125,7 @@ struct secret *secret_find_id(struct call *c, const char *id)
     struct arn arn;
     if (!arn_parse(&c->arena, id, &arn))
         return secret_find(c->core, c->who.account_id, c->region, id);
-    struct secret *s = find_arn(c, &arn, id);
+    struct secret *s = streq(arn.region, c->region) ? secret_by_arn(c->core, id) : NULL;
     return s && may_be_seen(c, &arn, s) ? s : NULL;
 }
 

@@ -8,6 +8,7 @@
  * Fails: lookups return NULL, `require` after a fault of the call. */
 #pragma once
 
+#include "access.h"
 #include "arn.h"
 #include "call.h"
 #include "gantry_api.h"
@@ -29,6 +30,7 @@ struct secret {
     struct list versions; /* struct secret_version.link */
     size_t version_count;
     struct wake deletion;
+    struct policy_source policy; /* compiled; .policy NULL: it has none */
 };
 
 struct secret_version {
@@ -44,6 +46,8 @@ struct secrets *secrets_of(const struct core *core);
 
 struct secret *secret_find(struct core *core, const char *account, const char *region,
                            const char *name);
+/* Whoever asks. */
+struct secret *secret_by_arn(struct core *core, const char *arn);
 /* By name, whole ARN, or ARN without its suffix: of the call's region and, unless the ARN
  * says otherwise, account. */
 struct secret *secret_find_id(struct call *c, const char *id);
@@ -95,7 +99,14 @@ void version_stages_fill(struct arena *a, const struct secret *s,
 /* Days are all that LastAccessedDate tells. True: it is another one now. */
 bool secret_note_access(struct core *core, struct opt_time *at);
 
+/* ---- policies (secret_policy.c) ---- */
+
+int secret_policy_compile(struct secret *s, struct error *err);
+void secret_policy_free(struct secret *s);
+
 /* ---- tags (secret_tags.c) ---- */
+
+const char *secret_tag(const struct secret *s, const char *key);
 
 int secret_tags_check(struct call *c, const struct secretsmanager_tag_list *tags);
 void secret_tags_merge(struct arena *a, struct secretsmanager_tag_list *into,

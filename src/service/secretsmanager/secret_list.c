@@ -235,11 +235,24 @@ static void batch_error(struct call *c, const char *id, const char *code,
     e->message = message;
 }
 
+/* The batch is one action and each value another. */
+static bool may_get(struct call *c, const struct secret *s, const char **ret_text)
+{
+    const struct access q = {.action = "secretsmanager:GetSecretValue",
+                             .resource = s->rec->arn};
+    return access_permits(c->core, &c->arena, &c->who, c, &q, ret_text);
+}
+
 /* What would be a fault of GetSecretValue is an entry among the errors here. */
 static void batch_one(struct call *c, const char *id, struct secret *s,
                       struct secretsmanager_batch_get_secret_value_response *out)
 {
     struct secretsmanager_secret_value_entry e = {0};
+    const char *denied = NULL;
+    if (s && !may_get(c, s, &denied)) {
+        batch_error(c, id, "AccessDeniedException", denied, out);
+        return;
+    }
     struct secret_version *v =
         s && !s->rec->deleted_at.set ? version_by_stage(s, STAGE_CURRENT) : NULL;
     if (v && version_show(c, v, &e.secret_string, &e.secret_binary) == 0) {

@@ -14,6 +14,12 @@ static struct secretsmanager_tag *tag_find(const struct secretsmanager_tag_list 
     return NULL;
 }
 
+const char *secret_tag(const struct secret *s, const char *key)
+{
+    const struct secretsmanager_tag *t = tag_find(&s->rec->tags, key);
+    return t ? t->value : NULL;
+}
+
 static int too_many(struct call *c)
 {
     return call_fault(c, &secretsmanager_invalid_parameter_exception,

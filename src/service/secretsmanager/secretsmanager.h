@@ -13,3 +13,4 @@ void secretsmanager_attach(struct core *core);
 
 /* Generated: one row an offered operation. */
 extern const struct operation secretsmanager_operations[];
+extern const struct access_service secretsmanager_access;

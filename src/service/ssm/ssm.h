@@ -14,3 +14,4 @@ void ssm_attach(struct core *core);
 
 /* Generated: one row an offered operation. */
 extern const struct operation ssm_operations[];
+extern const struct access_service ssm_access;
