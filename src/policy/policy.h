@@ -39,6 +39,9 @@ void policy_free(struct policy *policy); /* NULL allowed */
  * and has to see whether they exist. NULL behind the last. */
 const char *policy_principal_arn(const struct policy *policy, size_t index);
 
+/* A statement as JSON without blanks, for who explains a decision. */
+const char *policy_statement_text(const struct policy *policy, size_t index);
+
 /* Characters that count against IAM's quotas: all but white space. */
 size_t policy_size(const char *text, size_t len);
 

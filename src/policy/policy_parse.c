@@ -363,12 +363,20 @@ static int what_compile(struct policy *p, struct statement *s, json_t *o,
     return both ? syntax(err) : resources_compile(p, s, v, err);
 }
 
+static void text_keep(struct policy *p, struct statement *s, const json_t *o)
+{
+    char *text = json_dumps(o, JSON_COMPACT);
+    s->text = arena_strdup(&p->arena, text ? text : "");
+    free(text);
+}
+
 static int statement_compile(struct policy *p, struct statement *s, json_t *o,
                              struct error *err)
 {
     bool both;
     if (!json_is_object(o) || !members_known(o))
         return syntax(err);
+    text_keep(p, s, o);
     int r = sid_compile(p, s, json_object_get(o, "Sid"), err);
     if (r >= 0)
         r = effect_compile(s, json_object_get(o, "Effect"), err);
@@ -459,6 +467,11 @@ const char *policy_principal_arn(const struct policy *policy, size_t index)
                 return s->principals[k].text;
     }
     return NULL;
+}
+
+const char *policy_statement_text(const struct policy *policy, size_t index)
+{
+    return index < policy->statement_count ? policy->statements[index].text : NULL;
 }
 
 size_t policy_size(const char *text, size_t len)

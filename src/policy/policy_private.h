@@ -63,6 +63,7 @@ struct condition {
 };
 
 struct statement {
+    const char *text; /* as it was written, without blanks */
     const char *sid; /* NULL: none */
     bool deny, not_action, not_resource, not_principal;
     struct action_pattern *actions;
