@@ -57,6 +57,9 @@ def test_put_and_get(ssm, path):
     put(ssm, plain, "no path")
     assert ssm.get_parameter(Name=f"arn:aws:ssm:us-east-1:000000000000:parameter/{plain}")[
         "Parameter"]["Name"] == plain
+    # Both would have one ARN, so both are one.
+    assert ssm.get_parameter(Name="/" + plain)["Parameter"]["Name"] == plain
+    refused("ParameterAlreadyExists", put, ssm=ssm, name="/" + plain)
 
 
 def test_an_account_and_a_region_see_their_own(ssm, server, path):

@@ -100,19 +100,26 @@ const char *parameter_arn(struct call *c, const char *name)
                        name[0] == '/' ? "" : "/", name);
 }
 
-/* An ARN does not tell whether the name begins with '/'. */
-struct parameter *parameter_find(struct call *c, const char *name)
+/* "name" and "/name" have one ARN, so they are one parameter. */
+static struct parameter *find_name(struct call *c, const char *name)
 {
     struct table *t = ssm_of(c->core)->parameters;
+    struct parameter *p = table_find(t, key_of(c, name));
+    if (p || strchr(name + (name[0] == '/'), '/'))
+        return p;
+    const char *other = name[0] == '/' ? name + 1 : call_printf(c, "/%s", name);
+    return table_find(t, key_of(c, other));
+}
+
+struct parameter *parameter_find(struct call *c, const char *name)
+{
     struct arn arn;
     if (!arn_parse(&c->arena, name, &arn))
-        return table_find(t, key_of(c, name));
+        return find_name(c, name);
     if (!streq(arn.service, "ssm") || !streq(arn.region, c->region) ||
         !streq(arn.account, c->who.account_id) || !str_starts(arn.resource, "parameter/"))
         return NULL;
-    const char *path = arn.resource + strlen("parameter");
-    struct parameter *p = table_find(t, key_of(c, path));
-    return p ? p : table_find(t, key_of(c, path + 1));
+    return find_name(c, arn.resource + strlen("parameter"));
 }
 
 struct parameter *parameter_require(struct call *c, const char *name)
