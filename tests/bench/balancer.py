@@ -1,9 +1,11 @@
 """balancer.py: an Application Load Balancer of gantry beside HAProxy configured by hand, for the
-same targets, in turns; and how soon a new target gets requests."""
+same targets, in turns; how soon a new target gets requests; and an interface of a VPC."""
 import contextlib
+import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 import urllib.request
 
@@ -13,7 +15,7 @@ import host
 import report
 
 CONNECTIONS = 32
-ROUNDS = 5
+ROUNDS = 7
 
 ORIGIN = """
 global
@@ -32,9 +34,10 @@ frontend two
     http-request return status 200 content-type text/plain string "two"
 """
 
+# As short as it can be, and with the other headers that an Application Load Balancer sets.
 BY_HAND = """
 global
-    nbthread 2
+    nbthread {threads}
     maxconn 4000
 defaults
     mode http
@@ -44,12 +47,21 @@ defaults
     timeout connect 5s
 frontend all
     bind {listen}
+{headers}
     default_backend targets
 backend targets
     balance roundrobin
     option httpchk GET /
     server one {address}:{one} check inter 5s
     server two {address}:{two} check inter 5s
+"""
+
+
+HEADERS = """
+    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Port 80
+    http-request set-header X-Amzn-Trace-Id "Root=1-%[date,hex,lower,bytes(8)]-\
+%[uuid,regsub(-,,g),bytes(0,24)]" unless { req.hdr(x-amzn-trace-id) -m found }
 """
 
 
@@ -102,7 +114,7 @@ class Balanced:
         subnets = [s["SubnetId"] for s in self.ec2.describe_subnets()["Subnets"]]
         sg = self.ec2.create_security_group(GroupName="b", Description="b", VpcId=vpc)["GroupId"]
         self.ec2.authorize_security_group_ingress(GroupId=sg, IpProtocol="tcp", FromPort=80,
-                                                  ToPort=81, CidrIp="0.0.0.0/0")
+                                                  ToPort=82, CidrIp="0.0.0.0/0")
         b = self.elb.create_load_balancer(Name="b", Subnets=subnets, SecurityGroups=[sg])
         b = b["LoadBalancers"][0]["LoadBalancerArn"]
         self.group = self.elb.create_target_group(
@@ -162,52 +174,91 @@ def thousand(b):
     return time.monotonic() - began
 
 
-def run(out, options):
-    for program in ("haproxy", "wrk"):
-        if not shutil.which(program):
-            out.note(f"not measured: load balancers: there is no {program}")
-            return
-    ports = set()
-    while len(ports) < 3:
-        ports.add(host.free_port())
-    one, two, by_hand = ports
-    seconds = max(1, int(options.seconds))
-    ours, theirs, nearer = [], [], []
-    with host.workspace() as folder, \
-            host.Gantry(options.program, folder / "gantry", (
-                "up", "--detach", "--no-fargate", "--hosts-file", "none")) as gantry, \
-            haproxy(folder, "origin", ORIGIN.format(one=one, two=two)):
+class Rival:
+    """One of those that are measured in turns: (requests a second, p99) of each round."""
+
+    def __init__(self, what, url):
+        self.what, self.url, self.rounds = what, url, []
+
+    def row(self):
+        return (self.what, f"{report.median([r for r, _ in self.rounds]):.0f}",
+                report.show(report.median([p for _, p in self.rounds]), "ms"))
+
+    def ratio(self, other, n):
+        """Of the same round, since the machine's speed drifts; the median."""
+        return report.median([a[n] / b[n] for a, b in zip(self.rounds, other.rounds)])
+
+
+def take_turns(rivals, seconds):
+    for n in range(ROUNDS):
+        host.say(f"load balancer: round {n + 1} of {ROUNDS}")
+        for rival in rivals if n % 2 else reversed(rivals):
+            rival.rounds.append(wrk(rival.url, seconds))
+
+
+def by_hand(folder, b, one, two, port, inside):
+    """HAProxy by hand twice in the balancer's own place in the VPC, and once on the machine
+    itself, where no packet leaves the loopback interface."""
+    local, url = f"127.0.0.1:{port}", b.url.rstrip("/")
+    config = {"address": b.address, "one": one, "two": two,
+              "threads": min(4, os.cpu_count() or 1)}
+    stack = contextlib.ExitStack()
+    for name, listen, headers, place in (("plain", "0.0.0.0:81", "", inside),
+                                         ("headers", "0.0.0.0:82", HEADERS, inside),
+                                         ("machine", local, "", ())):
+        text = BY_HAND.format(listen=listen, headers=headers, **config)
+        stack.enter_context(haproxy(folder, name, text, *place))
+    return stack, [Rival("HAProxy by hand, in its place", f"{url}:81/"),
+                   Rival("the same, with the same headers", f"{url}:82/"),
+                   Rival("HAProxy by hand, on the machine", f"http://{local}/")]
+
+
+def measure(folder, gantry, seconds):
+    one, two, port = host.free_port(), host.free_port(), host.free_port()
+    with haproxy(folder, "origin", ORIGIN.format(one=one, two=two)):
         gantry.await_instance()
         b = Balanced(gantry)
         b.register(one, two)
         host.await_true(lambda: [s["State"] for s in b.states()] == ["healthy"] * 2, 30,
                         "healthy targets")
-        # By hand twice: in the balancer's own place in the VPC, and on the machine itself, where
-        # no packet leaves the loopback interface.
         place, = (folder / "gantry/run/balancers").glob("*/netns")
-        machine = f"127.0.0.1:{by_hand}"
-        peer = {"address": b.address, "one": one, "two": two}
-        with haproxy(folder, "vpc", BY_HAND.format(listen="0.0.0.0:81", **peer), "nsenter",
-                     f"--net={place}"), \
-                haproxy(folder, "machine", BY_HAND.format(listen=machine, **peer)):
-            for url in (b.url.rstrip("/") + ":81/", f"http://{machine}/"):
-                host.await_true(lambda u=url: answers(u), 20, url)
-            for n in range(ROUNDS):
-                host.say(f"load balancer: round {n + 1} of {ROUNDS}")
-                theirs.append(wrk(b.url.rstrip("/") + ":81/", seconds))
-                ours.append(wrk(b.url, seconds))
-                nearer.append(wrk(f"http://{machine}/", seconds))
-        joined = first_request(b, two)
-        many = thousand(b)
-    rows = [(what, f"{report.median([r for r, _ in v]):.0f}",
-             report.show(report.median([p for _, p in v]), "ms"))
-            for what, v in (("gantry's ALB", ours), ("HAProxy by hand, in its place", theirs),
-                            ("HAProxy by hand, on the machine", nearer))]
-    rate = report.median([a[0] / b[0] for a, b in zip(ours, theirs)])
-    slow = report.median([a[1] / b[1] for a, b in zip(ours, theirs)])
+        hands, theirs = by_hand(folder, b, one, two, port, ("nsenter", f"--net={place}"))
+        rivals = [Rival("gantry's ALB", b.url), *theirs]
+        with hands:
+            for rival in rivals:
+                host.await_true(lambda u=rival.url: answers(u), 20, rival.url)
+            take_turns(rivals, seconds)
+        return rivals, first_request(b, two), thousand(b)
+
+
+def interface_made():
+    """Milliseconds; None: there is no driver of the router."""
+    done = subprocess.run([sys.executable, host.HERE / "vpc.py", "--made"], check=False,
+                          capture_output=True, text=True)
+    return float(done.stdout) if done.returncode == 0 else None
+
+
+def run(out, options):
+    for program in ("haproxy", "wrk"):
+        if not shutil.which(program):
+            out.note(f"not measured: load balancers: there is no {program}")
+            return
+    # gantry first: its port is its own before others are chosen.
+    with host.workspace() as folder, \
+            host.Gantry(options.program, folder / "gantry", (
+                "up", "--detach", "--no-fargate", "--hosts-file", "none")) as gantry:
+        rivals, joined, many = measure(folder, gantry, max(1, int(options.seconds)))
+    ours, plain, same, _ = rivals
     out.table(f"Load balancer, {CONNECTIONS} connections kept alive, 2 targets on this machine",
-              ("what", "requests/s", "p99"), rows,
-              [report.verdict_min("requests/s beside HAProxy by hand", rate, 0.95, "×"),
-               report.verdict_max("p99 beside HAProxy by hand", slow, 1.1, "×"),
+              ("what", "requests/s", "p99"), [r.row() for r in rivals],
+              [report.verdict_min("requests/s beside HAProxy by hand", ours.ratio(plain, 0),
+                                  0.95, "×"),
+               report.verdict_max("p99 beside HAProxy by hand", ours.ratio(plain, 1), 1.1, "×"),
+               report.verdict_min("requests/s beside the one with the same headers",
+                                  ours.ratio(same, 0), 0.95, "×"),
+               report.verdict_max("p99 beside the one with the same headers",
+                                  ours.ratio(same, 1), 1.1, "×"),
                report.verdict_max("registered target's first request", joined, 300, "ms"),
-               report.verdict_max("1,000 targets registered and known", many, 2, "s")])
+               report.verdict_max("1,000 targets registered and known", many, 2, "s"),
+               report.verdict_max("interface made, wired and in force", interface_made(), 3,
+                                  "ms")])

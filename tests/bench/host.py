@@ -33,10 +33,19 @@ def await_true(condition, seconds, what, pause=0.01):
         time.sleep(pause)
 
 
+given_ports = set()
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that this process was not given before: the kernel may offer the same again, when
+    whoever is to have it has not taken it yet."""
+    while True:
+        with socket.socket() as s:
+            s.bind(("", 0))
+            port = s.getsockname()[1]
+        if port not in given_ports:
+            given_ports.add(port)
+            return port
 
 
 def compile_c(name, folder, *flags):

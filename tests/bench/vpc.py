@@ -2,7 +2,7 @@
 """vpc.py: what a VPC costs: an interface made, wired and in force; a packet and a connection
 beside 10 and 10,000 interfaces; a rule, a group of an interface; a new router over all that.
 
-    sudo tests/bench/vpc.py [--many 10000]
+    sudo tests/bench/vpc.py [--many 10000 | --made]
 
 It drives the edge's router by build/tests/system/router_driver, in a network namespace."""
 import argparse
@@ -101,13 +101,18 @@ def figures(place, a, b):
             f"{median_ms(say_rule, 5):.1f} ms", f"{median_ms(say_group, 9):.1f} ms")
 
 
-def measure(place, many):
+def pair(place):
     place.desired([vpc()], [])
-    a, b = interface(place, 4), interface(place, 5)
-    for i in (a, b):
+    two = interface(place, 4), interface(place, 5)
+    for i in two:
         i.say()
         i.wire()
         i.ready()
+    return two
+
+
+def measure(place, many):
+    a, b = pair(place)
     print(f"made, wired, in force: {made(place):.2f} ms (median; goal 3 ms)\n")
     few = figures(place, a, b)
     rest = [interface(place, n) for n in range(300, 300 + many)]
@@ -131,9 +136,15 @@ def measure(place, many):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--many", type=int, default=10000)
-    many = parser.parse_args().many
+    parser.add_argument("--made", action="store_true", help="only that figure, in ms")
+    options = parser.parse_args()
     with contextlib.closing(Place()) as place:
-        measure(place.start(), many)
+        place.start()
+        if options.made:
+            pair(place)
+            print(f"{made(place):.2f}")
+        else:
+            measure(place, options.many)
 
 
 main()
