@@ -197,16 +197,16 @@ static void add_forwarded_for(struct rendering *r)
         str_add(&r->out, "    option forwardfor if-none\n");
 }
 
-/* Version 1, the time in hexadecimal, 96 bits that are random but for the UUID's version
- * (Application Load Balancers user guide, "Request tracing"). */
+/* Version 1, the time in hexadecimal, 96 bits (Application Load Balancers user guide, "Request
+ * tracing"): 64 random ones of the connection, which cost nothing a request, and 32 of a
+ * generator that says no number twice in its period. */
 #define TRACE_ID                                                                         \
-    "1-%[date,hex,lower,bytes(8)]-%[var(txn.id),bytes(0,8)]%[var(txn.id),bytes(9,4)]"    \
-    "%[var(txn.id),bytes(24,12)]"
+    "1-%[date,hex,lower,bytes(8)]-%[var(sess.id),bytes(0,8)]%[var(sess.id),bytes(28,8)]" \
+    "%[rand,hex,lower,bytes(8)]"
 
 static void add_trace_id(struct rendering *r)
 {
     str_add(&r->out,
-            "    http-request set-var(txn.id) uuid\n"
             "    http-request set-header X-Amzn-Trace-Id \"Self=" TRACE_ID
             ";%[req.fhdr(x-amzn-trace-id)]\" if "
             "{ req.fhdr(x-amzn-trace-id) -m sub Root= }\n"
@@ -321,7 +321,8 @@ static int add_http(struct rendering *r, const struct gantry_edge_listener *l,
                     struct error *err)
 {
     int64_t keep = lb_number(r, "client_keep_alive.seconds", 60, 604800, 3600);
-    str_add(&r->out, "    tcp-request session set-var(sess.since) date\n");
+    str_add(&r->out, "    tcp-request session set-var(sess.since) date\n"
+                     "    tcp-request session set-var(sess.id) uuid\n");
     add_log(r, l);
     str_add(&r->out, "    http-request set-var(txn.t0) date(0,ms)\n"
                      "    http-request deny deny_status 405 if METH_TRACE\n");
@@ -529,13 +530,14 @@ static void add_version_check(struct rendering *r, const struct elbv2_target_gro
  * groups without targets only. */
 static void add_statuses(struct rendering *r)
 {
-    static const char made_here[] = "{ status 503 } !{ var(txn.answered) -m found } "
-                                    "{ nbsrv gt 0 }";
+    static const char made_here[] = "!{ var(txn.answered) -m found } { nbsrv gt 0 }";
     str_addf(&r->out,
              "    http-response set-var(txn.answered) bool(true) if { status 503 }\n"
+             "    http-after-response allow unless { status 503 }\n"
              "    http-after-response set-status 504 reason \"Gateway Time-out\" if %s "
              "{ date(0,ms),sub(txn.t0) ge %d }\n"
-             "    http-after-response set-status 502 reason \"Bad Gateway\" if %s\n",
+             "    http-after-response set-status 502 reason \"Bad Gateway\" if %s "
+             "{ status 503 }\n",
              made_here, CONNECT_SECONDS * 1000, made_here);
 }
 

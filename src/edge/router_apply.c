@@ -84,10 +84,19 @@ static void found_chain(void *arg, const char *name)
     router_classes_found(arg, name);
 }
 
+/* A Network Load Balancer may have no groups, and is open then; nothing else is. */
+static const struct string_list *groups_of(const struct gantry_edge_interface *i)
+{
+    static const char *id = ROUTER_OPEN_GROUP;
+    static const struct string_list open = {.v = &id, .n = 1};
+    bool is_open = i->group_ids.n == 0 && i->use == GANTRY_EDGE_INTERFACE_USE_BALANCER;
+    return is_open ? &open : &i->group_ids;
+}
+
 static void take_class(struct router_vpc *v, struct router_interface *i)
 {
     struct router_class *old = i->class;
-    i->class = i->gone ? NULL : router_class_take(&v->classes, &i->said->group_ids);
+    i->class = i->gone ? NULL : router_class_take(&v->classes, groups_of(i->said));
     router_class_give(&v->classes, old);
 }
 

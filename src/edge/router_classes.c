@@ -87,6 +87,15 @@ static void empty(struct router_group *g)
     set_text(g, &t);
 }
 
+static void open_group(struct router_classes *c)
+{
+    AUTO_STR t = STR_INIT;
+    struct router_group *g = group(c, ROUTER_OPEN_GROUP);
+    router_text_group_open(&t);
+    set_text(g, &t);
+    g->wanted = true;
+}
+
 void router_classes_groups(struct router_classes *c,
                            const struct gantry_edge_security_group_list *groups,
                            struct error *ret_bad)
@@ -108,6 +117,7 @@ void router_classes_groups(struct router_classes *c,
         else
             empty(g);
     }
+    open_group(c);
     RB_FOREACH (g, router_group_tree, &c->groups)
         if (!g->wanted)
             empty(g);

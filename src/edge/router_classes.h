@@ -33,7 +33,7 @@ struct router_classes {
 void router_classes_init(struct router_classes *c);
 void router_classes_free(struct router_classes *c);
 
-/* These groups and no others. One that makes no sense lets nothing pass; *ret_bad is its
+/* These groups, the open one, and no others. One that makes no sense lets nothing pass; *ret_bad is its
  * name (NULL: none). */
 void router_classes_groups(struct router_classes *c,
                            const struct gantry_edge_security_group_list *groups,

@@ -279,6 +279,13 @@ int router_text_group(struct str *t, const struct gantry_edge_security_group *g,
     return r < 0 ? wrap(err, "group '%s'", g->group_id) : 0;
 }
 
+void router_text_group_open(struct str *t)
+{
+    router_text_group_empty(t, ROUTER_OPEN_GROUP);
+    rule(t, ROUTER_OPEN_GROUP "_in", "accept");
+    rule(t, ROUTER_OPEN_GROUP "_out", "goto inward");
+}
+
 void router_text_group_empty(struct str *t, const char *group_id)
 {
     group_objects(t, group_id);

@@ -60,6 +60,10 @@ void router_text_fixed(struct str *t, const struct router_fixed *f);
 /* Its two chains, and what they refer to. Rules that mean nothing here (IPv6) are left out. */
 int router_text_group(struct str *t, const struct gantry_edge_security_group *g,
                       struct error *err);
+/* Everything gets in and out: what a load balancer's interface without groups has. No group of
+ * anybody has this id. */
+#define ROUTER_OPEN_GROUP "sg-open"
+void router_text_group_open(struct str *t);
 /* Empty chains: nothing gets in or out by this group. */
 void router_text_group_empty(struct str *t, const char *group_id);
 void router_text_group_gone(struct str *t, const char *group_id);

@@ -552,11 +552,35 @@ def test_weights(elbv2, listener, group):
     refused("ResourceInUse", elbv2.delete_target_group, TargetGroupArn=b)
 
 
+def groups_of(ec2, balancer):
+    nics = ec2.describe_network_interfaces(Filters=[{
+        "Name": "description", "Values": [f"ELB {balancer['LoadBalancerArn'].split('/', 1)[1]}"]}])
+    return [[g["GroupId"] for g in n["Groups"]] for n in nics["NetworkInterfaces"]]
+
+
+def test_a_network_load_balancer_has_the_groups_it_was_given_or_none(elbv2, ec2, net, name):
+    sg = ec2.create_security_group(GroupName=name, Description="d", VpcId=net[0])["GroupId"]
+    settings = {"Type": "network", "Subnets": net[1][:1]}
+    bare, guarded = (elbv2.create_load_balancer(Name=name + end, **settings, **more)[
+        "LoadBalancers"][0] for end, more in (("b", {}), ("g", {"SecurityGroups": [sg]})))
+    assert groups_of(ec2, bare) == [[]] and not bare.get("SecurityGroups")
+    assert groups_of(ec2, guarded) == [[sg]] and guarded["SecurityGroups"] == [sg]
+    refused("InvalidConfigurationRequest", elbv2.set_security_groups, SecurityGroups=[sg],
+            LoadBalancerArn=bare["LoadBalancerArn"])
+    elbv2.set_subnets(LoadBalancerArn=bare["LoadBalancerArn"], Subnets=net[1][:2])
+    assert groups_of(ec2, bare) == [[], []]
+    same = elbv2.create_load_balancer(Name=name + "b", Type="network", Subnets=net[1][:2])
+    assert same["LoadBalancers"][0]["LoadBalancerArn"] == bare["LoadBalancerArn"]
+    for b in (bare, guarded):
+        elbv2.delete_load_balancer(LoadBalancerArn=b["LoadBalancerArn"])
+
+
 def test_network_load_balancers(elbv2, net, name, group):
     b = elbv2.create_load_balancer(Name=name, Type="network", Scheme="internal",
                                  Subnets=net[1][:1])["LoadBalancers"][0]
     assert f"/net/{name}/" in b["LoadBalancerArn"]
     assert b["DNSName"].endswith(".elb.us-east-1.amazonaws.com")
+    assert not b.get("SecurityGroups")
     tcp, http = group("t", Protocol="TCP")["TargetGroupArn"], group("h")["TargetGroupArn"]
     refused("IncompatibleProtocols", elbv2.create_listener, LoadBalancerArn=b["LoadBalancerArn"],
             Protocol="TCP", Port=1, DefaultActions=forward(http))

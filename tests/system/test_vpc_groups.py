@@ -133,6 +133,30 @@ def test_udp_and_icmp_have_rules_of_their_own(world):
     assert not pings(m['inner'], m['web1'])  # echo is let in one way only
 
 
+def test_only_a_load_balancer_without_groups_is_open(world):
+    m = world.members
+    listen(m['own1'], 9000)
+    assert not connects(m['web1'], m['own1'].address, 9000, 0.3)
+    m['own1'].say(groupIds=[])
+    world.send('sync')
+    assert not connects(m['web1'], m['own1'].address, 9000, 0.3)
+    assert not connects(m['own2'], m['own1'].address, 9000, 0.3)
+    m['own1'].say(use='BALANCER')
+    world.send('sync')
+    try:
+        for name in ('web1', 'own2', 'six'):
+            assert connects(m[name], m['own1'].address, 9000)
+        listen(m['web2'], 85)
+        assert connects(m['own1'], m['web2'].address, 85)
+        assert not connects(m['own1'], m['own2'].address, 85, 0.3)  # others' groups hold
+        world.kill()
+        world.start()  # the next router finds it so
+        world.desired([vpc(GROUPS)], m.values())
+        assert connects(m['web1'], m['own1'].address, 9000)
+    finally:
+        m['own1'].said['use'] = 'TASK'
+
+
 def checksum(data):
     total = sum(struct.unpack(f'!{len(data) // 2}H', data))
     total = (total & 0xffff) + (total >> 16)

@@ -80,7 +80,8 @@ bool ec2_vpc_contains(struct core *core, const struct ec2_scope *s, const char *
 struct ec2_interface_want {
     struct ec2_scope scope;
     const char *subnet_id;
-    struct string_list group_ids; /* empty: the VPC's default group */
+    struct string_list group_ids; /* empty: the VPC's default group … */
+    bool open;                    /* … or none: a load balancer's, which nothing guards */
     const char *private_ip;       /* NULL: a free one of the subnet */
     bool public_ip;               /* also an address of the public pool */
     const char *description;

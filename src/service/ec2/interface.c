@@ -382,7 +382,7 @@ int ec2_interface_create(struct core *core, const struct ec2_interface_want *w,
         attach(core, i, w);
     struct string_list groups = w->group_ids;
     const char *only;
-    if (groups.n == 0) {
+    if (groups.n == 0 && !w->open) {
         only = security_group_id(security_group_default(s->vpc));
         groups = (struct string_list){.v = (void *)&only, .n = 1};
     }

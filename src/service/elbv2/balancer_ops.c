@@ -157,6 +157,7 @@ static int interfaces_make(struct call *c,
             .scope = s,
             .subnet_id = subnets->want.v[i].subnet_id,
             .group_ids = in->security_groups,
+            .open = is_network(in),
             .private_ip = subnets->want.v[i].private_ipv4_address,
             .public_ip = !is_internal(in),
             .description = call_printf(c, "ELB %s", tail),
@@ -285,7 +286,7 @@ int elbv2_create_load_balancer(struct call *c,
                           "different settings",
                           in->name);
     struct elbv2_create_load_balancer_input want = *in;
-    if (want.security_groups.n == 0)
+    if (want.security_groups.n == 0 && !is_network(in))
         *LIST_PUSH(&c->arena, &want.security_groups) =
             call_printf(c, "%s", ec2_group_default(c->core, &s, subnets.v[0].vpc_id));
     if (!b && !(b = balancer_new(c, &want, &subnets)))
@@ -373,6 +374,11 @@ int elbv2_set_security_groups(struct call *c,
     struct elbv2_load_balancer *rec = b->rec->load_balancer;
     if (in->security_groups.n == 0)
         return elb_invalid(c, "At least one security group must be specified");
+    if (rec->security_groups.n == 0)
+        return call_fault(
+            c, &elbv2_invalid_configuration_request_exception,
+            "You cannot set security groups on a Network Load Balancer that "
+            "was created without security groups");
     if (ec2_groups_check(c->core, &s, rec->vpc_id, &in->security_groups, &bad, &err) < 0)
         return call_fault(c, &elbv2_invalid_security_group_exception,
                           "The security group '%s' does not exist", bad);
