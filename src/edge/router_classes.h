@@ -33,8 +33,8 @@ struct router_classes {
 void router_classes_init(struct router_classes *c);
 void router_classes_free(struct router_classes *c);
 
-/* These groups, the open one, and no others. One that makes no sense lets nothing pass; *ret_bad is its
- * name (NULL: none). */
+/* These groups, the open one, and no others. One that makes no sense lets nothing pass;
+ * *ret_bad is its name (NULL: none). */
 void router_classes_groups(struct router_classes *c,
                            const struct gantry_edge_security_group_list *groups,
                            struct error *ret_bad);
