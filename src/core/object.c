@@ -83,6 +83,22 @@ void object_delete(struct core *core, struct object *o)
     object_release(o);
 }
 
+void object_rename(struct core *core, struct object *o, const char *key)
+{
+    struct table *t = o->table;
+    assert(str_starts(key, t->type->prefix));
+    if (o->stored)
+        store_batch_remove(&core_current_batch(core)->writes, o->key);
+    RB_REMOVE(object_tree, &t->objects, o);
+    free(o->key);
+    o->key = xstrdup(key);
+    struct object *old = RB_INSERT(object_tree, &t->objects, o);
+    assert(!old);
+    (void)old;
+    o->stored = false;
+    object_save(core, o);
+}
+
 static void compact(struct object *o)
 {
     if (o->arena.used_bytes <= 2 * o->record_size + COMPACT_SLACK_BYTES)

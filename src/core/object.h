@@ -53,6 +53,9 @@ struct table *table_add(struct core *core, const struct table_type *type);
 void *object_new(struct core *core, struct table *table, const char *key);
 /* Its record will be written with the batch of the running task. */
 void object_save(struct core *core, struct object *o);
+/* It is stored under another key of its table from now on; the key must be free. What was
+ * sealed under the old one (seal.h) has to be sealed again. */
+void object_rename(struct core *core, struct object *o, const char *key);
 /* Removes it from table and store and frees it. */
 void object_delete(struct core *core, struct object *o);
 void *object_record(const struct object *o);

@@ -1,10 +1,12 @@
-/* Server certificates in memory, see iam.h. */
-#include "iam_state.h"
-
+/* IAM's state: its tables in the order in which they refer to each other, and accounts. */
 #include <stdlib.h>
 
-#include "seal.h"
-#include "x509.h"
+#include "iam_entity.h"
+#include "iam_key.h"
+#include "iam_linked.h"
+#include "iam_policy.h"
+#include "iam_profile.h"
+#include "iam_provider.h"
 
 static const char iam_service_key;
 
@@ -13,101 +15,63 @@ struct iam *iam_of(const struct core *core)
     return core_service(core, &iam_service_key);
 }
 
-static void server_certificate_unlink(struct core *core, struct object *o)
+static void iam_free(void *state)
 {
-    certificate_users_free(&((struct server_certificate *)o)->users);
+    struct iam *iam = state;
+    for (size_t i = 0; i < iam->accounts.size; i++)
+        for (struct iam_index_entry *e = iam->accounts.buckets[i], *next; e; e = next) {
+            struct iam_account *account = list_entry(e, struct iam_account, by_id);
+            next = e->next;
+            free(account->aws_uses);
+            free(account);
+        }
+    iam_index_free(&iam->accounts);
+    iam_index_free(&iam->ids);
+    iam_index_free(&iam->key_ids);
+    iam_aws_policies_free(iam);
+    free(iam);
 }
-
-static int server_certificate_loaded(struct core *core, struct object *o,
-                                     struct error *err)
-{
-    struct gantry_server_certificate_record *rec = ((struct server_certificate *)o)->rec;
-    if (!rec->metadata || !rec->certificate_body || !rec->private_key)
-        return fail(err, E_CORRUPT, "server certificate without its parts");
-    int r = seal_renew(core_seal(core), &o->arena, o->key, &rec->private_key, err);
-    if (r > 0)
-        object_save(core, o);
-    return r < 0 ? r : 0;
-}
-
-static const struct table_type server_certificate_table = {
-    .prefix = "/iam/server-certificate/",
-    .shape = &gantry_server_certificate_record_shape,
-    .object_size = sizeof(struct server_certificate),
-    .record_offset = offsetof(struct server_certificate, rec),
-    .loaded = server_certificate_loaded,
-    .unlink = server_certificate_unlink,
-};
 
 void iam_attach(struct core *core)
 {
     struct iam *iam = xcalloc(1, sizeof(*iam));
-    core_set_service(core, &iam_service_key, iam, free);
-    iam->server_certificates = table_add(core, &server_certificate_table);
+    core_set_service(core, &iam_service_key, iam, iam_free);
+    iam_certificate_tables(core, iam);
+    iam_policy_tables(core, iam);
+    iam_entity_tables(core, iam);
+    iam_profile_tables(core, iam);
+    iam_key_tables(core, iam);
+    iam_provider_tables(core, iam);
+    iam_alias_tables(core, iam);
+    iam_deletion_tables(core, iam);
 }
 
-const char *server_certificate_key(struct arena *a, const char *account, const char *name)
+/* ---- accounts ---- */
+
+struct iam_account *iam_account_find(const struct core *core, const char *id)
 {
-    return arena_printf(a, "%s%s/%s", server_certificate_table.prefix, account, name);
+    struct iam_index_entry *e = iam_index_find(&iam_of(core)->accounts, id);
+    return e ? list_entry(e, struct iam_account, by_id) : NULL;
 }
 
-struct server_certificate *server_certificate_find(struct core *core, const char *account,
-                                                   const char *name)
+struct iam_account *iam_account_make(struct core *core, const char *id)
 {
-    return table_find(iam_of(core)->server_certificates,
-                      server_certificate_key(core_scratch(core), account, name));
+    struct iam *iam = iam_of(core);
+    struct iam_account *account = iam_account_find(core, id);
+    if (account)
+        return account;
+    account = xcalloc(1, sizeof(*account));
+    memcpy(account->id, id, strnlen(id, sizeof(account->id) - 1));
+    iam_index_add(&iam->accounts, &account->by_id, account->id);
+    list_init(&account->root_keys);
+    account->aws_uses = xcalloc(iam->aws_count, sizeof(*account->aws_uses));
+    for (size_t i = 0; i < iam->aws_count; i++)
+        list_init(&account->aws_uses[i].uses);
+    return account;
 }
 
-/* ---- for other services ---- */
-
-/* arn:aws:iam::<account>:server-certificate/<path>/<name> */
-static struct server_certificate *by_arn(struct core *core, const char *text)
+const char *iam_key_account(struct core *core, const struct object *o)
 {
-    struct arn arn;
-    if (!text || !arn_parse(core_scratch(core), text, &arn) ||
-        !streq(arn.service, "iam") || !str_starts(arn.resource, "server-certificate/"))
-        return NULL;
-    struct server_certificate *x =
-        server_certificate_find(core, arn.account, strrchr(arn.resource, '/') + 1);
-    return x && streq(x->rec->metadata->arn, text) ? x : NULL;
-}
-
-static int missing(struct error *err, const char *arn)
-{
-    return fail(err, E_NOTFOUND, "no server certificate '%s'", arn ? arn : "");
-}
-
-int iam_certificate_find(struct core *core, const char *arn, struct iam_certificate *ret,
-                         struct error *err)
-{
-    const struct server_certificate *x = by_arn(core, arn);
-    if (!x)
-        return missing(err, arn);
-    *ret = (struct iam_certificate){x->rec->metadata->arn, x->rec->certificate_body,
-                                    x->rec->certificate_chain};
-    return 0;
-}
-
-int iam_certificate_pem(struct core *core, const char *arn, struct str *ret,
-                        struct error *err)
-{
-    AUTO_SECRET key = STR_INIT;
-    const struct server_certificate *x = by_arn(core, arn);
-    if (!x)
-        return missing(err, arn);
-    int r = seal_open(core_seal(core), x->rec->private_key, x->o.key, &key, err);
-    if (r < 0)
-        return wrap(err, "the key of '%s'", arn);
-    x509_blocks_add(ret, x->rec->certificate_body);
-    if (x->rec->certificate_chain)
-        x509_blocks_add(ret, x->rec->certificate_chain);
-    x509_blocks_add(ret, key.data);
-    return 0;
-}
-
-void iam_certificate_use(struct core *core, const char *arn, const char *user, bool used)
-{
-    struct server_certificate *x = by_arn(core, arn);
-    if (x)
-        certificate_users_set(&x->users, user, used);
+    const char *name = object_name(o);
+    return arena_strndup(core_scratch(core), name, strcspn(name, "/"));
 }

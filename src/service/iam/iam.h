@@ -1,9 +1,15 @@
-/* iam.h: AWS Identity and Access Management, of which there are server certificates only:
- * what a load balancer takes besides ACM's.
+/* iam.h: AWS Identity and Access Management: users, groups, roles, their policies and keys;
+ * instance profiles, OpenID Connect providers, server certificates.
  *
- * Owns: server certificates, in the core's table. Threads: state thread. Fails: as noted. */
+ * IAM is one for all regions. What other services ask is here; who decides about calls
+ * reads iam_state.h, too.
+ *
+ * Owns: all of these, in the core's tables. Threads: state thread. Fails: as noted. */
 #pragma once
 
+#include <stdbool.h>
+
+#include "access.h"
 #include "arena.h"
 #include "call.h"
 #include "core.h"
@@ -16,6 +22,37 @@
 void iam_attach(struct core *core);
 
 extern const struct operation iam_operations[]; /* generated */
+extern const struct access_service iam_access;
+
+/* ---- roles, for services that are given one ---- */
+
+/* Is there a role of that ARN? */
+bool iam_role_exists(struct core *core, const char *arn);
+/* The role in an instance profile, by the profile's ARN, or by the account and its name.
+ * E_NOTFOUND: no such profile; E_CONFLICT: it has no role. The ARN lies in the arena. */
+int iam_profile_role(struct core *core, const char *account, const char *arn_or_name,
+                     struct arena *a, const char **ret_role_arn, struct error *err);
+/* The profile's own ARN and id, in the arena. E_NOTFOUND. */
+int iam_profile_find(struct core *core, const char *account, const char *arn_or_name,
+                     struct arena *a, const char **ret_arn, const char **ret_id,
+                     struct error *err);
+/* As services do on their first use in an account: the role that is linked to a service
+ * ("ecs.amazonaws.com") is made when it is not there. E_NOTFOUND: no such service. */
+int iam_linked_role_ensure(struct core *core, const char *account, const char *service,
+                           struct error *err);
+
+/* ---- principals in the policies of resources ---- */
+
+/* A grant is bound to who is there now: what comes back has unique ids (AROA…) where the
+ * document named users and roles, and is otherwise the same JSON without blanks. The document
+ * has passed policy_compile(). E_INVALID, with IAM's words, when it names somebody who is
+ * not there. */
+int iam_principals_bind(struct core *core, struct arena *a, const char *document,
+                        const char **ret, struct error *err);
+/* And back, for who reads the document: ids of those who are gone stay. */
+const char *iam_principals_show(struct core *core, struct arena *a, const char *bound);
+
+/* ---- server certificates ---- */
 
 struct iam_certificate {
     const char *arn, *body, *chain; /* chain: NULL when there is none */
