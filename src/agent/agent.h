@@ -46,7 +46,7 @@ struct agent_config {
     const char *server_url; /* "http://127.0.0.1:4566" */
     const char *cluster;    /* NULL: "default" */
     const char *region;     /* NULL: "us-east-1" */
-    const char *access_key_id, *secret_access_key;
+    const char *access_key_id, *secret_access_key; /* NULL: the instance's role */
     const char *session_token; /* NULL: long-lived keys */
 
     const char *data_dir, *run_dir; /* absolute; made when missing */
@@ -78,6 +78,9 @@ struct agent_config {
     const char *cgroup_root; /* NULL: CGROUP_ROOT */
     const char
         *cgroup_parent; /* the run in whose group ours lie, see cgroups_nest(); NULL */
+
+    bool no_task_role, no_task_role_host; /* tasks get no credentials; those in mode host */
+    bool block_imds; /* awsvpc tasks do not reach 169.254.169.254 */
 
     int64_t log_max_bytes;             /* a container without max-size; 0: unbounded */
     int log_max_files;                 /* 0: 1 */

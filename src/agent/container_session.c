@@ -38,7 +38,8 @@ struct container_sessions {
 struct run {
     struct container_sessions *all;
     char *id, *command, *container;
-    char socket_path[256]; /* of the console socket */
+    char *key, *secret, *token; /* the agent's credentials; NULL: none */
+    char socket_path[256];      /* of the console socket */
     int fd, listener, terminal, words;
     struct websocket *ws;
     struct exec_process program;
@@ -306,7 +307,13 @@ static void run_session(struct run *u)
 {
     struct error err = ERROR_INIT;
     AUTO_STR early = STR_INIT;
-    if (session_link(u->all->config, u->id, &u->fd, &early, &err) < 0) {
+    struct sigv4_credentials keys = {u->key, u->secret, u->token};
+    if (!u->key) {
+        log_line(LOG_WARN, "a session can't begin: the agent has no credentials",
+                 "session", u->id, NULL);
+        return;
+    }
+    if (session_link(u->all->config, &keys, u->id, &u->fd, &early, &err) < 0) {
         log_line(LOG_WARN, "a session can't begin", "session", u->id, "error", err.text,
                  NULL);
         return;
@@ -342,6 +349,9 @@ static void run_free(struct run *u)
     free(u->id);
     free(u->command);
     free(u->container);
+    free(u->key);
+    free(u->secret);
+    free(u->token);
     free(u);
 }
 
@@ -386,10 +396,14 @@ static bool begin_thread(struct run *u)
 
 void container_session_start(struct container_sessions *all,
                              const struct gantry_host_session *session,
-                             const char *container_id)
+                             const char *container_id,
+                             const struct sigv4_credentials *keys)
 {
     struct run *u = xcalloc(1, sizeof(*u));
     u->all = all;
+    u->key = keys ? xstrdup(keys->access_key_id) : NULL;
+    u->secret = keys ? xstrdup(keys->secret) : NULL;
+    u->token = keys && keys->session_token ? xstrdup(keys->session_token) : NULL;
     u->id = xstrdup(session->session_id);
     u->command = xstrdup(session->command ? session->command : "");
     u->container = container_id ? xstrdup(container_id) : NULL;

@@ -13,6 +13,7 @@
 #include "agent.h"
 #include "gantry_api.h"
 #include "runtime.h"
+#include "sigv4.h"
 
 #define CONTAINER_SESSIONS_MAX 64
 
@@ -20,9 +21,11 @@ struct container_sessions;
 
 struct container_sessions *container_sessions_new(const struct agent_config *config,
                                                   struct runtime *runtime);
-/* container_id NULL: there is no such container here; the client is told. */
+/* container_id NULL: there is no such container here; the client is told. keys (copied): what
+ * the connection to the server is asked for with; NULL: none can be had. */
 void container_session_start(struct container_sessions *all,
                              const struct gantry_host_session *session,
-                             const char *container_id);
+                             const char *container_id,
+                             const struct sigv4_credentials *keys);
 /* Ends all, waits for them, frees. NULL allowed. */
 void container_sessions_free(struct container_sessions *all);

@@ -371,7 +371,7 @@ static bool may_pull(struct engine *e, const struct container *c)
             return false;
     if (c->def->repository_credentials)
         return true;
-    return !registry_token_awaited(e, c->def->image);
+    return !registry_token_awaited(e, c->task, c->def->image);
 }
 
 static void bring_network(struct container *c)

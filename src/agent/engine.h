@@ -29,6 +29,9 @@ struct container_sessions;
 struct server_calls;
 
 struct registry_token {
+    struct list link; /* engine.tokens */
+    struct engine *engine;
+    char *role_arn; /* whose token it is; "": the instance's */
     char *password; /* NULL: none */
     int64_t expires_at_ms, retry_at_ms;
     bool asked;
@@ -54,7 +57,7 @@ struct engine {
     bool image_waits;    /* a container waits until one of them ends */
     bool stopping;       /* nothing new is begun */
     struct wanted_images wanted;
-    struct registry_token token;
+    struct list tokens; /* struct registry_token */
 
     /* reporting, see task_report.h */
     struct server_calls *calls;

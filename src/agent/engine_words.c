@@ -13,6 +13,7 @@
 #include "registry_token.h"
 #include "str.h"
 #include "task_file.h"
+#include "task_keys.h"
 #include "task_report.h"
 #include "task_secrets.h"
 #include "telemetry.h"
@@ -82,13 +83,6 @@ static bool is_acceptable(struct task *t, struct error *err)
     return r >= 0;
 }
 
-static void warn_roles(const struct task *t)
-{
-    if (!str_empty(t->host->task_definition->task_role_arn))
-        log_line(LOG_WARN, "taskRoleArn: tasks get no credentials from this agent yet",
-                 "task", t->arn, NULL);
-}
-
 static void take_new(struct engine *e, const struct gantry_host_task *words)
 {
     struct error err = ERROR_INIT;
@@ -104,7 +98,9 @@ static void take_new(struct engine *e, const struct gantry_host_task *words)
     init_logs(e, t);
     log_line(LOG_INFO, "task accepted", "task", t->arn, NULL);
     bool good = is_acceptable(t, &err);
-    warn_roles(t);
+    if (task_role_arn(t->host) && str_empty(t->host->credentials_id))
+        log_line(LOG_WARN, "the server has no credentials of the task's role", "task",
+                 t->arn, "role", task_role_arn(t->host), NULL);
     if (good && wants_stop(words))
         task_set_reason(t, REASON_BEFORE_PULL);
     engine_changed(e, t, false);
@@ -285,7 +281,7 @@ void engine_init(struct engine *e, uv_loop_t *loop, struct host *host,
     uv_timer_init(loop, &e->report_timer);
     uv_timer_init(loop, &e->retry_timer);
     e->report_timer.data = e;
-    registry_token_init(e);
+    list_init(&e->tokens);
     upkeep_init(e);
     wanted_images_init(e);
     telemetry_init(e);
@@ -397,5 +393,5 @@ void engine_fini(struct engine *e)
     wanted_images_fini(e);
     exit_watch_free(e->exits);
     e->exits = NULL;
-    free(e->token.password);
+    registry_tokens_fini(e);
 }

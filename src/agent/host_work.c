@@ -388,6 +388,11 @@ static int build_config(struct arena *a, struct host *h, const struct create_req
     struct container_spec spec;
     struct env_list injected = {0};
     inject_router(a, h, c, &injected);
+    if (q->credentials_uri)
+        inject(a, &injected,
+               q->credentials_full ? "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+                                   : "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+               q->credentials_uri);
     s.env.injected = &injected;
     int r = gather_mounts(a, h, q, keep, &s, ret_step, err);
     if (r >= 0) {

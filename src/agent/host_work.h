@@ -56,6 +56,8 @@ struct create_request {
     const char *rootfs;
     bool start;                /* and start it at once */
     const char *metadata_base; /* see metadata_base(); NULL: none */
+    const char *credentials_uri; /* see metadata_credentials_uri(); NULL: none */
+    bool credentials_full;
 };
 struct create_times { /* how long each part took, for the log */
     int64_t config_ns, create_ns, start_ns;

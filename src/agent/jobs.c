@@ -195,7 +195,7 @@ void job_image(struct container *c)
     struct job *j = job_new("image", t, c, image_work, image_done);
     const char *password = c->registry_password
                                ? c->registry_password
-                               : registry_token_for(t->engine, c->def->image);
+                               : registry_token_for(t->engine, t, c->def->image);
     j->user = c->registry_user;
     j->password = password ? xstrdup(password) : NULL;
     wanted_images_yield(t->engine, c->reference);
@@ -306,6 +306,10 @@ static void create_work(struct job *j)
         .start = true,
         .metadata_base =
             j->engine->metadata ? metadata_base(j->engine->metadata, c) : NULL};
+    AUTO_ARENA a = ARENA_INIT;
+    if (j->engine->metadata)
+        q.credentials_uri =
+            metadata_credentials_uri(j->engine->metadata, c, &a, &q.credentials_full);
     j->r = work_create(j->engine->host, &q, &j->times, &j->step, &j->err);
     if (j->r >= 0)
         adopt(j);

@@ -121,6 +121,10 @@ static void add_attributes(struct arena *a, const struct agent_config *c,
         add(a, l, capabilities[i], NULL);
     if (c->vpc_dir)
         add(a, l, "ecs.capability.task-eni", NULL);
+    if (!c->no_task_role)
+        add(a, l, "com.amazonaws.ecs.capability.task-iam-role", NULL);
+    if (!c->no_task_role_host)
+        add(a, l, "com.amazonaws.ecs.capability.task-iam-role-network-host", NULL);
     add_api_versions(a, l);
     if (c->fargate)
         add(a, l, FARGATE_ATTRIBUTE, FARGATE_LAUNCH_TYPE);

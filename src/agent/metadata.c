@@ -13,6 +13,7 @@
 #include "local_rate.h"
 #include "log.h"
 #include "str.h"
+#include "task_keys.h"
 
 /* ---- pure ---- */
 
@@ -162,10 +163,10 @@ static struct container *container_by_endpoint(struct engine *e, const char *id)
 
 /* Whoever has another task's address may not use this one's id. Processes of the machine
  * itself (host mode, its owner) have none of these. */
-static bool may_ask(struct engine *e, const struct container *c, uint32_t peer_be)
+static bool may_ask(struct engine *e, const struct task *t, uint32_t peer_be)
 {
     struct task *of = task_by_address(e, peer_be);
-    return !of || of == c->task;
+    return !of || of == t;
 }
 
 /* ---- answers ---- */
@@ -210,18 +211,21 @@ static void reply_slow_down(struct local_exchange *x)
     local_reply(x, 429, "text/plain; charset=utf-8", text, sizeof(text) - 1);
 }
 
-/* The forms of the credentials endpoint; roles are not handed out yet. */
-static void reply_credentials(struct local_exchange *x, const struct metadata_route *r)
+/* An id that is another task's is as good as none: who asks learns nothing. */
+static void reply_credentials(struct local_exchange *x, const struct metadata_route *r,
+                              const struct task *t)
 {
     AUTO_STR text = STR_INIT;
-    jtext_open(&text, NULL, '{');
-    jtext_plain(&text, "code", *r->id ? "InvalidIdInRequest" : "NoIdInRequest");
-    jtext_plain(&text, "message",
-                *r->id ? "CredentialsV2Request: Credentials not found"
-                       : "CredentialsV2Request: No Credential ID in the request");
-    jtext_i64(&text, "HTTPErrorCode", 400);
-    jtext_close(&text, '}');
-    reply_str(x, 400, NULL, &text);
+    int status = 400;
+    if (t)
+        status = task_keys_answer(t, clock_wall_ms(), &text);
+    else if (*r->id)
+        credentials_fault(&text, 400, "InvalidIdInRequest",
+                          "CredentialsV2Request: Credentials not found");
+    else
+        credentials_fault(&text, 400, "NoIdInRequest",
+                          "CredentialsV2Request: No Credential ID in the request");
+    reply_str(x, status, NULL, &text);
 }
 
 static void reply_associations(struct local_exchange *x)
@@ -294,6 +298,18 @@ static struct task *find_v2(struct engine *e, const struct local_exchange *x,
     return t && (!*r->id || *ret) ? t : NULL;
 }
 
+/* Not even a process in host mode may have those of a task that has an address of its own. */
+static struct task *credentials_owner(struct engine *e, const struct metadata_route *r,
+                                      uint32_t peer_be)
+{
+    struct task *t = *r->id ? task_by_credentials(e, r->id) : NULL;
+    if (!t)
+        return NULL;
+    bool host = t->host->task_definition->network_mode == ECS_NETWORK_MODE_HOST;
+    bool own = host ? may_ask(e, t, peer_be) : task_has_address(t, peer_be);
+    return own ? t : NULL;
+}
+
 static void on_request(void *ctx, struct local_exchange *x)
 {
     struct metadata *m = ctx;
@@ -302,11 +318,13 @@ static void on_request(void *ctx, struct local_exchange *x)
     struct task *t = NULL;
     metadata_route(x->request.path, &r);
     bool of_task = r.kind != METADATA_NOTHING && r.kind != METADATA_CREDENTIALS;
-    if (of_task && r.version == 2) {
+    if (r.kind == METADATA_CREDENTIALS) {
+        t = credentials_owner(m->engine, &r, x->peer_be);
+    } else if (of_task && r.version == 2) {
         t = find_v2(m->engine, x, &r, &c);
     } else if (of_task) {
         c = container_by_endpoint(m->engine, r.id);
-        t = c && may_ask(m->engine, c, x->peer_be) ? c->task : NULL;
+        t = c && may_ask(m->engine, c->task, x->peer_be) ? c->task : NULL;
     }
     if (!metadata_rate_take(t ? &t->metadata_due_ns : &m->stranger_due_ns,
                             clock_mono_ns()))
@@ -317,7 +335,7 @@ static void on_request(void *ctx, struct local_exchange *x)
         metadata_reply_text(x, 405, "%s is not for %s", x->request.method,
                             x->request.path);
     else if (r.kind == METADATA_CREDENTIALS)
-        reply_credentials(x, &r);
+        reply_credentials(x, &r, t);
     else if (!t)
         metadata_reply_text(x, r.version == 4 ? 404 : 400,
                             "unable to get the container from the request: no container "
@@ -330,31 +348,47 @@ static void on_request(void *ctx, struct local_exchange *x)
 /* ---- life ---- */
 
 /* The port of last time, as URIs of running containers may hold it. */
-static uint16_t port_before(const struct engine *e, struct str *path)
+static uint16_t port_before(const char *path, uint16_t otherwise)
 {
     AUTO_STR text = STR_INIT;
     int64_t port;
-    str_addf(path, "%s/metadata-port", e->config->run_dir);
-    if (file_read(AT_FDCWD, path->data, 16, &text, NULL) < 0 ||
+    if (file_read(AT_FDCWD, path, 16, &text, NULL) < 0 ||
         !str_to_i64(str_text(&text), 1, 65535, &port))
-        return NET_LOCAL_PORT;
+        return otherwise;
     return (uint16_t)port;
 }
 
-static int listen_there(struct metadata *m, const char *address, uint16_t *port,
+/* `name`: the file below run_dir that remembers the port. */
+static int listen_there(struct metadata *m, const char *address, const char *name,
+                        uint16_t otherwise, struct local_server **ret, uint16_t *port,
                         struct error *err)
 {
     struct engine *e = m->engine;
     AUTO_STR path = STR_INIT;
     char text[8];
-    int r = local_server_open(e->loop, address, port_before(e, &path), on_request, m,
-                              &m->server, port, err);
+    str_addf(&path, "%s/%s", e->config->run_dir, name);
+    uint16_t wanted = port_before(path.data, otherwise);
+    int r = local_server_open(e->loop, address, wanted, on_request, m, ret, port, err);
     if (r == -E_CONFLICT)
-        r = local_server_open(e->loop, address, 0, on_request, m, &m->server, port, err);
+        r = local_server_open(e->loop, address, 0, on_request, m, ret, port, err);
     if (r < 0)
         return r;
     snprintf(text, sizeof(text), "%u", *port);
     return file_replace(path.data, text, strlen(text), 0600, 0, err);
+}
+
+/* SDKs ask for credentials by http only at 169.254.170.2, which is another run's here, or at
+ * the loopback. */
+static void open_loopback(struct metadata *m)
+{
+    struct error err = ERROR_INIT;
+    uint16_t port;
+    if (listen_there(m, "127.0.0.1", "credentials-port", 0, &m->loopback, &port, &err) <
+        0)
+        log_line(LOG_ERROR, "no credentials for containers in host mode", "error",
+                 err.text, NULL);
+    else
+        snprintf(m->full, sizeof(m->full), "http://127.0.0.1:%u", port);
 }
 
 void metadata_open(struct metadata *m, struct engine *e)
@@ -366,7 +400,8 @@ void metadata_open(struct metadata *m, struct engine *e)
     /* the pool has no task in host mode, so that address is left to others */
     bool here = net && !e->config->fargate && net_local_claim(net);
     *m = (struct metadata){.engine = e};
-    int r = listen_there(m, address, &port, &err);
+    int r = listen_there(m, address, "metadata-port", NET_LOCAL_PORT, &m->server, &port,
+                         &err);
     if (r >= 0 && net)
         r = net_local_http(net, port, &err);
     if (r < 0) {
@@ -379,6 +414,8 @@ void metadata_open(struct metadata *m, struct engine *e)
         snprintf(m->base_here, sizeof(m->base_here), "http://" NET_LOCAL_ADDRESS);
     else
         snprintf(m->base_here, sizeof(m->base_here), "http://%s:%u", address, port);
+    if (net && !here && !e->config->fargate)
+        open_loopback(m);
     log_line(LOG_INFO, "task metadata", "bridge", m->base, "host_mode", m->base_here,
              NULL);
 }
@@ -386,7 +423,8 @@ void metadata_open(struct metadata *m, struct engine *e)
 void metadata_close(struct metadata *m)
 {
     local_server_close(m->server);
-    m->server = NULL;
+    local_server_close(m->loopback);
+    m->server = m->loopback = NULL;
 }
 
 const char *metadata_base(const struct metadata *m, const struct container *c)
@@ -396,4 +434,15 @@ const char *metadata_base(const struct metadata *m, const struct container *c)
     return c->task->host->task_definition->network_mode == ECS_NETWORK_MODE_HOST
                ? m->base_here
                : m->base;
+}
+
+const char *metadata_credentials_uri(const struct metadata *m, const struct container *c,
+                                     struct arena *a, bool *ret_full)
+{
+    const struct gantry_host_task *t = c->task->host;
+    if (!m->server || !task_keys_offered(m->engine, t))
+        return NULL;
+    *ret_full = t->task_definition->network_mode == ECS_NETWORK_MODE_HOST && m->full[0];
+    return arena_printf(a, "%s/v2/credentials/%s", *ret_full ? m->full : "",
+                        t->credentials_id);
 }

@@ -3,7 +3,7 @@
  *   http://169.254.170.2/v4/<endpoint id>            the container (v3 alike)
  *        …/task  …/taskWithTags  …/stats  …/task/stats  …/associations/<type>
  *   http://169.254.170.2/v2/metadata, /v2/stats      the task of whoever asks
- *   http://169.254.170.2/v2/credentials/<id>         roles: none yet, so no id is known
+ *   http://169.254.170.2/v2/credentials/<id>         the task role's (task_keys.h)
  *   http://169.254.170.2/api/<endpoint id>/task-protection/v1/state   GET, PUT
  *
  * How they get here: the agent listens on the gateway of the run's bridge, port 51679, and
@@ -15,7 +15,8 @@
  *
  * An endpoint's id is 128 random bits, kept with the task's state, and known to the
  * container alone; a request from the address of another task's container is refused even
- * with it. Every task may ask 40 times a second, 60 at once. The agent listens before any
+ * with it, and credentials are given to an address of the task only (mode host has
+ * none). Every task may ask 40 times a second, 60 at once. The agent listens before any
  * container is started, and again after a restart.
  *
  * Owns: the listener. Threads: the loop's; numbers are read on workers.
@@ -34,7 +35,9 @@
 struct metadata {
     struct engine *engine;
     struct local_server *server;
-    char base[48], base_here[48]; /* of URIs: behind the bridge, in mode host */
+    struct local_server *loopback; /* NULL: not needed */
+    char base[48], base_here[48];  /* of URIs: behind the bridge, in mode host */
+    char full[48]; /* of the credentials' URI in mode host; "": a relative one will do */
     int64_t stranger_due_ns;      /* the rate of requests that name no container */
     unsigned asks;
 };
@@ -45,6 +48,10 @@ void metadata_close(struct metadata *m);
 
 /* "http://169.254.170.2": what a container's URIs begin with; NULL: not listening. */
 const char *metadata_base(const struct metadata *m, const struct container *c);
+/* What the container's SDKs are told, in `a`: a path, or with *ret_full a URL; NULL: it gets no
+ * credentials. */
+const char *metadata_credentials_uri(const struct metadata *m, const struct container *c,
+                                     struct arena *a, bool *ret_full);
 /* Under which net.h knows the container's network: its own id, or the task's. */
 const char *metadata_net_id(const struct container *c);
 /* A new endpoint id. */

@@ -1,8 +1,9 @@
 /* metadata_ask.c: what containers ask and only the server knows: tags, protection.
  *
  * A question waits METADATA_WAIT_MS for the server, then it is answered without it; the
- * server's late answer falls on deaf ears. Calls carry the instance's credentials and name
- * the asking container's own task only. */
+ * server's late answer falls on deaf ears. Calls name the asking container's own
+ * task only. Tags are read with the instance's credentials, protection is the task's own doing:
+ * it takes those of its role where it has one. */
 #include <jansson.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -11,6 +12,7 @@
 #include "metadata.h"
 #include "server_calls.h"
 #include "str.h"
+#include "task_keys.h"
 
 #define ECS "AmazonEC2ContainerServiceV20141113."
 
@@ -88,14 +90,15 @@ static struct ask *ask_new(struct metadata *m, struct local_exchange *x, struct 
 }
 
 static void ask_call(struct ask *k, const char *operation, const struct wire_shape *shape,
-                     const void *request, server_done *done, void *ctx)
+                     const void *request, const struct sigv4_credentials *as,
+                     server_done *done, void *ctx)
 {
     AUTO_STR target = STR_INIT, body = STR_INIT;
     str_addf(&target, ECS "%s", operation);
     wire_json_encode(&body, shape, request);
     k->calls++;
-    server_call(k->task->engine->calls, "ecs", target.data, body.data, body.len, done,
-                ctx);
+    server_call_as(k->task->engine->calls, as, "ecs", target.data, body.data, body.len,
+                   done, ctx);
 }
 
 /* ---- tags ---- */
@@ -188,11 +191,11 @@ void metadata_tags(struct metadata *m, struct local_exchange *x, struct task *t)
         wire_copy(&k->arena, &gantry_metadata_task_shape, metadata_task(&k->arena, t));
     struct ecs_list_tags_for_resource_request req = {.resource_arn = t->arn};
     ask_call(k, "ListTagsForResource", &ecs_list_tags_for_resource_request_shape, &req,
-             on_task_tags, k);
+             NULL, on_task_tags, k);
     req.resource_arn = t->engine->instance_arn;
     if (req.resource_arn)
         ask_call(k, "ListTagsForResource", &ecs_list_tags_for_resource_request_shape,
-                 &req, on_instance_tags, k);
+                 &req, NULL, on_instance_tags, k);
     else
         k->heard[1] = true; /* not registered yet: there are none */
 }
@@ -319,12 +322,13 @@ static void on_protection(void *ctx, const struct server_answer *answer)
 static void ask_protection(struct ask *k, const struct protection_wish *wish)
 {
     const char *arn = k->task->arn;
+    const struct sigv4_credentials *as = task_role_keys(k->task);
     struct ecs_update_task_protection_request put = {
         .cluster = k->task->host->cluster_arn, .tasks = {.v = &arn, .n = 1, .set = true}};
     struct ecs_get_task_protection_request get = {.cluster = put.cluster,
                                                   .tasks = put.tasks};
     if (!wish) {
-        ask_call(k, "GetTaskProtection", &ecs_get_task_protection_request_shape, &get,
+        ask_call(k, "GetTaskProtection", &ecs_get_task_protection_request_shape, &get, as,
                  on_protection, k);
         return;
     }
@@ -332,7 +336,7 @@ static void ask_protection(struct ask *k, const struct protection_wish *wish)
     if (wish->has_minutes)
         put.expires_in_minutes = SET_INT(wish->minutes);
     ask_call(k, "UpdateTaskProtection", &ecs_update_task_protection_request_shape, &put,
-             on_protection, k);
+             as, on_protection, k);
 }
 
 void metadata_protection(struct metadata *m, struct local_exchange *x, struct task *t)

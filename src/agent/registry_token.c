@@ -9,6 +9,7 @@
 #include "reference.h"
 #include "server_calls.h"
 #include "str.h"
+#include "task_keys.h"
 
 #define EARLY_MS (30 * 60 * 1000)
 #define RETRY_MS (60 * 1000)
@@ -65,16 +66,84 @@ static void take_token(struct registry_token *t, const char *body, size_t len)
     t->expires_at_ms = resp->authorization_data.v[0].expires_at.v;
 }
 
-static void ask(struct engine *e);
+/* ---- one a role ---- */
+
+static void token_free(struct registry_token *t)
+{
+    list_remove(&t->link);
+    free(t->role_arn);
+    free(t->password);
+    free(t);
+}
+
+static void on_closed(uv_handle_t *h)
+{
+    token_free(h->data);
+}
+
+/* The list's first is the one that was asked for least lately. */
+static void make_room(struct engine *e)
+{
+    size_t n = 0;
+    list_for_each (it, &e->tokens) {
+        n++;
+    }
+    list_for_each_safe (it, &e->tokens) {
+        struct registry_token *t = list_entry(it, struct registry_token, link);
+        if (n < REGISTRY_TOKENS_MAX)
+            return;
+        if (t->asked || uv_is_closing((uv_handle_t *)&t->timer))
+            continue;
+        uv_close((uv_handle_t *)&t->timer, on_closed);
+        n--;
+    }
+}
+
+static struct registry_token *token_new(struct engine *e, const char *role_arn)
+{
+    make_room(e);
+    struct registry_token *t = xcalloc(1, sizeof(*t));
+    t->engine = e;
+    t->role_arn = xstrdup(role_arn);
+    t->backoff = (struct backoff)BACKOFF_TOKEN;
+    uv_timer_init(e->loop, &t->timer);
+    t->timer.data = t;
+    list_append(&e->tokens, &t->link);
+    return t;
+}
+
+static const char *role_of(const struct task *t)
+{
+    const char *arn =
+        t && t->host->execution_credentials.v ? task_execution_role_arn(t->host) : NULL;
+    return arn ? arn : "";
+}
+
+static struct registry_token *token_of(struct engine *e, const char *role_arn)
+{
+    list_for_each (it, &e->tokens) {
+        struct registry_token *t = list_entry(it, struct registry_token, link);
+        if (!streq(t->role_arn, role_arn) || uv_is_closing((uv_handle_t *)&t->timer))
+            continue;
+        list_remove(&t->link);
+        list_append(&e->tokens, &t->link);
+        return t;
+    }
+    return token_new(e, role_arn);
+}
+
+/* ---- asking ---- */
+
+static void ask(struct registry_token *t);
 
 static void on_timer(uv_timer_t *timer)
 {
     ask(timer->data);
 }
 
-static bool try_again(struct engine *e, const struct server_answer *answer)
+static bool try_again(struct registry_token *t, const struct server_answer *answer)
 {
-    struct registry_token *t = &e->token;
+    struct engine *e = t->engine;
     if (e->stopping || server_answer_is_final(answer) || ++t->failures >= TRIES)
         return false;
     int64_t ms = backoff_next_ms(&t->backoff, server_random(e->calls));
@@ -82,54 +151,79 @@ static bool try_again(struct engine *e, const struct server_answer *answer)
     return true;
 }
 
+static void over(struct registry_token *t)
+{
+    t->asked = false;
+    t->failures = 0;
+    backoff_reset(&t->backoff);
+    t->retry_at_ms = clock_wall_ms() + RETRY_MS;
+    engine_advance_all(t->engine);
+}
+
 static void on_token(void *ctx, const struct server_answer *answer)
 {
-    struct engine *e = ctx;
-    if (answer->status != 200 && try_again(e, answer))
+    struct registry_token *t = ctx;
+    if (answer->status != 200 && try_again(t, answer))
         return;
-    e->token.asked = false;
-    e->token.failures = 0;
-    backoff_reset(&e->token.backoff);
     if (answer->status == 200)
-        take_token(&e->token, answer->body, answer->body_len);
+        take_token(t, answer->body, answer->body_len);
     else
-        log_line(LOG_WARN, "no token for the registry; pulling without", "error",
-                 answer->status ? answer->body : answer->err->text, NULL);
-    e->token.retry_at_ms = clock_wall_ms() + RETRY_MS;
-    engine_advance_all(e);
+        log_line(LOG_WARN, "no token for the registry; pulling without", "role",
+                 t->role_arn, "error", answer->status ? answer->body : answer->err->text,
+                 NULL);
+    over(t);
 }
 
-static void ask(struct engine *e)
+/* Any task's of this role will do. */
+static const struct sigv4_credentials *keys_of(const struct registry_token *t)
 {
-    e->token.asked = true;
-    server_call(e->calls, "ecr",
-                "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken", "{}", 2,
-                on_token, e);
+    list_for_each (it, &t->engine->tasks) {
+        const struct task *k = list_entry(it, struct task, link);
+        if (streq(role_of(k), t->role_arn) && task_execution_keys(k))
+            return task_execution_keys(k);
+    }
+    return NULL;
 }
 
-void registry_token_init(struct engine *e)
+static void ask(struct registry_token *t)
 {
-    e->token.backoff = (struct backoff)BACKOFF_TOKEN;
-    uv_timer_init(e->loop, &e->token.timer);
-    e->token.timer.data = e;
+    const struct sigv4_credentials *as = *t->role_arn ? keys_of(t) : NULL;
+    t->asked = true;
+    if (*t->role_arn && !as) { /* those tasks are gone: nobody waits for it */
+        over(t);
+        return;
+    }
+    server_call_as(t->engine->calls, as, "ecr",
+                   "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken", "{}", 2,
+                   on_token, t);
 }
 
-bool registry_token_awaited(struct engine *e, const char *image)
+bool registry_token_awaited(struct engine *e, const struct task *task, const char *image)
 {
     int64_t now = clock_wall_ms();
-    struct registry_token *t = &e->token;
     if (!own(e, image))
         return false;
+    struct registry_token *t = token_of(e, role_of(task));
     if (t->password && now < t->expires_at_ms - EARLY_MS)
         return false;
+    if (task && task_execution_awaited(task))
+        return true;
     if (!t->asked && now < t->retry_at_ms)
         return false; /* asked not long ago, in vain */
     if (!t->asked)
-        ask(e);
+        ask(t);
     return true;
 }
 
-const char *registry_token_for(struct engine *e, const char *image)
+const char *registry_token_for(struct engine *e, const struct task *task,
+                               const char *image)
 {
-    return own(e, image) ? e->token.password : NULL;
+    return own(e, image) ? token_of(e, role_of(task))->password : NULL;
+}
+
+void registry_tokens_fini(struct engine *e)
+{
+    list_for_each_safe (it, &e->tokens) {
+        token_free(list_entry(it, struct registry_token, link));
+    }
 }

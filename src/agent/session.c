@@ -10,6 +10,7 @@
 #include "renew.h"
 #include "server_calls.h"
 #include "str.h"
+#include "task_keys.h"
 #include "telemetry.h"
 
 #define ECS "AmazonEC2ContainerServiceV20141113."
@@ -69,6 +70,14 @@ static void later(struct session *s, struct backoff *b, void (*next)(struct sess
     int64_t ms = backoff_next_ms(b, server_random(s->engine->calls));
     s->next = next;
     uv_timer_start(&s->timer, on_timer, (uint64_t)ms, 0);
+}
+
+/* Whatever is waited for, it was for want of credentials. */
+static void on_credentials(void *ctx)
+{
+    struct session *s = ctx;
+    if (uv_is_active((uv_handle_t *)&s->timer) && !s->closing)
+        uv_timer_start(&s->timer, on_timer, 0, 0);
 }
 
 /* ---- who we are ---- */
@@ -146,7 +155,7 @@ static void start_session(struct engine *e, const struct gantry_host_session *wa
         if (streq(t->containers[i].name, wanted->container_name) &&
             t->containers[i].step == CSTEP_RUNNING)
             id = t->containers[i].id;
-    container_session_start(e->sessions, wanted, id);
+    container_session_start(e->sessions, wanted, id, server_credentials(e->calls));
 }
 
 static void on_message(struct session *s, const struct gantry_host_message *m)
@@ -156,11 +165,16 @@ static void on_message(struct session *s, const struct gantry_host_message *m)
     case GANTRY_HOST_MESSAGE_KIND_DESIRED:
         e->connected = true;
         engine_desired(e, m->tasks.v, m->tasks.n);
+        task_keys_take(e, &m->credentials);
         telemetry_all(e);
         break;
     case GANTRY_HOST_MESSAGE_KIND_TASK:
         if (m->task)
             engine_task(e, m->task);
+        task_keys_take(e, &m->credentials);
+        break;
+    case GANTRY_HOST_MESSAGE_KIND_CREDENTIALS:
+        task_keys_take(e, &m->credentials);
         break;
     case GANTRY_HOST_MESSAGE_KIND_FORGET:
         if (m->task_arn)
@@ -336,6 +350,7 @@ void session_start(struct session *s, struct engine *e)
     s->stream_backoff = (struct backoff)BACKOFF_STREAM;
     uv_timer_init(e->loop, &s->timer);
     s->timer.data = s;
+    server_when_credentials(e->calls, on_credentials, s);
     load_instance(s);
     e->instance_arn = s->instance_arn;
     if (s->instance_arn)

@@ -71,8 +71,9 @@ static int connect_to(const struct server_url *u, int *ret, struct error *err)
     return r;
 }
 
-static void write_request(const struct agent_config *config, const struct server_url *u,
-                          const char *key, struct str *ret)
+static void write_request(const struct agent_config *config,
+                          const struct sigv4_credentials *keys,
+                          const struct server_url *u, const char *key, struct str *ret)
 {
     AUTO_ARENA a = ARENA_INIT;
     struct wire_header host = {"Host", u->authority};
@@ -81,10 +82,8 @@ static void write_request(const struct agent_config *config, const struct server
                                     .headers = &host,
                                     .header_count = 1,
                                     .body = ""};
-    struct sigv4_credentials keys = {config->access_key_id, config->secret_access_key,
-                                     config->session_token};
     const struct wire_header *sig =
-        sigv4_sign(&a, &req, &keys, config->region, "ecs", clock_wall_ms());
+        sigv4_sign(&a, &req, keys, config->region, "ecs", clock_wall_ms());
     str_addf(ret, "GET %s HTTP/1.1\r\nHost: %s\r\n", u->path, u->authority);
     for (; sig->name; sig++)
         str_addf(ret, "%s: %s\r\n", sig->name, sig->value);
@@ -134,8 +133,9 @@ static int shake_hands(int fd, const struct server_url *u, const struct str *req
     return 0;
 }
 
-int session_link(const struct agent_config *config, const char *session_id, int *ret_fd,
-                 struct str *ret_early, struct error *err)
+int session_link(const struct agent_config *config, const struct sigv4_credentials *keys,
+                 const char *session_id, int *ret_fd, struct str *ret_early,
+                 struct error *err)
 {
     struct server_url u;
     AUTO_STR url = STR_INIT, request = STR_INIT;
@@ -151,7 +151,7 @@ int session_link(const struct agent_config *config, const char *session_id, int 
     if (r < 0)
         return r;
     websocket_key(key);
-    write_request(config, &u, key, &request);
+    write_request(config, keys, &u, key, &request);
     r = shake_hands(fd, &u, &request, key, ret_early, err);
     if (r == 0)
         *ret_fd = fd_take(&fd);

@@ -6,10 +6,12 @@
 
 #include "agent.h"
 #include "error.h"
+#include "sigv4.h"
 #include "str.h"
 
 #define SESSION_LINK_MS 10000
 
 /* ret_fd is non-blocking; ret_early gets what came behind the handshake. */
-int session_link(const struct agent_config *config, const char *session_id, int *ret_fd,
-                 struct str *ret_early, struct error *err);
+int session_link(const struct agent_config *config, const struct sigv4_credentials *keys,
+                 const char *session_id, int *ret_fd, struct str *ret_early,
+                 struct error *err);

@@ -7,6 +7,7 @@
 #include "http_client.h"
 #include "metadata.h"
 #include "str.h"
+#include "task_keys.h"
 #include "task_secrets.h"
 
 static const struct {
@@ -155,6 +156,7 @@ void task_free(struct task *t)
     for (size_t i = 0; i < t->container_count; i++)
         free(t->containers[i].health.output);
     task_secrets_forget(t);
+    task_keys_forget(t);
     http_cancel_free(t->cancel);
     arena_free(&t->arena);
     free(t);

@@ -32,6 +32,7 @@
 struct container_stats;
 struct engine;
 struct probe;
+struct role_credentials;
 struct task;
 struct fetch;
 
@@ -136,6 +137,7 @@ struct task {
     bool wired;
     const char *attachment_sent; /* "", "ATTACHED", "DETACHING": acknowledged */
     struct fetch *fetch;         /* of its secrets, see task_secrets.h */
+    struct role_credentials *role, *execution_role; /* see task_keys.h; NULL */
     int64_t accepted_ns;
     uv_timer_t look_timer; /* a dependency's startTimeout; valid while look_open */
     bool look_open;

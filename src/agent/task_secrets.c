@@ -8,6 +8,7 @@
 #include "secret_ref.h"
 #include "server_calls.h"
 #include "str.h"
+#include "task_keys.h"
 
 #define TRIES         3  /* when a store can't answer */
 #define TRIES_AWAY    45 /* when nobody does: a server may be starting again */
@@ -32,6 +33,7 @@ struct fetch {
     struct item *items;
     size_t n, cap, at;
     unsigned tries;
+    bool waits; /* for credentials */
     uv_timer_t timer;
     struct error err;
     int r;
@@ -298,15 +300,25 @@ static void next(struct fetch *f)
         finish(f);
         return;
     }
+    f->waits = task_execution_awaited(f->t);
+    if (f->waits)
+        return;
+    const struct sigv4_credentials *as = task_execution_keys(f->t);
     const struct secret_ref *ref = &f->items[f->at].ref;
     f->tries++;
     if (ref->store == SECRET_S3) {
-        server_get(calls, secret_service(ref), ref->id, on_answer, f);
+        server_get_as(calls, as, secret_service(ref), ref->id, on_answer, f);
         return;
     }
     const char *body = secret_request(&f->arena, ref);
-    server_call(calls, secret_service(ref), secret_target(ref), body, strlen(body),
-                on_answer, f);
+    server_call_as(calls, as, secret_service(ref), secret_target(ref), body, strlen(body),
+                   on_answer, f);
+}
+
+void task_secrets_go_on(struct task *t)
+{
+    if (t->fetch && t->fetch->waits)
+        next(t->fetch);
 }
 
 /* A bad name is told from the loop too, as everything else. */

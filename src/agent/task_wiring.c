@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+#include "link.h"
+#include "link_route.h"
 #include "task_spec.h"
 #include "vpc.h"
 
@@ -46,6 +48,23 @@ static int wire(const struct vpc_place *place, const struct vpc_interface *i,
                : r;
 }
 
+#define IMDS "169.254.169.254"
+
+/* ECS_AWSVPC_BLOCK_IMDS: in the task's own namespace the address leads nowhere. */
+static int block_imds(const char *netns_path, struct error *err)
+{
+    AUTO_LINK s = {.fd = -1};
+    struct link_batch b;
+    struct link_route route = {.kind = LINK_BLACKHOLE, .prefix_len = 32};
+    inet_pton(AF_INET, IMDS, &route.dest_be);
+    int r = link_open_in(netns_path, &s, err);
+    if (r < 0)
+        return r;
+    link_batch_init(&b, &s);
+    link_put_route(&b, &route);
+    return link_batch_run(&b, err);
+}
+
 int task_wiring_attach(struct host *h, const struct gantry_host_task *t,
                        struct net_attachment *ret, struct error *err)
 {
@@ -60,6 +79,8 @@ int task_wiring_attach(struct host *h, const struct gantry_host_task *t,
     int r = interface_of(t->interface, &i, err);
     if (r >= 0)
         r = net_attach(h->net, t->task_id, NET_LEG, NULL, 0, ret, err);
+    if (r >= 0 && h->config->block_imds)
+        r = block_imds(ret->netns_path, err);
     return r < 0 ? r : wire(&place, &i, ret->netns_path, err);
 }
 

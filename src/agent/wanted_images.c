@@ -169,7 +169,7 @@ static void on_loop(uv_work_t *req, int status)
 static void pull(struct engine *e, struct wanted_image *image)
 {
     struct wanted_images *w = &e->wanted;
-    const char *password = registry_token_for(e, image->name);
+    const char *password = registry_token_for(e, NULL, image->name);
     struct prefetch *p = xcalloc(1, sizeof(*p));
     p->e = e;
     p->req.data = p;
@@ -196,7 +196,7 @@ static void next(struct engine *e)
         image = w->v[i].prefetch ? &w->v[i] : NULL;
     if (!image || w->pulling || e->stopping)
         return;
-    if (e->image_jobs > 0 || registry_token_awaited(e, image->name))
+    if (e->image_jobs > 0 || registry_token_awaited(e, NULL, image->name))
         uv_timer_start(&w->timer, on_timer, RETRY_MS, 0);
     else if (disk_is_full(e->config->data_dir))
         log_line(LOG_WARN, "images are not prefetched: the disk is full", "image",

@@ -12,6 +12,7 @@
 
 #include "arena.h"
 #include "clock.h"
+#include "instance_role.h"
 #include "list.h"
 #include "reply.h"
 #include "sigv4.h"
@@ -19,8 +20,15 @@
 
 struct exchange {
     struct list link; /* server_calls.waiting */
-    struct str request;
+    /* what is asked; signed and written when its turn comes */
+    const char *method;
+    char *service, *target;           /* NULL: unsigned, none */
+    char *header_name, *header_value; /* NULL: none */
+    char *key, *secret, *token;       /* of somebody else; NULL: ours */
+    struct str body, request;
+    bool has_body;
     struct server_url url;
+    char *query;
     server_done *done;
     server_line *line; /* the stream's; NULL: a call */
     void *ctx;
@@ -49,6 +57,9 @@ struct server_calls {
     uv_loop_t *loop;
     struct server_url url;
     struct sigv4_credentials credentials;
+    struct instance_role *role; /* NULL: those */
+    void (*come)(void *ctx);
+    void *come_ctx;
     char *region, *name;
     struct list waiting, conns;
     unsigned call_conns;
@@ -63,9 +74,25 @@ static void run(struct conn *c);
 
 /* ---- an exchange's end ---- */
 
+static void forget_secret(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
 static void exchange_free(struct exchange *x)
 {
     str_free(&x->request);
+    str_free(&x->body);
+    free(x->service);
+    free(x->target);
+    free(x->header_name);
+    free(x->header_value);
+    free(x->key);
+    forget_secret(x->secret);
+    forget_secret(x->token);
+    free(x->query);
     free(x);
 }
 
@@ -193,6 +220,14 @@ static int on_body(void *ctx, const char *data, size_t len, struct error *err)
     return lines && memchr(data, '\n', len) ? give_lines(c) : 0;
 }
 
+/* What the server says of a token that it does not take (any more). */
+static bool credentials_refused(const struct str *body)
+{
+    return strstr(str_text(body), "ExpiredToken") ||
+           strstr(str_text(body), "UnrecognizedClient") ||
+           strstr(str_text(body), "InvalidClientTokenId");
+}
+
 static void conn_done(struct conn *c)
 {
     struct exchange *x = c->x;
@@ -200,6 +235,8 @@ static void conn_done(struct conn *c)
     bool keep = c->reply.keep_alive && !c->is_stream && !c->s->closing && !c->writing;
     struct str body = c->body;
     c->body = (struct str)STR_INIT;
+    if (c->s->role && c->reply.status >= 400 && !x->key && credentials_refused(&body))
+        instance_role_renew(c->s->role);
     c->x = NULL;
     c->used = true;
     if (keep) {
@@ -365,18 +402,111 @@ static struct conn *find_idle(struct server_calls *s)
     return NULL;
 }
 
+/* ---- the request ---- */
+
+static void add_headers(struct exchange *x, const struct wire_header *h, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        str_addf(&x->request, "%s: %s\r\n", h[i].name, h[i].value);
+}
+
+static void add_signature(struct server_calls *s, struct exchange *x,
+                          const struct sigv4_credentials *as, struct wire_header *headers,
+                          size_t n)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    struct wire_http_request req = {.method = x->method,
+                                    .path = x->url.path,
+                                    .query = x->query,
+                                    .headers = headers,
+                                    .header_count = n,
+                                    .body = x->has_body ? str_text(&x->body) : NULL,
+                                    .body_len = x->body.len};
+    const struct wire_header *sig =
+        sigv4_sign(&a, &req, as, s->region, x->service, clock_wall_ms());
+    for (; sig->name; sig++)
+        str_addf(&x->request, "%s: %s\r\n", sig->name, sig->value);
+}
+
+/* Anew for each try: time goes on, and credentials change. `as` NULL: unsigned. */
+static void write_request(struct server_calls *s, struct exchange *x,
+                          const struct sigv4_credentials *as)
+{
+    struct wire_header headers[3] = {{"Host", x->url.authority}};
+    size_t n = 1;
+    if (x->has_body)
+        headers[n++] = (struct wire_header){"Content-Type", "application/x-amz-json-1.1"};
+    if (x->target)
+        headers[n++] = (struct wire_header){"X-Amz-Target", x->target};
+    if (x->header_name)
+        headers[n++] = (struct wire_header){x->header_name, x->header_value};
+    str_clear(&x->request);
+    str_addf(&x->request, "%s %s%s%s HTTP/1.1\r\n", x->method, x->url.path,
+             x->query ? "?" : "", x->query ? x->query : "");
+    add_headers(x, headers, n);
+    if (as)
+        add_signature(s, x, as, headers, n);
+    str_addf(&x->request, "User-Agent: gantry-%s/" GANTRY_VERSION "\r\n", s->name);
+    if (x->has_body)
+        str_addf(&x->request, "Content-Length: %zu\r\n", x->body.len);
+    str_add(&x->request, "\r\n");
+    str_addn(&x->request, x->body.data, x->body.len);
+}
+
+const struct sigv4_credentials *server_credentials(struct server_calls *s)
+{
+    return s->role ? instance_role_get(s->role) : &s->credentials;
+}
+
+static void fail_unsigned(struct server_calls *s, struct exchange *x)
+{
+    struct error err = ERROR_INIT;
+    fail(&err, E_DENIED, "no credentials: %s", instance_role_complaint(s->role));
+    list_remove(&x->link);
+    finish(x, 0, NULL, &err);
+}
+
+/* 1: it is written. 0: it has to wait for credentials. -1: there are none, it is over. */
+static int make_request(struct server_calls *s, struct exchange *x)
+{
+    struct sigv4_credentials other = {x->key, x->secret, x->token};
+    const struct sigv4_credentials *as = x->key ? &other : server_credentials(s);
+    if (!x->service) {
+        write_request(s, x, NULL);
+        return 1;
+    }
+    if (as) {
+        write_request(s, x, as);
+        return 1;
+    }
+    if (instance_role_is_new(s->role))
+        return 0;
+    fail_unsigned(s, x);
+    return -1;
+}
+
+/* False: no connection is free. */
+static bool give_connection(struct server_calls *s, struct exchange *x)
+{
+    struct conn *c = x->line ? NULL : find_idle(s);
+    if (!c && !x->line && s->call_conns >= CALLS_PARALLEL)
+        return false;
+    if (!c)
+        c = conn_new(s, x->line != NULL);
+    list_remove(&x->link);
+    c->x = x;
+    run(c);
+    return true;
+}
+
 static void start_waiting(struct server_calls *s)
 {
-    while (!s->closing && !list_empty(&s->waiting)) {
-        struct exchange *x = list_entry(s->waiting.next, struct exchange, link);
-        struct conn *c = x->line ? NULL : find_idle(s);
-        if (!c && !x->line && s->call_conns >= CALLS_PARALLEL)
+    struct list *it = s->waiting.next;
+    while (!s->closing && it != &s->waiting) {
+        struct exchange *x = list_entry(it, struct exchange, link);
+        it = it->next;
+        if (make_request(s, x) > 0 && !give_connection(s, x))
             return;
-        if (!c)
-            c = conn_new(s, x->line != NULL);
-        list_remove(&x->link);
-        c->x = x;
-        run(c);
     }
 }
 
@@ -385,39 +515,7 @@ static void on_kick(uv_async_t *a)
     start_waiting(a->data);
 }
 
-/* ---- requests ---- */
-
-static void write_request(struct server_calls *s, struct exchange *x, const char *method,
-                          const char *query, const char *service, const char *target,
-                          const char *body, size_t len)
-{
-    AUTO_ARENA a = ARENA_INIT;
-    struct wire_header headers[3] = {{"Host", x->url.authority},
-                                     {"Content-Type", "application/x-amz-json-1.1"},
-                                     {"X-Amz-Target", target}};
-    struct wire_http_request req = {.method = method,
-                                    .path = x->url.path,
-                                    .query = query,
-                                    .headers = headers,
-                                    .header_count = target ? 3
-                                                    : body ? 2
-                                                           : 1,
-                                    .body = body,
-                                    .body_len = len};
-    const struct wire_header *sig =
-        sigv4_sign(&a, &req, &s->credentials, s->region, service, clock_wall_ms());
-    str_addf(&x->request, "%s %s%s%s HTTP/1.1\r\n", method, x->url.path, query ? "?" : "",
-             query ? query : "");
-    for (size_t i = 0; i < req.header_count; i++)
-        str_addf(&x->request, "%s: %s\r\n", headers[i].name, headers[i].value);
-    for (; sig->name; sig++)
-        str_addf(&x->request, "%s: %s\r\n", sig->name, sig->value);
-    str_addf(&x->request, "User-Agent: gantry-%s/" GANTRY_VERSION "\r\n", s->name);
-    if (body)
-        str_addf(&x->request, "Content-Length: %zu\r\n", len);
-    str_add(&x->request, "\r\n");
-    str_addn(&x->request, body, len);
-}
+/* ---- what can be asked ---- */
 
 static void enqueue(struct server_calls *s, struct exchange *x)
 {
@@ -425,63 +523,110 @@ static void enqueue(struct server_calls *s, struct exchange *x)
     uv_async_send(&s->kick);
 }
 
-void server_call(struct server_calls *s, const char *service, const char *target,
-                 const char *body, size_t len, server_done *done, void *ctx)
+static char *copy(const char *text)
+{
+    return text ? xstrdup(text) : NULL;
+}
+
+static struct exchange *exchange_new(struct server_calls *s, const char *method,
+                                     const char *service, server_done *done, void *ctx)
 {
     struct exchange *x = xcalloc(1, sizeof(*x));
     list_init(&x->link);
+    x->method = method;
+    x->service = copy(service);
     x->url = s->url;
     x->done = done;
     x->ctx = ctx;
     x->idle_ms = CALL_TIMEOUT_MS;
-    write_request(s, x, "POST", NULL, service, target, body, len);
+    return x;
+}
+
+static void set_body(struct exchange *x, const char *body, size_t len)
+{
+    x->has_body = true;
+    str_addn(&x->body, body, len);
+}
+
+static void set_signer(struct exchange *x, const struct sigv4_credentials *as)
+{
+    if (!as)
+        return;
+    x->key = xstrdup(as->access_key_id);
+    x->secret = xstrdup(as->secret);
+    x->token = copy(as->session_token);
+}
+
+/* One that does not fit is cut, and then there is no such object. */
+static void set_path(struct exchange *x, const char *path)
+{
+    snprintf(x->url.path, sizeof(x->url.path), "%s", path);
+}
+
+void server_call_as(struct server_calls *s, const struct sigv4_credentials *as,
+                    const char *service, const char *target, const char *body, size_t len,
+                    server_done *done, void *ctx)
+{
+    struct exchange *x = exchange_new(s, "POST", service, done, ctx);
+    x->target = copy(target);
+    set_body(x, body, len);
+    set_signer(x, as);
     enqueue(s, x);
+}
+
+void server_call(struct server_calls *s, const char *service, const char *target,
+                 const char *body, size_t len, server_done *done, void *ctx)
+{
+    server_call_as(s, NULL, service, target, body, len, done, ctx);
 }
 
 void server_post(struct server_calls *s, const char *path, const char *service,
                  const char *body, size_t len, server_done *done, void *ctx)
 {
-    struct exchange *x = xcalloc(1, sizeof(*x));
-    list_init(&x->link);
-    x->url = s->url;
-    x->done = done;
-    x->ctx = ctx;
-    x->idle_ms = CALL_TIMEOUT_MS;
-    snprintf(x->url.path, sizeof(x->url.path), "%s", path);
-    write_request(s, x, "POST", NULL, service, NULL, body, len);
+    struct exchange *x = exchange_new(s, "POST", service, done, ctx);
+    set_path(x, path);
+    set_body(x, body, len);
+    enqueue(s, x);
+}
+
+void server_get_as(struct server_calls *s, const struct sigv4_credentials *as,
+                   const char *service, const char *path, server_done *done, void *ctx)
+{
+    struct exchange *x = exchange_new(s, "GET", service, done, ctx);
+    set_path(x, path);
+    set_signer(x, as);
     enqueue(s, x);
 }
 
 void server_get(struct server_calls *s, const char *service, const char *path,
                 server_done *done, void *ctx)
 {
-    struct exchange *x = xcalloc(1, sizeof(*x));
-    list_init(&x->link);
-    x->url = s->url;
-    x->done = done;
-    x->ctx = ctx;
-    x->idle_ms = CALL_TIMEOUT_MS;
-    /* one that does not fit is cut, and then there is no such object */
-    snprintf(x->url.path, sizeof(x->url.path), "%s", path);
-    write_request(s, x, "GET", NULL, service, NULL, NULL, 0);
+    server_get_as(s, NULL, service, path, done, ctx);
+}
+
+void server_request(struct server_calls *s, const char *method, const char *path,
+                    const char *header_name, const char *header_value, server_done *done,
+                    void *ctx)
+{
+    struct exchange *x = exchange_new(s, method, NULL, done, ctx);
+    set_path(x, path);
+    x->header_name = copy(header_name);
+    x->header_value = copy(header_value);
     enqueue(s, x);
 }
 
 void server_stream_open(struct server_calls *s, const char *url, int64_t idle_ms,
                         server_line *line, server_done *ended, void *ctx)
 {
-    struct exchange *x = xcalloc(1, sizeof(*x));
     struct error err = ERROR_INIT;
-    list_init(&x->link);
-    x->done = ended;
+    struct exchange *x = exchange_new(s, "GET", "ecs", ended, ctx);
     x->line = line;
-    x->ctx = ctx;
     x->idle_ms = idle_ms;
     if (server_url_parse(url, &x->url, &err) < 0) {
         finish(x, 0, NULL, &err);
         return;
     }
-    write_request(s, x, "GET", x->url.query, "ecs", NULL, NULL, 0);
+    x->query = copy(x->url.query);
     enqueue(s, x);
 }
 
@@ -511,6 +656,15 @@ uint32_t server_random(struct server_calls *s)
 
 /* ---- life ---- */
 
+/* The role has credentials now, or for the first time it turned out that it has none. */
+static void on_role(void *ctx, bool have)
+{
+    struct server_calls *s = ctx;
+    start_waiting(s);
+    if (have && s->come && !s->closing)
+        s->come(s->come_ctx);
+}
+
 int server_calls_new(uv_loop_t *loop, const struct server_config *config,
                      struct server_calls **ret, struct error *err)
 {
@@ -530,8 +684,20 @@ int server_calls_new(uv_loop_t *loop, const struct server_config *config,
     list_init(&s->conns);
     uv_async_init(loop, &s->kick, on_kick);
     s->kick.data = s;
+    if (!str_empty(config->role_url))
+        r = instance_role_new(loop, config->role_url, on_role, s, &s->role, err);
+    if (r < 0) {
+        server_calls_close(s);
+        return r;
+    }
     *ret = s;
     return 0;
+}
+
+void server_when_credentials(struct server_calls *s, void (*come)(void *ctx), void *ctx)
+{
+    s->come = come;
+    s->come_ctx = ctx;
 }
 
 void server_calls_close(struct server_calls *s)
@@ -539,6 +705,7 @@ void server_calls_close(struct server_calls *s)
     struct error err = ERROR_INIT;
     fail(&err, E_CANCELLED, "the %s ends", s->name);
     s->closing = true;
+    instance_role_close(s->role);
     while (!list_empty(&s->waiting)) {
         struct exchange *x = list_entry(s->waiting.next, struct exchange, link);
         list_remove(&x->link);
@@ -559,6 +726,7 @@ void server_calls_free(struct server_calls *s)
 {
     if (!s)
         return;
+    instance_role_free(s->role);
     free(s->region);
     free(s->name);
     free(s);

@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "error.h"
+#include "sigv4.h"
 
 #define CALLS_PARALLEL  8
 #define CALL_TIMEOUT_MS 30000
@@ -29,11 +30,18 @@ struct server_config {
     const char *name; /* "agent", for User-Agent */
     const char *url;
     const char *region, *access_key_id, *secret_access_key, *session_token;
+    /* Instead of keys: those of the instance's role, asked at this URL and kept fresh
+     * (instance_role.h). NULL: the keys above. "": there are neither, nothing is signed. */
+    const char *role_url;
 };
 
 /* E_INVALID the URL; E_UNSUPPORTED https. */
 int server_calls_new(uv_loop_t *loop, const struct server_config *config,
                      struct server_calls **ret, struct error *err);
+/* What calls are signed with now; NULL: there is nothing (yet). Valid until the loop goes on. */
+const struct sigv4_credentials *server_credentials(struct server_calls *s);
+/* Called when there are credentials after there were none. */
+void server_when_credentials(struct server_calls *s, void (*come)(void *ctx), void *ctx);
 /* Ends everything; callbacks come with E_CANCELLED. Run the loop, then free. */
 void server_calls_close(struct server_calls *s);
 void server_calls_free(struct server_calls *s);
@@ -46,7 +54,8 @@ struct server_answer {
 };
 typedef void server_done(void *ctx, const struct server_answer *answer);
 
-/* `target` is X-Amz-Target's value. The body is copied. */
+/* `target` is X-Amz-Target's value. The body is copied. Until the instance's role has given
+ * credentials for the first time, calls wait; later they fail with E_DENIED without any. */
 void server_call(struct server_calls *s, const char *service, const char *target,
                  const char *body, size_t len, server_done *done, void *ctx);
 /* GET of a path ("/bucket/key", encoded), signed for `service`. */
@@ -55,6 +64,16 @@ void server_get(struct server_calls *s, const char *service, const char *path,
 /* A signed POST of JSON to another path of the server. */
 void server_post(struct server_calls *s, const char *path, const char *service,
                  const char *body, size_t len, server_done *done, void *ctx);
+/* The same, signed as somebody else; copied. NULL: as ever. */
+void server_call_as(struct server_calls *s, const struct sigv4_credentials *as,
+                    const char *service, const char *target, const char *body, size_t len,
+                    server_done *done, void *ctx);
+void server_get_as(struct server_calls *s, const struct sigv4_credentials *as,
+                   const char *service, const char *path, server_done *done, void *ctx);
+/* Unsigned, with one header; header_name NULL: none. */
+void server_request(struct server_calls *s, const char *method, const char *path,
+                    const char *header_name, const char *header_value, server_done *done,
+                    void *ctx);
 /* Will the same call never succeed? (400 with a client's error, but no throttling and
  * nothing about credentials.) */
 bool server_answer_is_final(const struct server_answer *answer);

@@ -63,6 +63,7 @@ struct options {
     const char *instance_type, *subnet, *port_range, *ca_file, *runtime, *conmon, *init;
     int64_t reserved_memory_mib;
     bool fargate, no_fargate, no_edge;
+    bool no_task_role, no_task_role_host, block_imds;
     const char *public_pool, *vpc_dir, *hosts_file, *haproxy, *dnsmasq;
     int64_t share, fargate_share; /* percent; 0: not given */
     int64_t pull;                 /* enum agent_pull */

@@ -126,6 +126,7 @@ static void settle_agent(struct options *o, enum part_id id)
     o->attributes.count = 0;
     o->subnet = NULL;
     o->introspection = "off";
+    o->no_task_role = o->no_task_role_host = false;
 }
 
 static size_t add_agent_args(const struct supervisor *s, struct options *o,

@@ -38,6 +38,7 @@ struct core {
     unsigned service_count;
     void (*account_begins)(struct core *, const char *account, const char *region);
     const struct access_judge *judge; /* NULL: everything is allowed */
+    const struct role_ops *role_ops;   /* NULL: no role can be had */
     struct list subscribers; /* struct event_subscriber.link */
     int64_t event_ms;        /* of the last event: the next one is not earlier */
     uint64_t event_number;   /* same: the next one has the next number */

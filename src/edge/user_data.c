@@ -329,6 +329,35 @@ static const struct setting {
     {"ECS_AVAILABLE_LOGGING_DRIVERS", NULL},
 };
 
+/* Switches: the value that is not the agent's own default is an option. */
+static const struct flag {
+    const char *name;
+    bool value;
+    const char *option;
+} flags[] = {
+    {"ECS_ENABLE_TASK_IAM_ROLE", false, "--no-task-role"},
+    {"ECS_ENABLE_TASK_IAM_ROLE_NETWORK_HOST", false, "--no-task-role-host"},
+    {"ECS_AWSVPC_BLOCK_IMDS", true, "--block-imds"},
+    {"ECS_DISABLE_IMAGE_CLEANUP", true, "--image-cleanup=off"},
+};
+
+/* False: it is no switch. */
+static bool take_flag(struct arena *a, struct user_data *u, const char *name,
+                      const char *value, struct string_list *ret)
+{
+    for (size_t n = 0; n < sizeof(flags) / sizeof(flags[0]); n++) {
+        if (!streq(flags[n].name, name))
+            continue;
+        if (!streq(value, "true") && !streq(value, "false"))
+            note(a, u, "not obeyed, the value is not understood",
+                 arena_printf(a, "%s=%s", name, value));
+        else if (streq(value, "true") == flags[n].value)
+            *LIST_PUSH(a, ret) = flags[n].option;
+        return true;
+    }
+    return false;
+}
+
 static void attributes(struct arena *a, struct user_data *u, const char *text,
                        struct string_list *ret)
 {
@@ -401,8 +430,8 @@ void user_data_arguments(struct arena *a, struct user_data *u, struct string_lis
         const struct setting *s = setting_of(name);
         if (streq(name, "ECS_INSTANCE_ATTRIBUTES"))
             attributes(a, u, value, ret);
-        else if (streq(name, "ECS_DISABLE_IMAGE_CLEANUP") && streq(value, "true"))
-            *LIST_PUSH(a, ret) = "--image-cleanup=off";
+        else if (take_flag(a, u, name, value, ret))
+            continue;
         else if (!s)
             note(a, u, "not obeyed", name);
         else if (s->option && !value_fits(s->option, value))

@@ -72,12 +72,26 @@ static struct agent *find(struct fleet *f, const char *instance_arn)
 /* ---- what ecs has to say ---- */
 
 static void task_changed(void *ctx, struct core *core, const char *instance_arn,
-                         const struct gantry_host_task *task)
+                         const struct gantry_host_task *task,
+                         const struct gantry_host_credentials_list *credentials)
 {
     struct agent *a = find(ctx, instance_arn);
     struct gantry_host_message m = {
         .kind = GANTRY_HOST_MESSAGE_KIND_TASK,
         .task = (struct gantry_host_task *)(uintptr_t)task,
+        .credentials = *credentials,
+    };
+    if (a)
+        send_message(core, a, &m);
+}
+
+static void credentials(void *ctx, struct core *core, const char *instance_arn,
+                        const struct gantry_host_credentials_list *l)
+{
+    struct agent *a = find(ctx, instance_arn);
+    struct gantry_host_message m = {
+        .kind = GANTRY_HOST_MESSAGE_KIND_CREDENTIALS,
+        .credentials = *l,
     };
     if (a)
         send_message(core, a, &m);
@@ -140,6 +154,7 @@ static void instance_gone(void *ctx, struct core *core, const char *instance_arn
 
 static const struct ecs_host_ops host_ops = {
     .task_changed = task_changed,
+    .credentials = credentials,
     .task_forgotten = task_forgotten,
     .images = images,
     .session_open = session_open,
@@ -193,7 +208,7 @@ int fleet_connect(struct fleet *f, struct core *core, struct http_request *req,
     a->instance_arn = xstrdup(instance_arn);
     HASH_ADD_KEYPTR(hh, f->agents, a->instance_arn, strlen(a->instance_arn), a);
     struct gantry_host_message m = {.kind = GANTRY_HOST_MESSAGE_KIND_DESIRED};
-    ecs_host_tasks(core, instance_arn, core_scratch(core), &m.tasks);
+    ecs_host_tasks(core, instance_arn, core_scratch(core), &m.tasks, &m.credentials);
     struct str line = STR_INIT;
     encode(&line, &m);
     connection_open(core, &a->conn, &f->ops, req, &line);

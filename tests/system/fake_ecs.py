@@ -135,6 +135,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.server.fake.calls.append(target)
+        signer = self.headers['Authorization'].split('Credential=')[1].split('/')[0]
+        self.server.fake.signers.append((target, signer))
         status, out = self.server.fake.call(target, json.loads(body))
         self.answer(status, out)
 
@@ -216,6 +218,8 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
 class FakeEcs:
     def __init__(self, netns, port=4566):
         self.calls, self.reports, self.registrations = [], [], []
+        self.signers = []  # operation and access key id of each call
+        self.credentials = {}  # task id: HostCredentials
         self.attachments = []  # reports of nothing else
         self.vpc = None  # support.vpc: tasks in mode awsvpc have an interface in it
         self.images, self.tasks, self.streams = {}, {}, []
@@ -348,7 +352,8 @@ class FakeEcs:
 
     def desired(self):
         return {'kind': 'DESIRED', 'tasks': [t['host'] for t in self.tasks.values()
-                                             if not t.get('over')]}
+                                             if not t.get('over')],
+                'credentials': [c for l in self.credentials.values() for c in l]}
 
     def open_stream(self):
         with self.news:
@@ -400,6 +405,18 @@ class FakeEcs:
             if send:
                 self.send({'kind': 'TASK', 'task': host})
         return task_id
+
+    def give(self, task_id, use, role, key, lives=3600, send=True):
+        """Credentials of a role of the task; older ones of the same use go."""
+        new = {'taskArn': self.tasks[task_id]['host']['taskArn'], 'use': use, 'roleArn': role,
+               'accessKeyId': key, 'secretAccessKey': 'secret-' + key,
+               'sessionToken': 'token-' + key, 'expiration': time.time() + lives}
+        with self.lock:
+            others = [c for c in self.credentials.get(task_id, []) if c['use'] != use]
+            self.credentials[task_id] = [*others, new]
+            if send:
+                self.send({'kind': 'CREDENTIALS', 'credentials': [new]})
+        return new
 
     def want(self, *images, prefetch=True, **more):
         with self.lock:

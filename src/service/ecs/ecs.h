@@ -30,7 +30,11 @@ void ecs_attach(struct core *core, const struct ecs_settings *settings);
 struct ecs_host_ops {
     /* The desired state of one task on this instance changed (or it is new). */
     void (*task_changed)(void *ctx, struct core *core, const char *instance_arn,
-                         const struct gantry_host_task *task);
+                         const struct gantry_host_task *task,
+                         const struct gantry_host_credentials_list *credentials);
+    /* New credentials for what it has already. They are for that agent alone. NULL allowed. */
+    void (*credentials)(void *ctx, struct core *core, const char *instance_arn,
+                        const struct gantry_host_credentials_list *credentials);
     /* The task is over and recorded: the host may forget it. */
     void (*task_forgotten)(void *ctx, struct core *core, const char *instance_arn,
                            const char *task_arn);
@@ -53,9 +57,11 @@ void ecs_set_host_ops(struct core *core, const struct ecs_host_ops *ops, void *c
  * instance exists in the caller's account. */
 int ecs_host_connected(struct core *core, const char *instance_arn, bool connected,
                        struct error *err);
-/* All tasks that should be on the instance, for the first message of a stream. */
+/* All tasks that should be on the instance, with all their credentials, for the first message
+ * of a stream. */
 void ecs_host_tasks(struct core *core, const char *instance_arn, struct arena *a,
-                    struct gantry_host_task_list *ret);
+                    struct gantry_host_task_list *ret,
+                    struct gantry_host_credentials_list *ret_credentials);
 
 /* Is there such an instance, not deregistered? */
 bool ecs_host_known(struct core *core, const char *instance_arn);

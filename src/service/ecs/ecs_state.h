@@ -138,6 +138,7 @@ struct task {
     bool stopping; /* desiredStatus STOPPED */
     struct wake expiry;
     struct wake unprotect; /* task_protection.h */
+    struct task_credentials *credentials; /* task_credentials.h; NULL: none yet */
     /* task_interface.h */
     struct wake interface;
     char attachment_id[37]; /* "": in no index */

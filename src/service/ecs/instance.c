@@ -15,6 +15,7 @@
 #include "provisioning.h"
 #include "service_daemon.h"
 #include "service_zones.h"
+#include "task_credentials.h"
 #include "task_interface.h"
 
 bool instance_active(const struct instance *i)
@@ -231,7 +232,8 @@ int ecs_host_connected(struct core *core, const char *instance_arn, bool connect
 }
 
 void ecs_host_tasks(struct core *core, const char *instance_arn, struct arena *a,
-                    struct gantry_host_task_list *ret)
+                    struct gantry_host_task_list *ret,
+                    struct gantry_host_credentials_list *ret_credentials)
 {
     struct instance *i = instance_by_arn(core, instance_arn);
     ret->set = true;
@@ -239,8 +241,11 @@ void ecs_host_tasks(struct core *core, const char *instance_arn, struct arena *a
         return;
     list_for_each (it, &i->tasks) {
         struct task *t = list_entry(it, struct task, instance_link);
-        if (!task_interface_awaited(t))
-            task_host_view(core, t, a, LIST_PUSH(a, ret));
+        if (task_interface_awaited(t) ||
+            (!task_credentials_make(core, t) && !t->stopping))
+            continue;
+        task_host_view(core, t, a, LIST_PUSH(a, ret));
+        task_credentials_tell(t, false, a, ret_credentials);
     }
 }
 

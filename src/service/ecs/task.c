@@ -16,6 +16,7 @@
 #include "provisioning.h"
 #include "service_history.h"
 #include "service_targets.h"
+#include "task_credentials.h"
 #include "task_interface.h"
 #include "task_protection.h"
 #include "taskdef_rules.h"
@@ -175,6 +176,11 @@ void task_host_view(struct core *core, const struct task *t, struct arena *a,
         .task_definition = t->taskdef ? t->taskdef->rec->task_definition : NULL,
         .overrides = rec->overrides,
         .interface = task_interface_host(core, t, a),
+        .credentials_id = task_credentials_has(t, GANTRY_HOST_CREDENTIALS_USE_TASK)
+                              ? t->rec->credentials_id
+                              : NULL,
+        .execution_credentials =
+            SET_BOOL(task_credentials_has(t, GANTRY_HOST_CREDENTIALS_USE_EXECUTION)),
     };
     for (size_t i = 0; i < rec->containers.n; i++) {
         struct gantry_host_container *c = LIST_PUSH(a, &ret->containers);
@@ -190,10 +196,15 @@ void task_tell_host(struct core *core, struct task *t)
     struct ecs *ecs = ecs_of(core);
     if (!t->instance || !ecs->host_ops || task_interface_awaited(t))
         return;
+    if (!task_credentials_make(core, t) && !t->stopping)
+        return;
     struct gantry_host_task view;
+    struct gantry_host_credentials_list credentials = {0};
     task_host_view(core, t, core_scratch(core), &view);
-    ecs->host_ops->task_changed(
-        ecs->host_ctx, core, t->instance->rec->instance->container_instance_arn, &view);
+    task_credentials_tell(t, true, core_scratch(core), &credentials);
+    ecs->host_ops->task_changed(ecs->host_ctx, core,
+                                t->instance->rec->instance->container_instance_arn, &view,
+                                &credentials);
 }
 
 /* ---- creation ---- */
@@ -298,6 +309,7 @@ static void task_init(struct core *core, struct task *t)
     task_interface_init(t);
     task_protection_init(core, t);
     task_targets_init(t);
+    task_credentials_init(t);
 }
 
 const char *instance_zone(const struct instance *i)
@@ -422,6 +434,7 @@ struct task *task_create(struct core *core, const struct task_request *q)
         add_container(core, a, cl, id, &def->container_definitions.v[i], rec);
     exec_agents_add(t);
     add_sizes(core, a, t);
+    task_credentials_want(core, t);
     rec->last_status = task_status_name(t->status);
 
     link_task(t);
@@ -575,6 +588,7 @@ static void let_go(struct core *core, struct task *t)
     list_remove(&t->service_link);
     list_remove(&t->provisioning_link);
     t->instance = NULL;
+    task_credentials_forget(core, t);
     taskdef_release(core, t->taskdef);
     t->taskdef = NULL;
 }
@@ -689,6 +703,7 @@ void task_unlink(struct core *core, struct object *o)
     wake_cancel(core, &t->unprotect);
     task_interface_unlink(core, t);
     task_targets_unlink(core, t);
+    task_credentials_forget(core, t);
     list_remove(&t->link);
     list_remove(&t->instance_link);
     list_remove(&t->service_link);

@@ -125,7 +125,8 @@ static struct cluster *the_cluster(struct world *w)
 }
 
 static void task_told(void *ctx, struct core *core, const char *instance_arn,
-                      const struct gantry_host_task *said)
+                      const struct gantry_host_task *said,
+                      const struct gantry_host_credentials_list *credentials)
 {
     struct world *w = ctx;
     list_for_each (it, &the_cluster(w)->tasks) {

@@ -25,7 +25,8 @@ struct world {
 };
 
 static void on_task(void *ctx, struct core *core, const char *arn,
-                    const struct gantry_host_task *t)
+                    const struct gantry_host_task *t,
+                    const struct gantry_host_credentials_list *credentials)
 {
     struct world *w = ctx;
     unsigned k = 0;
