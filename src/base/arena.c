@@ -103,6 +103,8 @@ void arena_free(struct arena *a)
     struct arena_block *b = a->head;
     while (b) {
         struct arena_block *next = b->next;
+        if (a->wipe)
+            explicit_bzero(b->data, b->used);
         free(b);
         b = next;
     }
@@ -112,19 +114,23 @@ void arena_free(struct arena *a)
 void arena_reset(struct arena *a)
 {
     struct arena_block *keep = a->head;
+    bool wipe = a->wipe;
+#ifdef GANTRY_ARENA_MALLOC
+    keep = NULL;
+#endif
     if (!keep || keep->size > MAX_BLOCK_SIZE) {
         arena_free(a);
+        a->wipe = wipe;
         return;
     }
-#ifdef GANTRY_ARENA_MALLOC
-    arena_free(a);
-    return;
-#endif
     a->head = keep->next;
     arena_free(a);
+    if (wipe)
+        explicit_bzero(keep->data, keep->used);
     keep->next = NULL;
     keep->used = 0;
     a->head = keep;
+    a->wipe = wipe;
 }
 
 void *arena_copy(struct arena *a, const void *data, size_t size)

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,7 @@ struct arena_block;
 struct arena {
     struct arena_block *head; /* newest block */
     size_t used_bytes;        /* handed out since init or reset */
+    bool wipe;                /* secrets go through it: what is released is overwritten */
 };
 
 #define ARENA_INIT                                                                       \

@@ -18,12 +18,34 @@ static void unref_request(void *cls)
     request_unref(cls);
 }
 
+/* An answer may hold a secret, so its bytes are overwritten when it left. */
+struct taken {
+    void *bytes;
+    size_t len;
+};
+
+static void release_taken(void *cls)
+{
+    struct taken *t = cls;
+    explicit_bzero(t->bytes, t->len);
+    free(t->bytes);
+    free(t);
+}
+
+static struct MHD_Response *response_taken(void *bytes, size_t len)
+{
+    struct taken *t = xmalloc(sizeof(*t));
+    *t = (struct taken){bytes, len};
+    return mhd.MHD_create_response_from_buffer_with_free_callback_cls(len, bytes,
+                                                                      release_taken, t);
+}
+
 static struct MHD_Response *response_buffer(struct request *r, const void *body,
                                             size_t len, enum http_memory memory)
 {
     void *bytes = (void *)(uintptr_t)body;
-    if (memory == HTTP_TAKE)
-        return mhd.MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_FREE);
+    if (memory == HTTP_TAKE && len)
+        return response_taken(bytes, len);
     if (memory == HTTP_COPY || !len)
         return mhd.MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_COPY);
     request_ref(r); /* the arena stays until the last byte left */

@@ -45,6 +45,8 @@ void request_drop_body(struct request *r)
 {
     atomic_fetch_sub_explicit(&r->server->buffered, r->reserved, memory_order_relaxed);
     r->reserved = 0;
+    if (r->collect.data)
+        explicit_bzero(r->collect.data, r->collect.cap); /* it may hold a secret */
     str_free(&r->collect);
 }
 

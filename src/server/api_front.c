@@ -207,6 +207,7 @@ void api_front_complete(const struct api_front *front, struct http_request *req)
     struct wire_http_request wreq;
     ac->front = front;
     ac->req = req;
+    ac->call.arena.wipe = true; /* passwords, keys and secrets come this way */
     ac->call.target = &ac->target;
     request_id_make(ac->call.request_id);
     api_wire_request(req, &wreq);

@@ -152,12 +152,6 @@ static int key_find(const struct seal_keys *keys, const char *text,
                 ID_TEXT, id);
 }
 
-int seal_check(const struct seal_keys *keys, const char *text, struct error *err)
-{
-    const struct key *key;
-    return key_find(keys, text, &key, err);
-}
-
 /* What GCM authenticates beside the value: how it is sealed, and where it belongs. */
 static void add_bound(EVP_CIPHER_CTX *ctx, const char *header, const char *bound_to,
                       int (*update)(EVP_CIPHER_CTX *, unsigned char *, int *,
@@ -233,7 +227,7 @@ int seal_open(const struct seal_keys *keys, const char *text, const char *bound_
               struct str *ret, struct error *err)
 {
     AUTO_ARENA a = ARENA_INIT;
-    const struct key *key;
+    const struct key *key = NULL;
     uint8_t *body;
     size_t size;
     int r = key_find(keys, text, &key, err);

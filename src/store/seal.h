@@ -10,8 +10,10 @@
  * numbers can repeat one; 2^32 values a key keep the chance of two equal ones below 2^-32.
  *
  * The file is 32 random bytes a key, mode 0600, the newest key last. To rotate: append 32
- * random bytes (`head -c 32 /dev/urandom >> seal.key`) and start the server again. What is
- * sealed from then on has the new key; old keys must stay, as long as anything has them.
+ * random bytes (`head -c 32 /dev/urandom >> seal.key`) and start the server again. It seals
+ * everything anew under the newest key while it loads, and takes what was there before out
+ * of the store's files: when it is ready, older keys may be taken out of the file, unless a
+ * backup of the data still needs them.
  * Who has the data directory but not this file reads no secret, so back it up apart.
  *
  * Owns: the keys, in memory until seal_keys_free(), which wipes them. Threads: any, they do
@@ -52,9 +54,6 @@ int seal_open(const struct seal_keys *keys, const char *text, const char *bound_
 bool seal_is(const char *text);
 /* Is it sealed under the newest key? */
 bool seal_is_newest(const struct seal_keys *keys, const char *text);
-/* Cheap, for the start: it looks like a sealed text and its key is there. As seal_open(). */
-int seal_check(const struct seal_keys *keys, const char *text, struct error *err);
-
 /* For records that were written before there were seals, or under an older key: *text
  * becomes a text under the newest key, in the arena. 1 it is another one now and the record
  * is to be saved, 0 it is as it was, E_CORRUPT it can't be opened. */

@@ -18,6 +18,18 @@ def bytes_on_disk(server):
                     if p.is_file() and p.name != "seal.key")
 
 
+def store_secrets(server):
+    server.client("secretsmanager").create_secret(Name="a", SecretString="geheim")
+    server.client("ssm").put_parameter(Name="a", Value="geheim", Type="SecureString")
+
+
+def check_secrets(server):
+    assert server.client("secretsmanager").get_secret_value(SecretId="a")[
+        "SecretString"] == "geheim"
+    assert server.client("ssm").get_parameter(Name="a", WithDecryption=True)["Parameter"][
+        "Value"] == "geheim"
+
+
 def import_certificates(server, cert):
     server.client("acm").import_certificate(Certificate=cert.pem, PrivateKey=cert.key)
     server.client("iam").upload_server_certificate(
@@ -66,18 +78,21 @@ def test_a_lost_key_file_is_said_at_the_start(own_server):
 
 def test_a_new_key_is_added_at_the_end(own_server):
     import_certificates(own_server, Certificate("rotated.test"))
+    store_secrets(own_server)
     marks = set(re.findall(rb"sealed:1:[0-9a-f]{8}", bytes_on_disk(own_server)))
     assert len(marks) == 1
     with open(seal_file(own_server), "ab") as f:
         f.write(os.urandom(32))
     own_server.restart()
     new = set(re.findall(rb"sealed:1:[0-9a-f]{8}", bytes_on_disk(own_server)))
-    # Certificates are sealed anew at the start, and what was there before is not left over.
+    # All is sealed anew at the start, and what was there before is not left over.
+    check_secrets(own_server)
     assert len(new) == 1 and not new & marks
     # So the old key may go.
     own_server.kill()
     seal_file(own_server).write_bytes(seal_file(own_server).read_bytes()[32:])
     own_server.start()
+    check_secrets(own_server)
 
 
 def test_the_server_leaves_no_core_file(own_server):

@@ -15,7 +15,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct error err;
     char *text = arena_strndup(&a, (const char *)data, size);
     assert(seal_open(keys, text, "b", &plain, &err) == -E_CORRUPT && plain.len == 0);
-    seal_check(keys, text, &err);
     if (!seal_is(text)) {
         const char *sealed = text;
         assert(seal_renew(keys, &a, "b", &sealed, &err) == 1);

@@ -34,7 +34,10 @@ int version_loaded(struct core *core, struct object *o, struct error *err)
     if (!s)
         return fail(err, E_CORRUPT, "version of a secret that is not there");
     version_link(s, v);
-    return seal_check(core_seal(core), v->rec->value, err);
+    int r = seal_renew(core_seal(core), &o->arena, o->key, &v->rec->value, err);
+    if (r > 0)
+        object_save(core, o);
+    return r < 0 ? r : 0;
 }
 
 void version_unlink(struct core *core, struct object *o)

@@ -40,7 +40,7 @@ static int parameter_loaded(struct core *core, struct object *o, struct error *e
 static int version_loaded(struct core *core, struct object *o, struct error *err)
 {
     struct parameter_version *v = (struct parameter_version *)o;
-    const struct gantry_parameter_version_record *rec = v->rec;
+    struct gantry_parameter_version_record *rec = v->rec;
     list_init(&v->link);
     if (!rec->parameter_key || !rec->value)
         return fail(err, E_CORRUPT, "version of a parameter without its parts");
@@ -48,9 +48,12 @@ static int version_loaded(struct core *core, struct object *o, struct error *err
     if (!p)
         return fail(err, E_CORRUPT, "version of a parameter that is not there");
     version_link(p, v);
-    return rec->type == SSM_PARAMETER_TYPE_SECURE_STRING
-               ? seal_check(core_seal(core), rec->value, err)
-               : 0;
+    if (rec->type != SSM_PARAMETER_TYPE_SECURE_STRING)
+        return 0;
+    int r = seal_renew(core_seal(core), &o->arena, o->key, &rec->value, err);
+    if (r > 0)
+        object_save(core, o);
+    return r < 0 ? r : 0;
 }
 
 static void version_unlink(struct core *core, struct object *o)
