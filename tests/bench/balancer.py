@@ -69,12 +69,14 @@ HEADERS = """
 
 @contextlib.contextmanager
 def haproxy(folder, name, config, *inside):
-    """`inside`: a command in front, that puts it somewhere else."""
+    """`inside`: a command in front, that puts it somewhere else. In a session of its own, as a
+    daemon is, and as gantry's is: Linux divides the processor between sessions first
+    (sched_autogroup), and one that shares wrk's is woken sooner on a busy machine."""
     path = folder / f"{name}.cfg"
     path.write_text(config)
     with open(folder / f"{name}.log", "wb") as log:
         process = subprocess.Popen([*inside, "haproxy", "-db", "-f", path], stdout=log,
-                                   stderr=log)
+                                   stderr=log, start_new_session=True)
     try:
         yield
     finally:

@@ -758,6 +758,77 @@ def test_a_flapping_target_costs_no_request(balancers, targets):
     assert balancers.workers(web.ident) == before
 
 
+def test_many_targets_come_and_go_under_load(balancers, targets):
+    """Ten times as many, at once and one by one, and all but the first away again."""
+    web, g, (a,) = simple(balancers, targets, "aa20")
+    before = balancers.workers(web.ident)
+    load = Load(web, threads=3, keep_alive=True)
+    many = [targets(f"m{i}", web) for i in range(9)]
+    balancers.put_group(group("g", a, *many[:5]))
+    for n in range(5, 10):
+        balancers.put_group(group("g", a, *many[:n]))
+    for t in many:
+        balancers.state_of(g, t)
+    wait_for(lambda: len(keep_asking(web)) == 10)
+    for n in range(9, 0, -1):
+        balancers.put_group(group("g", a, *many[:n], draining=many[n - 1:n]))
+        wait_for(lambda: many[n - 1].name not in keep_asking(web, 20) and not many[n - 1].busy)
+        balancers.put_group(group("g", a, *many[:n - 1]))
+    wait_for(lambda: list(servers(balancers, web)) == [address_of(a)])
+    wait_for(lambda: not any(t.connections for t in many))
+    results = load.stop()
+    assert set(results) == {200} and results[200] > 200, results
+    assert balancers.workers(web.ident) == before
+
+
+def test_the_next_edge_adopts_what_came_at_run_time(balancers, targets):
+    web, g, (a,) = simple(balancers, targets, "aa21")
+    b, c = targets("b", web), targets("c", web)
+    balancers.put_group(group("g", a, b))
+    balancers.state_of(g, b)
+    wait_for(lambda: web.who() == "b")
+    workers = balancers.workers(web.ident)
+    load = Load(web, threads=2, keep_alive=True)
+    wait_for(lambda: servers(balancers, web)[address_of(b)][2] > 50)
+    balancers.process.kill()
+    balancers.process.wait()
+    reused = servers(balancers, web)[address_of(b)][2]
+    balancers.health.clear()
+    # What changed while nobody looked:
+    balancers.groups[group_arn("g")] = group("g", a, b, c, draining=[b])
+    balancers.start()
+    balancers.desired()
+    balancers.state_of(g, c)
+    wait_for(lambda: "b" not in keep_asking(web) and not b.busy)
+    balancers.put_group(group("g", a, c))
+    wait_for(lambda: set(servers(balancers, web)) == {address_of(a), address_of(c)})
+    wait_for(lambda: keep_asking(web) == {"a", "c"})
+    assert reused > 50 and servers(balancers, web)[address_of(a)][2] > 50
+    results = load.stop()
+    assert set(results) == {200}, results
+    assert balancers.workers(web.ident) == workers
+
+
+def test_haproxy_killed_under_load_keeps_connections_again(balancers, targets):
+    """Its servers are of the file then, and a target may go and another come as before."""
+    web, g, (a, b) = simple(balancers, targets, "aa22", ("a", "b"))
+    wait_for(lambda: keep_asking(web) == {"a", "b"})
+    for pid in (*balancers.workers(web.ident), balancers.master(web.ident)):
+        os.kill(pid, signal.SIGKILL)
+
+    def back():
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return keep_asking(web) == {"a", "b"}
+    wait_for(back)
+    assert servers(balancers, web)[address_of(b)][2] >= 10
+    c = targets("c", web)
+    balancers.put_group(group("g", a, c))
+    balancers.state_of(g, c)
+    wait_for(lambda: keep_asking(web) == {"a", "c"})
+    assert set(servers(balancers, web)) == {address_of(a), address_of(c)}
+    assert servers(balancers, web)[address_of(c)][2] >= 10
+
+
 def test_targets_of_https_keep_connections(balancers, targets):
     web = Web(balancers, "aa19")
     path = Path(balancers.folder) / "t"
