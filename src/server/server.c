@@ -326,7 +326,7 @@ static void services_fill(struct server *s)
         {&ecr_service_api, ecr_operations, &ecr_access},
         {&ecs_service_api, ecs_operations, &ecs_access},
         {&elbv2_service_api, elbv2_operations, &elbv2_access},
-        {&iam_service_api, iam_operations},
+        {&iam_service_api, iam_operations, &iam_access},
         {&secretsmanager_service_api, secretsmanager_operations, &secretsmanager_access},
         {&ssm_service_api, ssm_operations, &ssm_access},
         {&sts_service_api, sts_operations},

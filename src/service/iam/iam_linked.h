@@ -9,4 +9,7 @@
 
 #include "iam_state.h"
 
+/* "AWSServiceRoleForECS", with the suffix when there is one; "*" for a service without. */
+const char *iam_linked_role_name(struct call *c, const char *service, const char *suffix);
+
 void iam_deletion_tables(struct core *core, struct iam *iam);

@@ -39,6 +39,14 @@ static const struct linked_service *service_find(const char *name)
     return NULL;
 }
 
+const char *iam_linked_role_name(struct call *c, const char *service, const char *suffix)
+{
+    const struct linked_service *s = service_find(service);
+    if (!s)
+        return "*";
+    return suffix ? call_printf(c, "%s_%s", s->role, suffix) : s->role;
+}
+
 /* ---- a new one ---- */
 
 static struct policy *trust_of(const char *document)
@@ -100,8 +108,7 @@ int iam_create_service_linked_role(
     if (in->custom_suffix && !streq(s->service, "autoscaling.amazonaws.com"))
         return call_fault(c, &iam_invalid_input_exception,
                           "Custom suffix is not allowed for %s", s->service);
-    const char *name =
-        in->custom_suffix ? call_printf(c, "%s_%s", s->role, in->custom_suffix) : s->role;
+    const char *name = iam_linked_role_name(c, s->service, in->custom_suffix);
     if (strlen(name) > 64)
         return call_fault(c, &iam_invalid_input_exception,
                           "The role's name %s has more than 64 characters.", name);
