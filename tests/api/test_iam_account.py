@@ -1,5 +1,6 @@
 """IAM's access keys, identity providers and what an account has as a whole, by boto3."""
 import base64
+import json
 import pathlib
 
 import pytest
@@ -213,3 +214,45 @@ def test_all_of_it_survives_a_crash(own_server):
     for path in pathlib.Path(own_server.dir).rglob("*"):
         if path.is_file():
             assert secret.encode() not in path.read_bytes(), path
+
+
+def test_authorization_details(server):
+    iam, account = own_account(server)
+    iam.create_group(GroupName="g")
+    iam.create_user(UserName="u", PermissionsBoundary=AWS + "/PowerUserAccess",
+                    Tags=[{"Key": "a", "Value": "1"}])
+    iam.add_user_to_group(GroupName="g", UserName="u")
+    iam.put_group_policy(GroupName="g", PolicyName="i", PolicyDocument=allow())
+    for name in ("r1", "r2"):
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust())
+    arn = iam.create_policy(PolicyName="p", PolicyDocument=allow())["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName="r1", PolicyArn=arn)
+    iam.create_instance_profile(InstanceProfileName="ip")
+    iam.add_role_to_instance_profile(InstanceProfileName="ip", RoleName="r1")
+    got = iam.get_account_authorization_details()
+    assert not got["IsTruncated"]
+    user = got["UserDetailList"][0]
+    assert user["GroupList"] == ["g"] and user["UserPolicyList"] == []
+    assert user["PermissionsBoundary"]["PermissionsBoundaryArn"] == AWS + "/PowerUserAccess"
+    assert user["Tags"] == [{"Key": "a", "Value": "1"}]
+    assert got["GroupDetailList"][0]["GroupPolicyList"][0]["PolicyDocument"] == json.loads(allow())
+    role = got["RoleDetailList"][0]
+    assert role["AttachedManagedPolicies"] == [{"PolicyName": "p", "PolicyArn": arn}]
+    assert role["InstanceProfileList"][0]["InstanceProfileName"] == "ip"
+    assert role["AssumeRolePolicyDocument"] == json.loads(trust())
+    assert [p["PolicyName"] for p in got["Policies"]] == ["p", "PowerUserAccess"]
+    version = got["Policies"][0]["PolicyVersionList"][0]
+    assert version["Document"] == json.loads(allow()) and version["IsDefaultVersion"]
+    # page by page it is the same
+    keys = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
+    seen, marker = {k: [] for k in keys}, {}
+    for _ in range(6):
+        page = iam.get_account_authorization_details(MaxItems=1, **marker)
+        assert sum(len(page[k]) for k in keys) == 1
+        for k in keys:
+            seen[k] += page[k]
+        marker = {"Marker": page.get("Marker", "")}
+    assert not page["IsTruncated"] and seen == {k: got[k] for k in keys}
+    some = iam.get_account_authorization_details(Filter=["Role", "AWSManagedPolicy"])
+    assert [len(some[k]) for k in keys] == [0, 0, 2, 1]
+    refused("ValidationError", 400, iam.get_account_authorization_details, Marker="x")

@@ -102,3 +102,13 @@ void iam_policy_describe(struct call *c, const struct iam_managed_policy *p, boo
     if (!whole || !ret->tags.n)
         ret->tags = (struct iam_tag_list){0};
 }
+
+void iam_version_describe(struct call *c, const struct iam_managed_policy *p,
+                          const struct iam_policy_version *v, bool document,
+                          struct iam_policy_version *ret)
+{
+    *ret = *v;
+    ret->document = document ? iam_document_encode(&c->arena, v->document) : NULL;
+    ret->is_default_version =
+        SET_BOOL(streq(v->version_id, p->rec->policy->default_version_id));
+}

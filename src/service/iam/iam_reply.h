@@ -65,6 +65,9 @@ void iam_profile_describe(struct call *c, const struct iam_profile *p, bool whol
                           struct iam_instance_profile *ret);
 void iam_policy_describe(struct call *c, const struct iam_managed_policy *p, bool whole,
                          struct iam_policy *ret);
+void iam_version_describe(struct call *c, const struct iam_managed_policy *p,
+                          const struct iam_policy_version *v, bool document,
+                          struct iam_policy_version *ret);
 struct iam_attached_permissions_boundary *iam_boundary_describe(
     struct call *c, const struct iam_entity *e);
 

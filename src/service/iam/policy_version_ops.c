@@ -5,16 +5,6 @@
 
 #define VERSIONS_MAX 5
 
-static void describe(struct call *c, const struct iam_managed_policy *p,
-                     const struct iam_policy_version *v, bool document,
-                     struct iam_policy_version *ret)
-{
-    *ret = *v;
-    ret->document = document ? iam_document_encode(&c->arena, v->document) : NULL;
-    ret->is_default_version =
-        SET_BOOL(streq(v->version_id, p->rec->policy->default_version_id));
-}
-
 static struct iam_policy_version *
 version_require(struct call *c, const struct iam_managed_policy *p, const char *id)
 {
@@ -48,7 +38,7 @@ int iam_create_policy_version(struct call *c,
     const struct iam_policy_version *v =
         iam_policy_version_add(c->core, p, in->policy_document, compiled);
     out->policy_version = arena_new(&c->arena, struct iam_policy_version);
-    describe(c, p, v, false, out->policy_version);
+    iam_version_describe(c, p, v, false, out->policy_version);
     return 0;
 }
 
@@ -61,7 +51,7 @@ int iam_get_policy_version(struct call *c,
     if (!v)
         return -1;
     out->policy_version = arena_new(&c->arena, struct iam_policy_version);
-    describe(c, p, v, true, out->policy_version);
+    iam_version_describe(c, p, v, true, out->policy_version);
     return 0;
 }
 
@@ -76,8 +66,8 @@ int iam_list_policy_versions(struct call *c,
         return -1;
     out->versions.set = true;
     for (size_t i = page.from; i < page.end; i++)
-        describe(c, p, &p->rec->versions.v[p->rec->versions.n - 1 - i], false,
-                 LIST_PUSH(&c->arena, &out->versions));
+        iam_version_describe(c, p, &p->rec->versions.v[p->rec->versions.n - 1 - i], false,
+                             LIST_PUSH(&c->arena, &out->versions));
     out->is_truncated = page.is_truncated;
     out->marker = page.marker;
     return 0;
