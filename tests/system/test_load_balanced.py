@@ -9,11 +9,11 @@ import time
 import pytest
 
 from support import web
-from support.gantry import Gantry, Not, eventually, reasons_not_to_run
+from support.balanced import DELAY, Balanced
+from support.gantry import Gantry, eventually, reasons_not_to_run
 
 ROUNDS = int(os.environ.get("GANTRY_ROLLOUTS", "2"))
-DELAY = 2  # seconds of draining
-MISSING = [p for p in ("haproxy", "dnsmasq") if not shutil.which(p)]
+MISSING = [p for p in ("haproxy", "dnsmasq", "wrk") if not shutil.which(p)]
 
 pytestmark = [
     pytest.mark.skipif(bool(reasons_not_to_run()), reason=str(reasons_not_to_run())),
@@ -37,112 +37,31 @@ def gantry(tmp_path_factory):
         g.close()
 
 
-class Balanced:
-    """A load balancer, a target group of a kind, a service of two tasks."""
-
-    def __init__(self, gantry, kind, name):
-        self.gantry, self.kind, self.name = gantry, kind, name
-        ec2, self.elb = gantry.client("ec2"), gantry.client("elbv2")
-        vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])
-        self.vpc = vpc["Vpcs"][0]["VpcId"]
-        self.subnets = [s["SubnetId"] for s in ec2.describe_subnets()["Subnets"]]
-        self.sg = ec2.create_security_group(GroupName=name, Description="all",
-                                            VpcId=self.vpc)["GroupId"]
-        ec2.authorize_security_group_ingress(GroupId=self.sg, IpProtocol="tcp", FromPort=0,
-                                             ToPort=65535, CidrIp="0.0.0.0/0")
-        b = self.elb.create_load_balancer(Name=name, Subnets=self.subnets,
-                                          SecurityGroups=[self.sg])["LoadBalancers"][0]
-        self.balancer, self.dns = b["LoadBalancerArn"], b["DNSName"]
-        self.groups = [self.group(f"{name}-{n}") for n in "ab"]
-        self.listener = self.elb.create_listener(
-            LoadBalancerArn=self.balancer, Protocol="HTTP", Port=80, DefaultActions=[{
-                "Type": "forward", "ForwardConfig": {"TargetGroups": [
-                    {"TargetGroupArn": self.groups[0], "Weight": 100},
-                    {"TargetGroupArn": self.groups[1], "Weight": 0}]}}]
-        )["Listeners"][0]["ListenerArn"]
-        eventually(lambda: self.elb.describe_load_balancers(LoadBalancerArns=[self.balancer])[
-            "LoadBalancers"][0]["State"]["Code"] == "active", 20, "an active load balancer")
-        self.address = eventually(self.resolve, 10, "the balancer's name in the hosts file")
-
-    def resolve(self):
-        for line in self.gantry.hosts.read_text().splitlines():
-            if self.dns in line.split()[1:]:
-                return line.split()[0]
-        return Not(self.gantry.hosts.read_text())
-
-    def group(self, name):
-        arn = self.elb.create_target_group(
-            Name=name, Protocol="HTTP", Port=80, VpcId=self.vpc, TargetType=self.kind,
-            HealthCheckPath="/health", HealthCheckIntervalSeconds=5,
-            HealthCheckTimeoutSeconds=2, HealthyThresholdCount=2,
-        )["TargetGroups"][0]["TargetGroupArn"]
-        self.elb.modify_target_group_attributes(TargetGroupArn=arn, Attributes=[
-            {"Key": "deregistration_delay.timeout_seconds", "Value": str(DELAY)}])
-        return arn
-
-    def define(self, n):
-        mode = "awsvpc" if self.kind == "ip" else "bridge"
-        return self.gantry.define(
-            self.name, {"name": "web", "image": self.image, "memory": 32, "stopTimeout": 2,
-                        "environment": [{"name": "N", "value": str(n)}],
-                        "portMappings": [{"containerPort": 8080}]}, networkMode=mode)
-
-    def create(self, **more):
-        self.image = self.gantry.push("web", web.image())
-        if self.kind == "ip":
-            more["networkConfiguration"] = self.gantry.awsvpc(self.sg)
-        balancer = {"targetGroupArn": self.groups[0], "containerName": "web",
-                    "containerPort": 8080, **more.pop("balancer", {})}
-        self.gantry.ecs.create_service(serviceName=self.name, taskDefinition=self.define(0),
-                                       desiredCount=2, loadBalancers=[balancer], **more)
-        self.rest()
-
-    def update(self, n, **more):
-        self.gantry.ecs.update_service(service=self.name, taskDefinition=self.define(n), **more)
-
-    def service(self):
-        return self.gantry.ecs.describe_services(services=[self.name])["services"][0]
-
-    def rest(self, timeout=60):
-        def look():
-            s = self.service()
-            primary = s["deployments"][0]
-            done = (len(s["deployments"]) == 1 and s["runningCount"] == 2 and
-                    s["pendingCount"] == 0 and primary["rolloutState"] == "COMPLETED")
-            return done or Not([e["message"] for e in s["events"][:6]])
-        eventually(look, timeout, f"rest of {self.name}")
-
-    def health(self):
-        states = []
-        for g in self.groups:
-            states += [d["TargetHealth"]["State"] for d in self.elb.describe_target_health(
-                TargetGroupArn=g)["TargetHealthDescriptions"]]
-        return sorted(states)
-
-    @property
-    def url(self):
-        return f"http://{self.address}/"
-
-
 @pytest.mark.parametrize("kind", ["instance", "ip"])
 def test_rolling_updates_lose_nothing(gantry, kind, capsys):
     b = Balanced(gantry, kind, f"roll-{kind}")
     b.create()
     assert b.health() == ["healthy", "healthy"]
-    with web.Callers(b.url, 4) as calls, web.Callers(b.url + "slow", 4) as slow:
-        socket = web.WebSocket(b.address)
+    updated = {}
+    with web.Callers(b.url, 2) as calls, web.Callers(b.url + "slow", 4) as slow, \
+            web.Wrk(b.url) as wrk, web.Sockets(b.address, 4) as sockets:
         for n in range(1, ROUNDS + 1):
+            sockets.fill()
+            updated[str(n - 1)] = time.monotonic()  # its targets are replaced from now on
             b.update(n)
             b.rest()
-            assert socket.echoes() or time.monotonic() - socket.began >= DELAY
-            if not socket.echoes():
-                socket = web.WebSocket(b.address)
-    socket.close()
-    assert (calls.failures, slow.failures) == ([], [])
-    assert len(calls.answers) >= 2 * ROUNDS, "the new tasks were never asked"
+        eventually(lambda: all(s.version == str(ROUNDS) for s in sockets.alive), 20,
+                   "the end of connections to what is gone")
+    early = [(v, end - updated[v]) for v, end in sockets.ends
+             if v not in updated or end < updated[v] + DELAY]
     with capsys.disabled():
-        print(f"\nrolling updates, {kind} targets: {ROUNDS} under load, 0 failed of "
-              f"{calls.calls + slow.calls}")
+        print(f"\nrolling updates, {kind} targets: {ROUNDS}; requests of wrk {wrk.calls} "
+              f"(failed: {wrk.failures}), of others {calls.calls + slow.calls} "
+              f"(failed: {calls.failures + slow.failures}), WebSockets {sockets.opened} "
+              f"(closed before their target had drained: {early})")
+    assert (calls.failures, slow.failures, wrk.failures, early) == ([], [], [], [])
+    assert len(calls.answers) >= 2 * ROUNDS, "the new tasks were never asked"
+    assert sockets.ends, "no target of a WebSocket was ever replaced"
     gantry.ecs.delete_service(service=b.name, force=True)
 
 

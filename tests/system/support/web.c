@@ -1,8 +1,8 @@
 /* web.c: a web server that is as rude as a test needs: SIGTERM ends it in the middle of
  * whatever it does, so no request survives that a load balancer still sends it by then.
  *   GET /        the host's name          GET /slow    the same, after half a second
- *   GET /health  "ok"
- *   Upgrade      101, then every byte comes back (the client uses RFC 6455's sample key)
+ *   GET /health  "ok"                     GET /version what the variable N says
+ *   Upgrade      101 with X-Version, then every byte comes back (the client uses RFC 6455's sample key)
  * A process a connection; PORT says where. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,6 +14,11 @@
 #include <unistd.h>
 
 static char name[65];
+
+static const char *version(void)
+{
+    return getenv("N") ? getenv("N") : "0";
+}
 
 static void answer(int fd, const char *body)
 {
@@ -27,15 +32,24 @@ static void answer(int fd, const char *body)
 
 static void echo(int fd)
 {
-    static const char hello[] =
-        "HTTP/1.1 101 Switching Protocols\r\n"
-        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
     char buf[4096];
-    ssize_t n = write(fd, hello, sizeof(hello) - 1);
+    int len = snprintf(buf, sizeof(buf),
+                       "HTTP/1.1 101 Switching Protocols\r\n"
+                       "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                       "X-Version: %s\r\n"
+                       "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+                       version());
+    ssize_t n = write(fd, buf, (size_t)len);
     while (n > 0 && (n = read(fd, buf, sizeof(buf))) > 0)
         n = write(fd, buf, (size_t)n);
     _exit(0);
+}
+
+static const char *body_of(const char *request)
+{
+    if (strncmp(request, "GET /health", 11) == 0)
+        return "ok";
+    return strncmp(request, "GET /version", 12) == 0 ? version() : name;
 }
 
 static void serve(int fd)
@@ -53,7 +67,7 @@ static void serve(int fd)
                 echo(fd);
             if (strncmp(buf, "GET /slow", 9) == 0)
                 usleep(500000);
-            answer(fd, strncmp(buf, "GET /health", 11) == 0 ? "ok" : name);
+            answer(fd, body_of(buf));
             len -= (size_t)(end + 4 - buf);
             memmove(buf, end + 4, len + 1);
         }
