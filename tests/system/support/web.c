@@ -2,7 +2,8 @@
  * whatever it does, so no request survives that a load balancer still sends it by then.
  *   GET /        the host's name          GET /slow    the same, after half a second
  *   GET /health  "ok"                     GET /version what the variable N says
- *   Upgrade      101 with X-Version, then every byte comes back (the client uses RFC 6455's sample key)
+ *   Upgrade      101 with X-Version, then every byte comes back
+ * A client that upgrades uses the key of the example in RFC 6455.
  * A process a connection; PORT says where. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
