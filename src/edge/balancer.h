@@ -47,7 +47,8 @@ struct balancer_running_server {
     char name[BALANCER_NAME_SIZE]; /* key */
     char backend[BALANCER_NAME_SIZE];
     bool up, wanted;
-    bool going; /* is to be deleted */
+    bool going;          /* is to be deleted */
+    bool belongs_in_file; /* it was added at run time: balancer_servers_belong_in_file() */
     UT_hash_handle hh;
 };
 
@@ -64,6 +65,7 @@ struct balancer {
     bool config_dirty, servers_dirty;
     int64_t due_ms, served_ms; /* the next look; the last one */
     int64_t retry_gap_ms;
+    int64_t fold_ms, folded_ms; /* servers become ones of the file then (0: none); did last */
     bool named, told;
     char state[16];
     struct str reason;
@@ -125,3 +127,5 @@ int balancer_runtime_list(struct balancer *b, const struct balancer_config *conf
 /* The running servers are now those of the configuration. */
 void balancer_runtime_reset(struct balancer *b, struct balancer_group *groups);
 void balancer_runtime_forget(struct balancer *b);
+/* A reload would do some servers good. */
+bool balancer_runtime_wants_file(const struct balancer *b);

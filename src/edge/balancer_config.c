@@ -427,9 +427,13 @@ static bool is_http2(const struct elbv2_target_group *g)
     return streq(g->protocol_version, "HTTP2") || streq(g->protocol_version, "GRPC");
 }
 
+bool balancer_servers_belong_in_file(const struct gantry_edge_target_group *g)
+{
+    return is_http2(g->target_group);
+}
+
 /* A server that is added at run time inherits nothing, not even HAProxy's own defaults: without
- * both of these it keeps no idle connection, and every request makes a new one. (What it can't
- * be told is max-reuse: connections to such HTTP/2 targets serve one request each.) */
+ * both of these it keeps no idle connection, and every request makes a new one. */
 #define KEEP_CONNECTIONS " pool-max-conn -1 pool-purge-delay 5s"
 
 void balancer_server_options(struct str *out, const struct gantry_edge_target_group *g)

@@ -75,6 +75,9 @@ size_t balancer_config_groups(struct arena *a, const struct gantry_edge_balancer
 
 /* Keywords of a `server` line and of `add server`, after the address. */
 void balancer_server_options(struct str *out, const struct gantry_edge_target_group *g);
+/* HTTP/2: a server that is added at run time can't be told max-reuse, whose 0 then means one
+ * request a connection. One of the file has no such bound. */
+bool balancer_servers_belong_in_file(const struct gantry_edge_target_group *g);
 
 /* ---- between the files of this module ---- */
 

@@ -121,7 +121,9 @@ static int add_server(struct batch *x, const struct balancer_group *g,
     balancer_server_options(&c, g->group);
     if (t->up)
         str_addf(&c, ";enable server %s/%s", backend, t->server);
-    add_running(x->b, backend, t->server, t->up)->wanted = true;
+    struct balancer_running_server *s = add_running(x->b, backend, t->server, t->up);
+    s->wanted = true;
+    s->belongs_in_file = balancer_servers_belong_in_file(g->group);
     return add_command(x, str_text(&c), err);
 }
 
@@ -288,6 +290,14 @@ void balancer_runtime_reset(struct balancer *b, struct balancer_group *groups)
         for (struct balancer_target *t = g ? g->targets : NULL; t; t = t->hh.next)
             add_running(b, backend, t->server, t->up);
     }
+}
+
+bool balancer_runtime_wants_file(const struct balancer *b)
+{
+    for (const struct balancer_running_server *s = b->running; s; s = s->hh.next)
+        if (s->belongs_in_file && s->up && !s->going)
+            return true;
+    return false;
 }
 
 /* ---- maps ---- */

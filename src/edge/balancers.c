@@ -33,6 +33,8 @@
 #define MINUTE_MS      60000
 #define THREADS_MAX    4
 #define BALANCERS_MAX  500
+#define FOLD_QUIET_MS  10000
+#define FOLD_GAP_MS    60000 /* between two such reloads: each leaves an old worker */
 
 enum news_kind {
     NEWS_BEGIN,
@@ -474,6 +476,24 @@ static void open_log(struct balancers *b, struct balancer *x)
                  err.text, NULL);
 }
 
+/* Counted from the last change, so that a deployment is one reload. */
+static void plan_fold(const struct balancers *b, struct balancer *x)
+{
+    int64_t quiet = b->config.fold_quiet_ms ? b->config.fold_quiet_ms : FOLD_QUIET_MS;
+    int64_t soonest = x->folded_ms ? x->folded_ms + FOLD_GAP_MS : 0;
+    x->fold_ms = 0;
+    if (balancer_runtime_wants_file(x))
+        x->fold_ms = now_ms() + quiet > soonest ? now_ms() + quiet : soonest;
+}
+
+static void fold(struct balancer *x)
+{
+    x->fold_ms = 0;
+    x->folded_ms = now_ms();
+    x->structure = 0; /* none that is wanted: a reload */
+    config_changed(x);
+}
+
 /* Its namespace comes first: checks live there. */
 static void balancer_look(struct balancers *b, struct balancer *x)
 {
@@ -495,6 +515,7 @@ static void balancer_look(struct balancers *b, struct balancer *x)
         open_log(b, x);
     if (r == 0)
         tell_untold(b, x);
+    plan_fold(b, x);
     if (r == 0 || (r == -E_AGAIN && x->process.pidfd >= 0)) {
         tell_state(b, x, "active", "");
         x->retry_gap_ms = 0;
@@ -526,6 +547,8 @@ static void act(struct balancers *b)
             x->config_dirty = true;
             x->due_ms = now_ms();
         }
+        if (x->fold_ms && x->fold_ms <= now_ms())
+            fold(x);
         if (x->due_ms && x->due_ms <= now_ms())
             balancer_look(b, x);
     }
@@ -571,9 +594,12 @@ static void tell_traffic(struct balancers *b)
 static int until_due(const struct balancers *b)
 {
     int64_t now = now_ms(), next = b->minute_ms;
-    for (const struct balancer *x = b->balancers; x && !b->settling; x = x->hh.next)
+    for (const struct balancer *x = b->balancers; x && !b->settling; x = x->hh.next) {
         if (x->due_ms && x->due_ms < next)
             next = x->due_ms;
+        if (x->fold_ms && x->fold_ms < next)
+            next = x->fold_ms;
+    }
     return next <= now ? 0 : (int)(next - now);
 }
 

@@ -27,6 +27,8 @@ struct balancers_config {
     int64_t
         initial_check_gap_ms; /* first checks of a new target; 0: 100, doubled up to the
                                      group's interval */
+    int64_t fold_quiet_ms; /* targets that are better off in HAProxy's file get there by a
+                              reload when nothing changed for so long; 0: 10000 */
     void (*state)(void *ctx, const struct gantry_edge_balancer_state *s);
     void (*health)(void *ctx, const struct gantry_edge_target_health *h);
     /* Since the last call for the same balancer and group; every minute. */

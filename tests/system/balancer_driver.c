@@ -109,6 +109,8 @@ static void set(const char *key, const char *value)
         config.place.dir = value;
     if (streq(key, "gap_ms") && str_to_i64(value, 0, 1000000, &number))
         config.initial_check_gap_ms = number;
+    if (streq(key, "fold_ms") && str_to_i64(value, 0, 1000000, &number))
+        config.fold_quiet_ms = number;
 }
 
 int main(int argc, char **argv)

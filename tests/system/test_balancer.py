@@ -178,7 +178,8 @@ class Balancers:
 
     def start(self):
         self.process = subprocess.Popen(
-            [DRIVER, "run", f"dir={self.folder}/b", f"log_dir={self.folder}/logs"],
+            [DRIVER, "run", f"dir={self.folder}/b", f"log_dir={self.folder}/logs",
+             "fold_ms=300"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         threading.Thread(target=self.read, args=(self.process.stdout,), daemon=True).start()
 
@@ -827,6 +828,51 @@ def test_haproxy_killed_under_load_keeps_connections_again(balancers, targets):
     wait_for(lambda: keep_asking(web) == {"a", "c"})
     assert set(servers(balancers, web)) == {address_of(a), address_of(c)}
     assert servers(balancers, web)[address_of(c)][2] >= 10
+
+
+def test_targets_of_http2_share_connections_when_it_is_quiet(balancers, targets, tmp_path):
+    """HAProxy can't be told so of servers that are added: they get into the file by one reload,
+    which no stream notices."""
+    web = Web(balancers, "aa23")
+    with socket.create_server((web.here, 0)) as s:
+        target = web.here, s.getsockname()[1]
+    config = tmp_path / "h2.cfg"
+    config.write_text("defaults\n  mode http\n  timeout client 30s\n  timeout http-request 30s\n"
+                      "frontend f\n  bind %s:%d proto h2\n" % target +
+                      "  http-request return status 200 content-type text/plain string x\n")
+    settings = {"ProtocolVersion": "HTTP2"}
+    g = group("g", **settings)
+    balancers.put_group(g)
+    web.listen(443, forward((group_arn("g"), 1)), protocol="HTTPS",
+               SslPolicy="ELBSecurityPolicy-TLS13-1-2-2021-06",
+               certificates=[{"certificateArn": "a.org", "isDefault": True,
+                              "pem": pem(balancers.folder, "a.org")}])
+    web.put()
+    web.active()
+
+    def ask(times=20):
+        out = subprocess.run(["curl", "-sSk", "--http2", "-w", "%{http_code} ",
+                              *["-o/dev/null", f"https://{web.address}/"] * times],
+                             stdout=subprocess.PIPE, text=True, check=False).stdout
+        return out.split() == ["200"] * times
+    before = balancers.workers(web.ident)[0]
+    origin = subprocess.Popen(["haproxy", "-db", "-f", config], stderr=subprocess.DEVNULL)
+    try:
+        balancers.put_group(group("g", target, **settings))
+        balancers.state_of(g, target)
+        assert ask()
+        wait_for(lambda: balancers.workers(web.ident)[0] != before)
+        before = balancers.workers(web.ident)[0]
+        assert ask() and servers(balancers, web)["%s:%d" % target][2] >= 15
+        # Its going is none that needs a reload; nor is a quiet time.
+        balancers.put_group(group("g", target, draining=[target], **settings))
+        wait_for(lambda: not ask(1))
+        balancers.put_group(group("g", **settings))
+        wait_for(lambda: not servers(balancers, web))
+        assert balancers.workers(web.ident)[0] == before
+    finally:
+        origin.terminate()
+        origin.wait()
 
 
 def test_targets_of_https_keep_connections(balancers, targets):
