@@ -25,10 +25,6 @@ struct role_ops {
     int (*open)(struct core *core, const char *role_arn, const char *service,
                 const char *session_name, int64_t duration_s, struct arena *a,
                 struct role_session *ret, struct error *err);
-    /* The ARN of the role in an instance profile, which is named by ARN or name. E_NOTFOUND: no
-     * such profile; 0 and NULL: it has no role. */
-    int (*of_profile)(struct core *core, const char *account, const char *profile,
-                      const char **ret_role_arn, struct error *err);
     int64_t duration_ms; /* 0: ROLE_SESSION_MS */
 };
 #define ROLE_SESSION_MS (6 * 3600 * INT64_C(1000))

@@ -53,7 +53,8 @@ def subnet_in(ec2, zone):
                                 )["Subnets"][0]
 
 
-def test_what_a_new_instance_looks_like(ec2, image):
+def test_what_a_new_instance_looks_like(server, ec2, image):
+    server.client("iam").create_instance_profile(InstanceProfileName="ecsInstanceRole")
     s = subnet_in(ec2, "us-east-1b")
     r = ec2.run_instances(
         ImageId=image, InstanceType="t3.small", MinCount=1, MaxCount=1, SubnetId=s["SubnetId"],

@@ -28,6 +28,7 @@ def numbers(versions):
 
 
 def test_life(server, ec2, image):
+    server.client("iam").create_instance_profile(InstanceProfileName="role")
     data = {"ImageId": image, "InstanceType": "t3.micro",
             "UserData": base64.b64encode(b"hello").decode(),
             "IamInstanceProfile": {"Name": "role"},

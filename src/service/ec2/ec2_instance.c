@@ -1,6 +1,7 @@
 /* Instances in memory, see ec2_instance.h. */
 #include "ec2_instance.h"
 
+#include "instance_profile.h"
 #include "interface.h"
 #include "security_group.h"
 
@@ -11,6 +12,7 @@ static void index_add(struct core *core, struct ec2_instance_object *i)
     struct ec2 *ec2 = ec2_of(core);
     const char *id = strrchr(i->o.key, '/') + 1;
     wake_init(&i->expiry, instance_expire);
+    instance_credentials_init(i);
     HASH_ADD_KEYPTR(hh, ec2->instances_by_id, id, strlen(id), i);
 }
 
@@ -38,6 +40,7 @@ static void instance_unlink(struct core *core, struct object *o)
 {
     struct ec2_instance_object *i = (struct ec2_instance_object *)o;
     wake_cancel(core, &i->expiry);
+    instance_credentials_fini(core, i);
     HASH_DELETE(hh, ec2_of(core)->instances_by_id, i);
 }
 

@@ -22,10 +22,12 @@
 #include "ec2_state.h"
 #include "instance_type.h"
 
+struct instance_credentials;
 struct ec2_instance_object {
     struct object o;
     struct gantry_ec2_instance_record *rec;
     struct wake expiry; /* a terminated one is shown for an hour */
+    struct instance_credentials *credentials; /* instance_profile.h */
     UT_hash_handle hh;  /* ec2->instances_by_id */
 };
 extern const struct table_type ec2_instance_table;

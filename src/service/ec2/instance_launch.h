@@ -4,7 +4,7 @@
  * Fails: with the call's fault and -1. */
 #pragma once
 
-#include "ec2_instance.h"
+#include "instance_profile.h"
 #include "security_group.h"
 
 struct launch {
@@ -14,7 +14,7 @@ struct launch {
     struct string_list groups;
     const char *private_ip, *description; /* NULL: a free one; none */
     bool public_ip;
-    const char *profile_arn;
+    struct instance_profile profile;
     int32_t disk_gib;
     enum ec2_volume_type disk_type;
 };

@@ -3,6 +3,7 @@
 
 #include "address.h"
 #include "ec2_instance.h"
+#include "instance_profile.h"
 #include "interface.h"
 
 #define CONSOLE_MAX 65536
@@ -118,6 +119,10 @@ static void edge_view(struct core *core, const struct ec2_instance_object *i,
         .iam_instance_profile_id =
             rec->iam_instance_profile ? rec->iam_instance_profile->id : NULL,
     };
+    if (streq(ret->state, "running"))
+        ret->credentials = instance_credentials(core, i);
+    else
+        instance_credentials_forget(core, i);
     if (nic)
         edge_view_network(nic, a, ret);
 }
@@ -135,6 +140,7 @@ void instance_tell_edge(struct core *core, const struct ec2_instance_object *i)
     if (!ec2->edge_ops || i->rec->machine.v)
         return;
     if (!for_edge(i)) {
+        instance_credentials_forget(core, i);
         ec2->edge_ops->instance_gone(ec2->edge_ctx, core, i->rec->instance->instance_id);
         return;
     }

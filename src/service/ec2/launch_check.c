@@ -248,7 +248,7 @@ static int check_network(struct call *c, const struct ec2_run_instances_request 
     return 0;
 }
 
-/* ---- disk, user data, profile, key ---- */
+/* ---- disk, user data, key ---- */
 
 static int check_disk(struct call *c, const struct ec2_run_instances_request *w,
                       struct launch *l)
@@ -294,27 +294,6 @@ static int check_user_data(struct call *c, const char *text)
                : 0;
 }
 
-static int check_profile(struct call *c, const struct ec2_run_instances_request *w,
-                         struct launch *l)
-{
-    const struct ec2_iam_instance_profile_specification *p = w->iam_instance_profile;
-    if (!p || (!p->arn && !p->name))
-        return 0;
-    if (p->arn && p->name)
-        return ec2_fault(c, "InvalidParameterCombination",
-                         "The parameter 'iamInstanceProfile.name' may not be used in "
-                         "combination with 'iamInstanceProfile.arn'");
-    if (p->arn && !str_starts(p->arn, "arn:aws:iam::"))
-        return ec2_fault(c, "InvalidParameterValue",
-                         "Value (%s) for parameter iamInstanceProfile.arn is invalid. "
-                         "Invalid IAM Instance Profile ARN",
-                         p->arn);
-    l->profile_arn = p->arn ? p->arn
-                            : call_printf(c, "arn:aws:iam::%s:instance-profile/%s",
-                                          c->who.account_id, p->name);
-    return 0;
-}
-
 static int check_key(struct call *c, const char *name)
 {
     struct ec2_scope s = ec2_scope_of(c);
@@ -333,7 +312,8 @@ int launch_possible(struct call *c, const struct ec2_run_instances_request *w,
     if (check_counts(c, w) < 0 || launch_refuse(c, w) < 0 || check_image(c, w) < 0 ||
         check_type(c, w, ret) < 0 || check_network(c, w, ret) < 0 ||
         check_disk(c, w, ret) < 0 || check_user_data(c, w->user_data) < 0 ||
-        check_profile(c, w, ret) < 0 || check_key(c, w->key_name) < 0)
+        instance_profile_find(c, w->iam_instance_profile, &ret->profile) < 0 ||
+        check_key(c, w->key_name) < 0)
         return -1;
     if (w->credit_specification && w->credit_specification->cpu_credits &&
         !streq(w->credit_specification->cpu_credits, "standard") &&

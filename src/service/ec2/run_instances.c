@@ -71,18 +71,6 @@ static void fill_constants(struct ec2_instance *rec)
     rec->product_codes.set = true;
 }
 
-static void fill_profile(struct core *core, struct arena *a, const struct launch *l,
-                         struct ec2_instance *rec)
-{
-    char hex[17];
-    if (!l->profile_arn)
-        return;
-    core_random_digits(core, hex, 16);
-    rec->iam_instance_profile = arena_new(a, struct ec2_iam_instance_profile);
-    rec->iam_instance_profile->arn = arena_strdup(a, l->profile_arn);
-    rec->iam_instance_profile->id = arena_printf(a, "AIPA%s", hex);
-}
-
 static void fill_instance(struct core *core, struct ec2_instance_object *i,
                           const struct launch *l, const char *id,
                           const struct ec2_interface_info *nic)
@@ -108,7 +96,7 @@ static void fill_instance(struct core *core, struct ec2_instance_object *i,
     fill_placement(a, l, rec);
     fill_options(a, w, rec);
     fill_constants(rec);
-    fill_profile(core, a, l, rec);
+    instance_profile_set(core, i, &l->profile);
     rec->tags.set = true;
     ec2_tags_take(a, &w->tag_specifications, "instance", &rec->tags);
 }
