@@ -9,7 +9,7 @@ and the shapes that they reach, drops all prose, and writes
     api/<service>/<apiVersion>/paginators-1.json, waiters-2.json
     api/<service>/not-offered.json                 names that AWS has and we do not
 An api/<service>/additions.json (kept by hand) adds what the service is known to take and
-the model leaves out.
+the model leaves out: values of enums, and root elements of XML answers.
 The output is sorted, so that a new botocore shows as a readable diff. Run by maintainers;
 the build needs only what it wrote.
 """
@@ -21,23 +21,25 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 # Text written for people stays with its owner, and what only helps SDK generators is noise.
 PROSE = {'documentation', 'documentationUrl', 'deprecatedMessage', 'deprecatedSince',
-         'examples', 'synthetic', 'contextParam', 'staticContextParams',
-         'operationContextParams', 'clientContextParams', 'endpointdiscovery',
-         'endpointoperation'}
+         'examples', 'synthetic', 'endpointdiscovery', 'endpointoperation'}
+# A client needs these only where the address depends on what is asked for.
+CONTEXT = {'contextParam', 'staticContextParams', 'operationContextParams',
+           'clientContextParams'}
+WITH_CONTEXT = {'s3'}
 
 
-def strip(node):
+def strip(node, drop=frozenset(PROSE | CONTEXT)):
     """A copy without prose. Members may carry any name, so names of members are kept."""
     if isinstance(node, list):
-        return [strip(n) for n in node]
+        return [strip(n, drop) for n in node]
     if not isinstance(node, dict):
         return node
     out = {}
     for key, value in node.items():
         if key == 'members':
-            out[key] = {name: strip(ref) for name, ref in value.items()}
-        elif key not in PROSE:
-            out[key] = strip(value)
+            out[key] = {name: strip(ref, drop) for name, ref in value.items()}
+        elif key not in drop:
+            out[key] = strip(value, drop)
     return out
 
 
@@ -52,8 +54,8 @@ def reach(shapes, name, seen):
         reach(shapes, ref['shape'], seen)
 
 
-def cut(model, offered):
-    operations = {name: strip(model['operations'][name]) for name in offered}
+def cut(model, offered, drop):
+    operations = {name: strip(model['operations'][name], drop) for name in offered}
     seen = set()
     for op in operations.values():
         for ref in [op.get('input'), op.get('output'), *op.get('errors', [])]:
@@ -61,7 +63,7 @@ def cut(model, offered):
                 reach(model['shapes'], ref['shape'], seen)
     return {'version': model['version'], 'metadata': strip(model['metadata']),
             'operations': operations,
-            'shapes': {name: strip(model['shapes'][name]) for name in seen}}
+            'shapes': {name: strip(model['shapes'][name], drop) for name in seen}}
 
 
 def write(path, data, ordered=True):
@@ -71,11 +73,14 @@ def write(path, data, ordered=True):
 
 
 def add(model, path):
-    """What the service takes and the model does not say: values of enums."""
+    """What the service takes or says and the model leaves out."""
     if path.exists():
-        for name, values in json.loads(path.read_text())['enums'].items():
+        more = json.loads(path.read_text())
+        for name, values in more.get('enums', {}).items():
             known = model['shapes'][name]['enum']
             known += [v for v in values if v not in known]
+        for name, root in more.get('roots', {}).items():
+            model['shapes'][name]['locationName'] = root
 
 
 def import_service(loader, service):
@@ -84,7 +89,8 @@ def import_service(loader, service):
     unknown = sorted(set(offered) - set(model['operations']))
     if unknown:
         sys.exit(f'{service}: botocore has no {", ".join(unknown)}')
-    small = cut(model, offered)
+    drop = PROSE if service in WITH_CONTEXT else PROSE | CONTEXT
+    small = cut(model, offered, drop)
     add(small, HERE / service / 'additions.json')
     folder = HERE / service / model['metadata']['apiVersion']
     # Members keep their order (XML and EC2 reply in it); everything above is sorted.

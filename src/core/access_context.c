@@ -157,7 +157,7 @@ static bool find(const struct policy_context *base, const char *key,
     *ret = (struct policy_values){0};
     return find_given(x, key, ret) || find_global(x, key, ret) || find_tag(x, key, ret) ||
            find_service(x, key, ret) ||
-           (x->core->judge->key &&
+           (x->core->judge && x->core->judge->key &&
             x->core->judge->key(x->core, x->arena, x->who, key, ret));
 }
 

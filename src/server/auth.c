@@ -164,6 +164,11 @@ int authenticate(const struct authenticator *auth, struct core *core, struct are
         enum sigv4_failure f = sigv4_check(a, sig, key.secret, core_now_ms(core), &text);
         if (f != SIGV4_OK)
             return refuse(sigv4_denial(f), text, ret_denial, ret_text);
+        if (given->key) {
+            sigv4_key(key.secret, sig->date, sig->region, sig->service,
+                      given->key->bytes);
+            given->key->known = true;
+        }
         *ret = key.who;
     }
     keep(a, ret);

@@ -28,6 +28,12 @@ struct authenticator {
     bool dev;
 };
 
+/* The key that chunks of a body are signed with (aws_chunked.h). */
+struct signing_key {
+    bool known; /* only where signatures are checked */
+    uint8_t bytes[32];
+};
+
 /* The signature as parsed, what parsing said of it, and where it came from. Texts lie in the
  * arena of the call. */
 struct credentials {
@@ -36,6 +42,7 @@ struct credentials {
     struct sigv4 sigv4;
     const char *source_ip, *user_agent; /* NULL: unknown */
     bool tls;
+    struct signing_key *key; /* filled when the signature is right; NULL: not wanted */
 };
 
 /* Whose key it is (root's, a user's, a session's) and whether the signature is right. 0 and

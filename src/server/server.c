@@ -20,6 +20,7 @@
 #include "fleet.h"
 #include "iam.h"
 #include "log.h"
+#include "objects.h"
 #include "pages.h"
 #include "seal.h"
 #include "secretsmanager.h"
@@ -89,10 +90,25 @@ static bool is_session(const struct http_request *req)
            str_starts(req->path, RELAY_CLIENT_PATH);
 }
 
+static bool is_page(const struct http_request *req)
+{
+    return streq(req->path, "/health") || streq(req->path, "/metrics") ||
+           str_starts(req->path, "/gantry/");
+}
+
+/* A signature for S3 says so, whatever the path; without one the others come first. */
+static bool is_s3(const struct http_request *req)
+{
+    return s3_front_owns(req) ||
+           (!is_page(req) && !registry_owns(req->path) && s3_front_owns_unsigned(req));
+}
+
 static void begin(struct http_request *req)
 {
     struct server *s = req->server_ctx;
-    if (registry_owns(req->path))
+    if (is_s3(req))
+        s3_front_begin(s->s3, req);
+    else if (registry_owns(req->path))
         registry_begin(s->registry, req);
     else if (streq(req->path, "/health"))
         page_health(s, req);
@@ -112,7 +128,9 @@ static void begin(struct http_request *req)
 static void complete(struct http_request *req)
 {
     struct server *s = req->server_ctx;
-    if (registry_owns(req->path))
+    if (is_s3(req))
+        s3_front_complete(req);
+    else if (registry_owns(req->path))
         registry_complete(req);
     else if (is_agent_stream(req))
         agent_stream_open(s, req);
@@ -134,13 +152,17 @@ static void complete(struct http_request *req)
 
 static void aborted(struct http_request *req)
 {
-    if (registry_owns(req->path))
+    if (is_s3(req))
+        s3_front_aborted(req);
+    else if (registry_owns(req->path))
         registry_aborted(req);
 }
 
 static void released(struct http_request *req)
 {
-    if (registry_owns(req->path))
+    if (is_s3(req))
+        s3_front_released(req);
+    else if (registry_owns(req->path))
         registry_released(req);
 }
 
@@ -305,6 +327,7 @@ static int core_start(struct server *s, const struct server_config *config,
     ssm_attach(s->core);
     ecs_attach(s->core, &es);
     ecr_attach(s->core, &rs);
+    objects_attach(s);
     s->fleet = fleet_new(s->core, &fc);
     s->edge_feed = edge_feed_new(s->core, &fc);
     s->hook_calls = hook_calls_new(submit, s);
@@ -312,6 +335,8 @@ static int core_start(struct server *s, const struct server_config *config,
     int r = core_load(s->core, s->store, err);
     if (r == 0)
         r = core_loaded(s, err);
+    if (r == 0)
+        r = objects_start(s, config, err);
     wake_init(&s->housekeeping, housekeeping);
     wake_now(s->core, &s->housekeeping);
     s->events_forget = events_forget_new(s);
@@ -352,6 +377,7 @@ static void stop(struct server *s)
     hook_calls_stop(s->hook_calls);
     shell_stop(s->shell);
     workers_stop(s->workers);
+    objects_stop(s);
     audit_close(s->audit);
     hook_calls_free(s->hook_calls);
     shell_free(s->shell);
@@ -364,6 +390,7 @@ static void stop(struct server *s)
     core_free(s->core);
     seal_keys_free(s->seal);
     registry_free(s->registry);
+    objects_close(s);
     blob_store_close(s->blobs);
     store_close(s->store);
     fd_close(&stop_fd);
@@ -389,6 +416,8 @@ static int start(struct server *s, const struct server_config *config, struct er
         r = seal_key_load(config->data_dir, &s->seal, err);
     if (r == 0)
         r = registry_start(s, config, err);
+    if (r == 0)
+        r = objects_open(s, config, err);
     if (r == 0)
         r = core_start(s, config, endpoint.data, err);
     if (r == 0)

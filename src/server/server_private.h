@@ -11,6 +11,7 @@
 #include "http.h"
 #include "registry.h"
 #include "relay.h"
+#include "s3_front.h"
 #include "server.h"
 #include "shell.h"
 
@@ -28,6 +29,9 @@ struct server {
     struct hook_calls *hook_calls;
     struct blob_store *blobs;
     struct registry *registry;
+    struct object_store *objects;
+    struct workers *object_workers;
+    struct s3_front *s3;
     struct wake housekeeping;
     struct events_forget *events_forget;
     struct http_server *http;
