@@ -10,8 +10,8 @@ ROLE = "arn:aws:iam::000000000000:role/ecs"
 class Balanced:
     """A load balancer, a target group of a kind, a service of two tasks."""
 
-    def __init__(self, gantry, kind, name):
-        self.gantry, self.kind, self.name = gantry, kind, name
+    def __init__(self, gantry, kind, name, cluster="default"):
+        self.gantry, self.kind, self.name, self.cluster = gantry, kind, name, cluster
         ec2, self.elb = gantry.client("ec2"), gantry.client("elbv2")
         vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])
         self.vpc = vpc["Vpcs"][0]["VpcId"]
@@ -63,15 +63,18 @@ class Balanced:
             more["networkConfiguration"] = self.gantry.awsvpc(self.sg)
         balancer = {"targetGroupArn": self.groups[0], "containerName": "web",
                     "containerPort": 8080, **more.pop("balancer", {})}
-        self.gantry.ecs.create_service(serviceName=self.name, taskDefinition=self.define(0),
-                                       desiredCount=2, loadBalancers=[balancer], **more)
+        self.gantry.ecs.create_service(cluster=self.cluster, serviceName=self.name,
+                                       taskDefinition=self.define(0), desiredCount=2,
+                                       loadBalancers=[balancer], **more)
         self.rest()
 
     def update(self, n, **more):
-        self.gantry.ecs.update_service(service=self.name, taskDefinition=self.define(n), **more)
+        self.gantry.ecs.update_service(cluster=self.cluster, service=self.name,
+                                       taskDefinition=self.define(n), **more)
 
     def service(self):
-        return self.gantry.ecs.describe_services(services=[self.name])["services"][0]
+        return self.gantry.ecs.describe_services(cluster=self.cluster,
+                                                 services=[self.name])["services"][0]
 
     def rest(self, timeout=60):
         def look():

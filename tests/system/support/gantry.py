@@ -63,12 +63,14 @@ class Gantry:
     """Everything of it lives below one folder and in one network namespace, which the
     calling thread enters. close() purges, and fails when something is left."""
 
-    def __init__(self, *options, disk_mib=None):
-        """disk_mib: the data lie on a file system of this size."""
+    def __init__(self, *options, disk_mib=None, beside=None):
+        """disk_mib: the data lie on a file system of this size. beside: another Gantry, in
+        whose network this one is, and which closes after it."""
         # Everyone may enter: the server does not run as root.
         self.dir = tempfile.mkdtemp(prefix="gantry-system-")
         os.chmod(self.dir, 0o755)
-        self.network = machine.Network()
+        self.beside = beside
+        self.network = beside.network if beside else machine.Network()
         self.before = self.network.state()
         self.disk = f"{self.dir}/disk" if disk_mib else None
         if self.disk:
@@ -220,7 +222,8 @@ class Gantry:
             left = self.leftovers()
             assert not left, "\n".join(left)
         finally:
-            self.network.close()
+            if not self.beside:
+                self.network.close()
             for m in machine.leftovers(self.dir, self.run_id):
                 if m.startswith("process "):
                     os.kill(int(m.split()[1].rstrip(":")), signal.SIGKILL)
