@@ -20,17 +20,27 @@ UNABLE = ("ResourceInitializationError: unable to pull secrets or registry auth:
           "resource retrieval failed: ")
 
 
+TRUST = {"Version": "2012-10-17", "Statement": [{
+    "Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"},
+    "Action": "sts:AssumeRole"}]}
+MAY = {"Version": "2012-10-17", "Statement": [{
+    "Effect": "Allow", "Resource": "*",
+    "Action": ["secretsmanager:GetSecretValue", "ssm:GetParameters", "ecr:*"]}]}
+
+
 @pytest.fixture(scope="module")
 def g():
     gantry = Gantry()
     try:
         gantry.image = gantry.push("probe", images.probe_image())
+        iam = gantry.client("iam")
+        gantry.role = iam.create_role(RoleName="execution", AssumeRolePolicyDocument=json.dumps(
+            TRUST))["Role"]["Arn"]
+        iam.put_role_policy(RoleName="execution", PolicyName="stores",
+                            PolicyDocument=json.dumps(MAY))
         yield gantry
     finally:
         gantry.close()
-
-
-ROLE = "arn:aws:iam::000000000000:role/ecsTaskExecutionRole"
 
 
 def secrets(**names):
@@ -38,7 +48,7 @@ def secrets(**names):
 
 
 def run(g, family, *containers):  # noqa: F811
-    return end(g, family, *containers, executionRoleArn=ROLE)
+    return end(g, family, *containers, executionRoleArn=g.role)
 
 
 def environment(g, family, **names):  # noqa: F811
