@@ -6,6 +6,7 @@
 #include "capacity_provider.h"
 #include "ecs_state.h"
 #include "instance_ec2.h"
+#include "secret_change.h"
 #include "service_history.h"
 #include "service_targets.h"
 #include "service_traffic.h"
@@ -137,6 +138,7 @@ void ecs_attach(struct core *core, const struct ecs_settings *settings)
     service_targets_attach(core);
     instance_ec2_attach(core);
     service_traffic_attach(core);
+    secret_change_attach(core);
 }
 
 void ecs_set_traffic_ops(struct core *core, const struct ecs_traffic_ops *ops, void *ctx)

@@ -25,6 +25,7 @@
 #include "ecs.h"
 #include "ecs_api.h"
 #include "ecs_handlers.h"
+#include "event.h"
 #include "gantry_api.h"
 #include "object.h"
 #include "place.h"
@@ -52,6 +53,7 @@ struct ecs {
     struct task_target *targets; /* service_targets.h */
     struct instance *instances_by_ec2; /* instance_ec2.h */
     struct ec2_watch ec2_instances;
+    struct event_subscriber secret_changes; /* secret_change.h */
 };
 
 struct cluster {

@@ -12,6 +12,7 @@
 #include "ecs_events.h"
 #include "ecs_state.h"
 #include "launch.h"
+#include "secret_change.h"
 #include "service_alarms.h"
 #include "service_control.h"
 #include "service_daemon.h"
@@ -500,6 +501,7 @@ void service_controller(struct core *core, struct wake *w)
     if (streq(s->rec->service->status, "INACTIVE") || finish_draining(core, s))
         return;
     service_targets_sync(core, s);
+    secret_change_deploy(core, s);
     if (service_external(s)) {
         task_sets_control(core, s);
         finish_draining(core, s);

@@ -4,6 +4,7 @@
 
 #include "capacity_provider.h"
 #include "daemon.h"
+#include "secret_change.h"
 #include "task_set.h"
 
 /* Letters and digits of any script, blanks and _.:/=+-@ . Beyond ASCII every character
@@ -29,6 +30,10 @@ static int tag_check(struct call *c, const struct ecs_tag *t)
     if (strncasecmp(t->key, "aws:", 4) == 0)
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "Tag keys cannot begin with 'aws:' as it is reserved.");
+    if (streq(t->key, SECRET_CHANGE_TAG) && !streq(t->value, SECRET_CHANGE_RESTART))
+        return call_fault(c, &ecs_invalid_parameter_exception,
+                          "The tag " SECRET_CHANGE_TAG " can be '" SECRET_CHANGE_RESTART
+                          "' only.");
     if (!text_valid(t->key) || (t->value && !text_valid(t->value)))
         return call_fault(c, &ecs_invalid_parameter_exception,
                           "Some tags contain invalid characters. Valid characters: "

@@ -1,4 +1,5 @@
 /* Versions of secrets: their values, which nobody else touches, and their stages. */
+#include "event.h"
 #include "secret.h"
 
 #include <openssl/crypto.h>
@@ -237,6 +238,27 @@ static void stage_drop(struct core *core, struct secret_version *v, const char *
     object_save(core, &v->o);
 }
 
+static void tell_current(struct core *core, const struct secret *s,
+                         const struct secret_version *v)
+{
+    const char *arn_text = s->rec->arn;
+    const struct gantry_secret_change detail = {.secret_id = s->rec->arn,
+                                                .version_id = v->rec->version_id};
+    struct arn arn;
+    if (!arn_parse(core_scratch(core), arn_text, &arn))
+        return;
+    const struct event e = {
+        .source = "aws.secretsmanager",
+        .detail_type = "Secret Value Change",
+        .account = arn.account,
+        .region = arn.region,
+        .resources = {.v = &arn_text, .n = 1, .set = true},
+        .shape = &gantry_secret_change_shape,
+        .detail = &detail,
+    };
+    core_event(core, &e);
+}
+
 void version_stage_move(struct core *core, struct secret *s, const char *stage,
                         struct secret_version *v)
 {
@@ -249,6 +271,10 @@ void version_stage_move(struct core *core, struct secret *s, const char *stage,
         stage_add(core, v, stage);
     s->rec->changed_at = SET_TIME(core_now_ms(core));
     object_save(core, &s->o);
-    if (old && streq(stage, STAGE_CURRENT))
+    if (!streq(stage, STAGE_CURRENT))
+        return;
+    if (old)
         version_stage_move(core, s, STAGE_PREVIOUS, old);
+    if (v)
+        tell_current(core, s, v);
 }

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "event.h"
+
 static const char ssm_service_key;
 
 const struct wire_fault ssm_validation_fault = {.code = "ValidationException",
@@ -238,6 +240,26 @@ void parameter_delete(struct core *core, struct parameter *p)
     while (!list_empty(&p->versions))
         parameter_version_delete(core, parameter_latest(p));
     object_delete(core, &p->o);
+}
+
+void parameter_tell(struct call *c, const struct parameter *p, const char *operation)
+{
+    const struct gantry_parameter_version_record *rec = parameter_latest(p)->rec;
+    const char *arn = parameter_arn(c, p->rec->name);
+    const struct gantry_parameter_change detail = {.operation = operation,
+                                                   .name = p->rec->name,
+                                                   .type = rec->type,
+                                                   .description = rec->description};
+    const struct event e = {
+        .source = "aws.ssm",
+        .detail_type = "Parameter Store Change",
+        .account = c->who.account_id,
+        .region = c->region,
+        .resources = {.v = &arn, .n = 1, .set = true},
+        .shape = &gantry_parameter_change_shape,
+        .detail = &detail,
+    };
+    core_event(c->core, &e);
 }
 
 /* ---- values ---- */

@@ -45,6 +45,8 @@ void parameter_delete(struct core *core, struct parameter *p);
 /* The next one of the caller's in the order of names; NULL begins. */
 struct parameter *parameter_next(struct call *c, const struct parameter *after);
 const char *parameter_arn(struct call *c, const char *name);
+/* EventBridge's "Parameter Store Change": Create, Update, Delete, LabelParameterVersion. */
+void parameter_tell(struct call *c, const struct parameter *p, const char *operation);
 
 struct parameter_version *parameter_latest(const struct parameter *p);
 struct parameter_version *parameter_version_find(const struct parameter *p,

@@ -12,6 +12,7 @@ int ssm_delete_parameter(struct call *c, const struct ssm_delete_parameter_reque
     struct parameter *p = parameter_require(c, in->name);
     if (!p)
         return -1;
+    parameter_tell(c, p, "Delete");
     parameter_delete(c->core, p);
     return 0;
 }
@@ -24,8 +25,10 @@ int ssm_delete_parameters(struct call *c, const struct ssm_delete_parameters_req
         struct parameter *p = parameter_find(c, in->names.v[i]);
         *LIST_PUSH(&c->arena, p ? &out->deleted_parameters : &out->invalid_parameters) =
             in->names.v[i];
-        if (p)
-            parameter_delete(c->core, p);
+        if (!p)
+            continue;
+        parameter_tell(c, p, "Delete");
+        parameter_delete(c->core, p);
     }
     return 0;
 }
@@ -108,6 +111,7 @@ int ssm_label_parameter_version(struct call *c,
             label_move(c->core, v, in->labels.v[i]);
         else
             *LIST_PUSH(&c->arena, &out->invalid_labels) = in->labels.v[i];
+    parameter_tell(c, v->parameter, "LabelParameterVersion");
     out->parameter_version = v->rec->version;
     return 0;
 }

@@ -249,6 +249,7 @@ int ssm_put_parameter(struct call *c, const struct ssm_put_parameter_request *in
     if (p->version_count > VERSIONS_MAX)
         parameter_version_delete(c->core, list_entry(list_first(&p->versions),
                                                      struct parameter_version, link));
+    parameter_tell(c, p, before ? "Update" : "Create");
     out->version = v->rec->version;
     out->tier = v->rec->tier;
     return 0;
