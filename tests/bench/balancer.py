@@ -15,7 +15,7 @@ import host
 import report
 
 CONNECTIONS = 32
-ROUNDS = 7
+ROUNDS = 11
 
 ORIGIN = """
 global
