@@ -52,5 +52,17 @@ void iam_entity_changed(struct iam_entity *e);
 /* … of a policy that others have. */
 void iam_policy_users_changed(struct iam_policy_users *users);
 
+/* ---- links alone, for what was loaded: nothing is saved ---- */
+
+/* Room for the compiled form of the record's i-th inline policy. */
+void iam_inline_link(struct iam_entity *e, size_t i, struct policy *compiled);
+void iam_use_link(struct iam_entity *e, struct iam_managed_policy *p, bool boundary);
+void iam_use_unlink(struct iam_policy_use *use);
+void iam_trust_link(struct iam_role_entity *role, struct policy *compiled);
+void iam_member_link(struct iam_user_entity *user, struct iam_group_entity *group);
+void iam_member_unlink(struct iam_membership *m);
+void iam_source_end(struct policy_source *s); /* frees policy and name */
+void iam_sources_drop(struct iam_entity *e);
+
 /* "user", "group", "role": in ARNs and texts. */
 const char *iam_kind_word(enum iam_kind kind);
