@@ -19,7 +19,7 @@ class Caller(threading.Thread):
     def __init__(self, url, stop):
         super().__init__(daemon=True)
         self.url, self.stop = urllib.parse.urlsplit(url), stop
-        self.calls, self.failures, self.answers = 0, [], set()
+        self.calls, self.reopened, self.failures, self.answers = 0, 0, [], set()
         self.connection = None
 
     def once(self):
@@ -41,6 +41,7 @@ class Caller(threading.Thread):
             self.connection = None
             if not kept:
                 raise
+            self.reopened += 1
             self.call()
 
     def run(self):

@@ -60,6 +60,7 @@ def test_rolling_updates_lose_nothing(gantry, kind, capsys):
               f"(failed: {calls.failures + slow.failures}), WebSockets {sockets.opened} "
               f"(closed before their target had drained: {early})")
     assert (calls.failures, slow.failures, wrk.failures, early) == ([], [], [], [])
+    assert (calls.reopened, slow.reopened) == (0, 0)
     assert len(calls.answers) >= 2 * ROUNDS, "the new tasks were never asked"
     assert sockets.ends, "no target of a WebSocket was ever replaced"
     gantry.ecs.delete_service(service=b.name, force=True)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "instance.h"
+#include "service_targets.h"
 
 void instance_ec2_unindex(struct core *core, struct instance *i)
 {
@@ -37,6 +38,14 @@ static void end_tasks(struct core *core, struct instance *i, const char *reason)
     }
 }
 
+/* It is shutting down, and its tasks with it: nobody is sent there from now on. Its own targets
+ * elbv2 takes away; those by interface only we know to be of this machine. */
+static void end_targets(struct core *core, struct instance *i)
+{
+    list_for_each (it, &i->tasks)
+        task_targets_leave(core, list_entry(it, struct task, instance_link));
+}
+
 static void on_change(void *ctx, struct core *core, const struct ec2_scope *s,
                       const char *id, bool running)
 {
@@ -52,6 +61,7 @@ static void on_change(void *ctx, struct core *core, const struct ec2_scope *s,
                         arena_printf(a, "Host EC2 (instance %s) terminated.", id));
         return;
     }
+    end_targets(core, i);
     if (i->rec->instance->agent_connected.v) {
         i->rec->instance->agent_connected = SET_BOOL(false);
         instance_changed(core, i);

@@ -335,6 +335,11 @@ void task_targets_drain(struct core *core, struct task *t)
     wake_now(core, &t->drain);
 }
 
+void task_targets_leave(struct core *core, struct task *t)
+{
+    deregister(core, t);
+}
+
 void task_targets_end(struct core *core, struct task *t)
 {
     deregister(core, t);

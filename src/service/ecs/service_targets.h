@@ -41,6 +41,8 @@ void task_targets_loaded(struct core *core, struct task *t);
 bool task_has_targets(const struct task *t);
 /* DEACTIVATING begins: all of its targets drain. task_drained() is called when they are gone. */
 void task_targets_drain(struct core *core, struct task *t);
+/* Its machine shuts down: nobody new is sent to its targets. It goes on by itself otherwise. */
+void task_targets_leave(struct core *core, struct task *t);
 /* It is over, however: nothing is waited for any more. */
 void task_targets_end(struct core *core, struct task *t);
 /* Its memory goes away. */

@@ -2,6 +2,7 @@
  * whatever it does, so no request survives that a load balancer still sends it by then.
  *   GET /        the host's name          GET /slow    the same, after half a second
  *   GET /health  "ok"                     GET /version what the variable N says
+ *   GET /hold    the name, after four seconds, in a process that is called "hold"
  *   Upgrade      101 with X-Version, then every byte comes back
  * A client that upgrades uses the key of the example in RFC 6455.
  * A process a connection; PORT says where. */
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -68,6 +70,10 @@ static void serve(int fd)
                 echo(fd);
             if (strncmp(buf, "GET /slow", 9) == 0)
                 usleep(500000);
+            if (strncmp(buf, "GET /hold", 9) == 0) {
+                prctl(PR_SET_NAME, "hold");
+                sleep(4);
+            }
             answer(fd, body_of(buf));
             len -= (size_t)(end + 4 - buf);
             memmove(buf, end + 4, len + 1);

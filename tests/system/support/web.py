@@ -70,6 +70,12 @@ class Callers:
         return [f for c in self.callers for f in c.failures]
 
     @property
+    def reopened(self):
+        """Calls that found their kept connection closed and were made again. While nothing
+        is reloaded that is a call that a client with less patience would have lost."""
+        return sum(c.reopened for c in self.callers)
+
+    @property
     def calls(self):
         return sum(c.calls for c in self.callers)
 
