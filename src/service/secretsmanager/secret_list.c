@@ -238,8 +238,12 @@ static void batch_error(struct call *c, const char *id, const char *code,
 /* The batch is one action and each value another. */
 static bool may_get(struct call *c, const struct secret *s, const char **ret_text)
 {
+    const struct access_value stage = {"secretsmanager:VersionStage",
+                                       ACCESS_ONE(STAGE_CURRENT)};
     const struct access q = {.action = "secretsmanager:GetSecretValue",
-                             .resource = s->rec->arn};
+                             .resource = s->rec->arn,
+                             .values = &stage,
+                             .value_count = 1};
     return access_permits(c->core, &c->arena, &c->who, c, &q, ret_text);
 }
 

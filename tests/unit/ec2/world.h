@@ -32,6 +32,7 @@ static struct {
     const char *prefix;
     const struct wire_service *wire;
     const struct operation *rows;
+    const struct access_service *access; /* NULL: nothing is asked */
     void (*attach)(struct world *w);
 } world_more;
 
@@ -221,6 +222,7 @@ static void *world_invoke(struct world *w, const char *name, const char *json)
                        .access = world_access};
     c->operation = world_operation(name);
     assert_non_null(c->operation);
+    c->access = world_more.access;
     assert_int_equal(wire_json_decode(&c->arena, c->operation->wire->input, json,
                                       strlen(json), false, &in, &why),
                      0);
