@@ -1,12 +1,9 @@
 /* Upload, Get, List, Update and DeleteServerCertificate, and their tags. */
-#include <strings.h>
-
-#include "iam_state.h"
+#include "iam_reply.h"
 #include "page.h"
 #include "seal.h"
 #include "x509.h"
 
-#define TAGS_MAX                50
 #define PAGE_SIZE               100
 #define SERVER_CERTIFICATES_MAX 1000 /* of all accounts here */
 
@@ -21,57 +18,6 @@ static struct server_certificate *require(struct call *c, const char *name)
 }
 
 /* ---- checks ---- */
-
-static int tags_check(struct call *c, const struct iam_tag_list *tags)
-{
-    for (size_t i = 0; i < tags->n; i++) {
-        if (strncasecmp(tags->v[i].key, "aws:", 4) == 0)
-            return call_fault(c, &iam_invalid_input_exception,
-                              "Tag keys can't begin with 'aws:': it is reserved.");
-        for (size_t k = 0; k < i; k++)
-            if (strcasecmp(tags->v[i].key, tags->v[k].key) == 0)
-                return call_fault(c, &iam_invalid_input_exception,
-                                  "Duplicate tag keys found. Please note that Tag keys "
-                                  "are case insensitive.");
-    }
-    return 0;
-}
-
-static struct iam_tag *tag_find(const struct iam_tag_list *tags, const char *key)
-{
-    for (size_t i = 0; i < tags->n; i++)
-        if (strcasecmp(tags->v[i].key, key) == 0)
-            return &tags->v[i];
-    return NULL;
-}
-
-static void tags_merge(struct arena *a, struct iam_tag_list *into,
-                       const struct iam_tag_list *from)
-{
-    for (size_t i = 0; i < from->n; i++) {
-        struct iam_tag *t = tag_find(into, from->v[i].key);
-        if (!t)
-            t = LIST_PUSH(a, into);
-        t->key = arena_strdup(a, from->v[i].key);
-        t->value = arena_strdup(a, from->v[i].value);
-    }
-}
-
-/* The query protocol's own fault, which no model names. */
-static const struct wire_fault validation_fault = {.code = "ValidationError",
-                                                   .status = 400,
-                                                   .sender = true};
-
-static int path_check(struct call *c, const char *path)
-{
-    size_t n = path ? strlen(path) : 0;
-    return !path || (path[0] == '/' && path[n - 1] == '/')
-               ? 0
-               : call_fault(c, &validation_fault,
-                            "The specified value for path is invalid. It must begin and "
-                            "end with / and contain only alphanumeric characters and/or "
-                            "/ characters.");
-}
 
 /* Certificate, chain, key: in the order in which a person would look. */
 static int certificate_check(struct call *c,
@@ -140,7 +86,7 @@ static void fill(struct call *c, struct server_certificate *x,
     x->rec->certificate_chain = arena_strdup(a, in->certificate_chain);
     x->rec->private_key =
         seal(core_seal(c->core), a, in->private_key, strlen(in->private_key), x->o.key);
-    tags_merge(a, &x->rec->tags, &in->tags);
+    iam_tags_set(a, &x->rec->tags, &in->tags);
 }
 
 int iam_upload_server_certificate(struct call *c,
@@ -150,7 +96,7 @@ int iam_upload_server_certificate(struct call *c,
     const char *name = in->server_certificate_name, *account = c->who.account_id;
     struct table *table = iam_of(c->core)->server_certificates;
     struct x509_info info;
-    if (path_check(c, in->path) < 0 || tags_check(c, &in->tags) < 0)
+    if (iam_path_check(c, in->path) < 0 || iam_tags_check(c, &in->tags) < 0)
         return -1;
     if (server_certificate_find(c->core, account, name))
         return call_fault(c, &iam_entity_already_exists_exception,
@@ -266,7 +212,7 @@ int iam_update_server_certificate(struct call *c,
                                   void *out)
 {
     struct server_certificate *x = require(c, in->server_certificate_name);
-    if (!x || path_check(c, in->new_path) < 0)
+    if (!x || iam_path_check(c, in->new_path) < 0)
         return -1;
     const char *old = x->rec->metadata->server_certificate_name;
     const char *name =
@@ -308,17 +254,7 @@ int iam_tag_server_certificate(struct call *c,
                                void *out)
 {
     struct server_certificate *x = require(c, in->server_certificate_name);
-    if (!x || tags_check(c, &in->tags) < 0)
-        return -1;
-    size_t n = x->rec->tags.n;
-    for (size_t i = 0; i < in->tags.n; i++)
-        n += !tag_find(&x->rec->tags, in->tags.v[i].key);
-    if (n > TAGS_MAX)
-        return call_fault(c, &iam_limit_exceeded_exception,
-                          "The number of tags has reached the maximum limit.");
-    tags_merge(&x->o.arena, &x->rec->tags, &in->tags);
-    object_save(c->core, &x->o);
-    return 0;
+    return x ? iam_tags_add(c, &x->o, &x->rec->tags, &in->tags) : -1;
 }
 
 int iam_untag_server_certificate(struct call *c,
@@ -326,19 +262,7 @@ int iam_untag_server_certificate(struct call *c,
                                  void *out)
 {
     struct server_certificate *x = require(c, in->server_certificate_name);
-    if (!x)
-        return -1;
-    struct iam_tag_list *tags = &x->rec->tags;
-    for (size_t i = 0; i < in->tag_keys.n; i++) {
-        struct iam_tag *t = tag_find(tags, in->tag_keys.v[i]);
-        if (t) {
-            size_t behind = (size_t)(&tags->v[tags->n] - (t + 1));
-            memmove(t, t + 1, behind * sizeof(*t));
-            tags->n--;
-        }
-    }
-    object_save(c->core, &x->o);
-    return 0;
+    return x ? iam_tags_remove(c, &x->o, &x->rec->tags, &in->tag_keys) : -1;
 }
 
 /* Their marker is how many have been told. */
@@ -353,7 +277,7 @@ int iam_list_server_certificate_tags(
         return -1;
     const struct iam_tag_list *tags = &x->rec->tags;
     if (in->marker && (!page_position(&c->arena, in->marker, &position) ||
-                       !str_to_i64(position, 0, TAGS_MAX, &from)))
+                       !str_to_i64(position, 0, IAM_TAGS_MAX, &from)))
         return bad_marker(c);
     size_t limit = in->max_items.set ? (size_t)in->max_items.v : PAGE_SIZE;
     size_t end = tags->n < (size_t)from + limit ? tags->n : (size_t)from + limit;
