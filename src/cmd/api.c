@@ -124,6 +124,16 @@ int api_ecs(struct api *api, const char *operation, json_t *body, json_t **ret,
     return r;
 }
 
+void api_query_add(struct str *out, const char *name, const char *value)
+{
+    str_addf(out, "&%s=", name);
+    for (const char *p = value; *p; p++) {
+        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+                     (*p >= '0' && *p <= '9') || strchr("-_.~", *p);
+        str_addf(out, plain ? "%c" : "%%%02X", (unsigned char)*p);
+    }
+}
+
 static int get(struct api *api, const struct http_client_request *req, const char *what,
                struct str *ret, struct error *err)
 {

@@ -21,6 +21,8 @@ void api_close(struct api *api); /* NULL allowed */
 /* ECS. `body` is taken over; *ret is the caller's to json_decref(). */
 int api_ecs(struct api *api, const char *operation, json_t *body, json_t **ret,
             struct error *err);
+/* "&name=value", encoded: for queries. */
+void api_query_add(struct str *out, const char *name, const char *value);
 /* GET with our keys: a path and a query, encoded already. Status 200 or E_PROTOCOL. */
 int api_get_signed(struct api *api, const char *path, const char *query, struct str *ret,
                    struct error *err);

@@ -34,6 +34,7 @@ int status_command(struct options *o, struct error *err);
 int logs_command(struct options *o, struct error *err);
 int events_command(struct options *o, struct error *err);
 int audit_command(struct options *o, struct error *err);
+int policy_command(struct options *o, struct error *err);
 int why_command(struct options *o, struct error *err);
 int exec_command(struct options *o, struct error *err);
 int doctor_command(struct options *o, struct error *err);

@@ -7,16 +7,6 @@
 
 #define PAGE 500
 
-static void add_encoded(struct str *out, const char *name, const char *value)
-{
-    str_addf(out, "&%s=", name);
-    for (const char *p = value; *p; p++) {
-        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
-                     (*p >= '0' && *p <= '9') || strchr("-_.~", *p);
-        str_addf(out, plain ? "%c" : "%%%02X", (unsigned char)*p);
-    }
-}
-
 /* One line of the answer. A line without an event: there is more behind its cursor. */
 static bool take_line(struct history_query *q, const char *line, size_t len, json_t *ret,
                       bool *ret_more)
@@ -42,13 +32,13 @@ static int read_page(struct api *api, struct history_query *q, size_t limit, jso
     AUTO_STR query = STR_INIT, text = STR_INIT;
     str_addf(&query, "limit=%zu", limit);
     if (q->resource)
-        add_encoded(&query, "resource", q->resource);
+        api_query_add(&query, "resource", q->resource);
     if (q->type)
-        add_encoded(&query, "type", q->type);
+        api_query_add(&query, "type", q->type);
     if (q->since_ms > 0)
         str_addf(&query, "&since=%lld", (long long)q->since_ms);
     if (*q->after)
-        add_encoded(&query, "after", q->after);
+        api_query_add(&query, "after", q->after);
     if (q->newest)
         str_add(&query, "&order=newest");
     int r = api_get_signed(api, "/gantry/v1/events", query.data, &text, err);

@@ -71,6 +71,14 @@ const struct command commands[] = {
      "--since: the newest 50 (--tail says how many). With --json a line is a record in "
      "CloudTrail's form. For root and the server's user only.",
      0, 0, audit_command},
+    {CMD_POLICY, "policy", "explain PRINCIPAL ACTION [RESOURCE]",
+     "say which statement of a policy decides",
+     "PRINCIPAL is the ARN of a user or role, ACTION such as s3:GetObject, RESOURCE an "
+     "ARN "
+     "(otherwise '*'). Prints whether it is allowed and the statement that says so. "
+     "Exits "
+     "with 2 when it is denied.",
+     3, 4, policy_command},
     {CMD_EXEC, "exec", "TASK [--] COMMAND [ARGUMENT]...", "run a program in a container",
      "Runs it in a running container of this machine and exits with its exit status (128 "
      "+ "

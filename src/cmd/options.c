@@ -13,7 +13,7 @@
 #define PARTS (CMD_UP | CMD_SERVER | CMD_AGENT)
 #define HERE                                                                             \
     (PARTS | CMD_EDGE | CMD_DOWN | CMD_ENV | CMD_STATUS | CMD_LOGS | CMD_EXEC |          \
-     CMD_DOCTOR | CMD_EVENTS | CMD_WHY | CMD_AUDIT)
+     CMD_DOCTOR | CMD_EVENTS | CMD_WHY | CMD_AUDIT | CMD_POLICY)
 #define FIELD(f) offsetof(struct options, f)
 
 const struct option_row option_rows[] = {
@@ -148,7 +148,7 @@ const struct option_row option_rows[] = {
     {"purge", 0, NULL, "also end all tasks and remove networks, mounts and all data",
      NULL, NULL, OPTION_FLAG, FIELD(purge), CMD_DOWN},
     {"json", 0, NULL, "print JSON", NULL, NULL, OPTION_FLAG, FIELD(json),
-     CMD_STATUS | CMD_DOCTOR | CMD_EVENTS | CMD_AUDIT},
+     CMD_STATUS | CMD_DOCTOR | CMD_EVENTS | CMD_AUDIT | CMD_POLICY},
     {"cli", 0, NULL,
      "also define a shell function `aws` that passes --endpoint-url, for an "
      "AWS CLI older than 2.13",
@@ -174,6 +174,8 @@ const struct option_row option_rows[] = {
      FIELD(audit_call), CMD_AUDIT},
     {"errors", 0, NULL, "only what was refused or failed", NULL, NULL, OPTION_FLAG,
      FIELD(audit_errors), CMD_AUDIT},
+    {"context", 0, "KEY=VALUE", "a condition key of the request (aws:SourceIp=10.0.0.1)",
+     NULL, NULL, OPTION_LIST, FIELD(context), CMD_POLICY},
     {"timestamps", 't', NULL, "put the time before each line", NULL, NULL, OPTION_FLAG,
      FIELD(timestamps), CMD_LOGS},
     {"interactive", 'i', NULL, "pass standard input on", NULL, NULL, OPTION_FLAG,

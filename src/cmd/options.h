@@ -32,6 +32,7 @@ enum command_bit {
     CMD_WHY = 1 << 12,
     CMD_EDGE = 1 << 13,
     CMD_AUDIT = 1 << 14,
+    CMD_POLICY = 1 << 15,
 };
 
 #define OPTION_LIST_MAX 64
@@ -77,6 +78,7 @@ struct options {
 
     const char *audit_user, *audit_call;
     bool audit_errors;
+    struct option_list context;
 
     bool interactive, tty;
     const char *container, *exec_user, *workdir;

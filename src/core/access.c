@@ -18,9 +18,12 @@ void core_set_judge(struct core *core, const struct access_judge *judge)
 
 /* ---- one question ---- */
 
-static bool decide(struct core *core, struct arena *a, const struct identity *who,
+bool access_decide(struct core *core, struct arena *a, const struct identity *who,
                    struct call *call, struct access *q, struct policy_decision *ret)
 {
+    *ret = (struct policy_decision){.verdict = POLICY_ALLOW, .reason = POLICY_BY_ROOT};
+    if (!core->judge)
+        return true;
     if (!q->resource_policy && call && call->access && call->access->policy)
         q->resource_policy = call->access->policy(core, q->resource);
     struct access_context ctx;
@@ -30,7 +33,7 @@ static bool decide(struct core *core, struct arena *a, const struct identity *wh
 }
 
 /* S3 quotes the resource; AssumeRole does not say why. */
-static const char *sentence(struct arena *a, const struct identity *who,
+const char *access_sentence(struct arena *a, const struct identity *who,
                             const struct access *q, const struct policy_decision *d)
 {
     AUTO_STR text = STR_INIT;
@@ -50,10 +53,10 @@ bool access_permits(struct core *core, struct arena *a, const struct identity *w
 {
     struct access q = *question;
     struct policy_decision d;
-    if (!core->judge || decide(core, a, who, call, &q, &d))
+    if (access_decide(core, a, who, call, &q, &d))
         return true;
     if (ret_text)
-        *ret_text = sentence(a, who, &q, &d);
+        *ret_text = access_sentence(a, who, &q, &d);
     return false;
 }
 
@@ -61,10 +64,10 @@ int access_check(struct call *call, const struct access *question)
 {
     struct access q = *question;
     struct policy_decision d;
-    if (!call->core->judge || decide(call->core, &call->arena, &call->who, call, &q, &d))
+    if (access_decide(call->core, &call->arena, &call->who, call, &q, &d))
         return 0;
     call->denied = true;
-    const char *text = sentence(&call->arena, &call->who, &q, &d);
+    const char *text = access_sentence(&call->arena, &call->who, &q, &d);
     const struct wire_fault *fault =
         wire_denial_fault(call->target, WIRE_DENIED_BY_POLICY, NULL);
     if (!str_starts(q.action, "ec2:"))

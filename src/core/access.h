@@ -97,6 +97,16 @@ bool access_permits(struct core *core, struct arena *a, const struct identity *w
                     struct call *call, const struct access *question,
                     const char **ret_text);
 
+/* As access_permits(), and what decided; fills question->resource_policy. Without a judge
+ * everything is allowed, by root. */
+bool access_decide(struct core *core, struct arena *a, const struct identity *who,
+                   struct call *call, struct access *question,
+                   struct policy_decision *ret);
+/* AWS's sentence about a denial, in the arena. */
+const char *access_sentence(struct arena *a, const struct identity *who,
+                            const struct access *question,
+                            const struct policy_decision *decision);
+
 /* ---- the judge ---- */
 
 struct access_judge {

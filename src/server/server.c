@@ -22,6 +22,7 @@
 #include "log.h"
 #include "objects.h"
 #include "pages.h"
+#include "policy_page.h"
 #include "seal.h"
 #include "secretsmanager.h"
 #include "server_private.h"
@@ -74,6 +75,11 @@ static bool is_events(const struct http_request *req)
     return streq(req->path, EVENTS_PATH);
 }
 
+static bool is_policy(const struct http_request *req)
+{
+    return streq(req->path, POLICY_PATH);
+}
+
 static bool is_edge_stream(const struct http_request *req)
 {
     return streq(req->path, EDGE_STREAM_PATH);
@@ -115,7 +121,7 @@ static void begin(struct http_request *req)
     else if (streq(req->path, "/metrics"))
         page_metrics(s, req);
     else if (is_agent_stream(req) || is_session(req) || is_events(req) ||
-             is_edge_stream(req))
+             is_policy(req) || is_edge_stream(req))
         http_accept_body(req, 0);
     else if (is_agent_telemetry(req))
         agent_telemetry_begin(req);
@@ -140,6 +146,8 @@ static void complete(struct http_request *req)
         relay_client(s->relay, req);
     else if (is_events(req))
         events_open(s, req);
+    else if (is_policy(req))
+        policy_page_open(s, req);
     else if (is_agent_telemetry(req))
         agent_telemetry_complete(s, req);
     else if (is_edge_stream(req))
@@ -354,7 +362,7 @@ static void services_fill(struct server *s)
         {&iam_service_api, iam_operations, &iam_access},
         {&secretsmanager_service_api, secretsmanager_operations, &secretsmanager_access},
         {&ssm_service_api, ssm_operations, &ssm_access},
-        {&sts_service_api, sts_operations},
+        {&sts_service_api, sts_operations, &sts_access},
     };
     _Static_assert(sizeof(all) <= sizeof(s->services), "too many services");
     memcpy(s->services, all, sizeof(all));

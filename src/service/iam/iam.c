@@ -7,6 +7,8 @@
 #include "iam_policy.h"
 #include "iam_profile.h"
 #include "iam_provider.h"
+#include "judge.h"
+#include "session.h"
 
 static const char iam_service_key;
 
@@ -29,6 +31,8 @@ static void iam_free(void *state)
     iam_index_free(&iam->ids);
     iam_index_free(&iam->key_ids);
     iam_aws_policies_free(iam);
+    iam_sessions_free(&iam->sessions);
+    policy_free(iam->nothing);
     free(iam);
 }
 
@@ -44,6 +48,11 @@ void iam_attach(struct core *core)
     iam_provider_tables(core, iam);
     iam_alias_tables(core, iam);
     iam_deletion_tables(core, iam);
+    static const char nothing[] =
+        "{\"Version\":\"2012-10-17\",\"Statement\":{\"Effect\":\"Allow\","
+        "\"Action\":\"none:None\",\"Resource\":\"arn:aws:none:::none\"}}";
+    (void)policy_compile(nothing, strlen(nothing), POLICY_IDENTITY, &iam->nothing, NULL);
+    core_set_judge(core, &iam_judge);
 }
 
 /* ---- accounts ---- */

@@ -66,6 +66,36 @@ int iam_certificate_pem(struct core *core, const char *arn, struct str *ret,
 /* `user` uses it or no longer does: it can't be deleted meanwhile. Not stored. */
 void iam_certificate_use(struct core *core, const char *arn, const char *user, bool used);
 
+/* ---- temporary credentials (identify.c) ---- */
+
+struct iam_credentials {
+    const char *access_key_id, *secret_access_key, *session_token;
+    int64_t expires_ms;
+};
+
+/* A session of the role for a service ("ecs-tasks.amazonaws.com", "ec2.amazonaws.com").
+ * E_NOTFOUND: no such role; E_DENIED: its trust policy says no. Texts lie in the arena. */
+int iam_service_session(struct core *core, const char *role_arn, const char *service,
+                        const char *session_name, int64_t duration_s, struct arena *a,
+                        struct iam_credentials *ret, struct error *err);
+
+/* ---- roles, for service/sts ---- */
+
+struct iam_role_view {
+    const char *account, *id, *name, *arn; /* as long as the role is there */
+    int32_t max_session_s;
+    const struct policy_source *trust;
+};
+/* False: no such role. */
+bool iam_role_view(struct core *core, const char *arn, struct iam_role_view *ret);
+void iam_role_now_used(struct core *core, const char *arn, const char *region);
+/* A managed policy of the account, or AWS's own. */
+bool iam_policy_exists(struct core *core, const char *account, const char *arn);
+
+/* As who a user, a role (in a session) or root calls, by its ARN. False: there is none. */
+bool iam_identity_of(struct core *core, struct arena *a, const char *arn,
+                     struct identity *ret);
+
 /* ---- keys (identify.c) ---- */
 
 struct iam_signer {

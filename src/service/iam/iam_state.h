@@ -27,12 +27,15 @@
 #include "list.h"
 #include "object.h"
 #include "policy.h"
+#include "session.h"
 
 struct iam_managed_policy;
 
 enum iam_kind { IAM_USER, IAM_GROUP, IAM_ROLE, IAM_KINDS };
 
 struct iam {
+    struct iam_session_cache sessions;
+    struct policy *nothing; /* allows nothing */
     struct table *entities[IAM_KINDS];
     struct table *policies, *profiles, *providers, *keys, *aliases, *deletions;
     struct table *server_certificates;

@@ -1,9 +1,12 @@
-/* sts.h: AWS Security Token Service: who is calling.
+/* sts.h: AWS Security Token Service: temporary credentials, and who is calling.
  *
- * Owns: nothing; it has no state of its own yet. Threads: state thread. Fails: never. */
+ * Owns: nothing; sessions live in their tokens (service/iam/session.h).
+ * Threads: state thread. Fails: as the API says. */
 #pragma once
 
+#include "access.h"
 #include "operation.h"
 #include "sts_api.h"
 
 extern const struct operation sts_operations[]; /* generated */
+extern const struct access_service sts_access;
