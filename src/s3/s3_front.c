@@ -76,9 +76,20 @@ static struct visit *visit_of(struct call *c)
     return list_entry(c, struct visit, s.call);
 }
 
+/* What is wrong inside of the document, and not in path or headers. */
+static bool wrong_document(const struct visit *v)
+{
+    const char *payload = v->target.operation->input->payload;
+    return v->why.kind == WIRE_BAD_VALUE && v->wire.body_len && payload &&
+           strncasecmp(v->why.member, payload, strlen(payload)) == 0;
+}
+
 static int refuse_undecodable(struct visit *v)
 {
     const char *text;
+    if (wrong_document(v))
+        return call_fault(&v->s.call, &s3_malformed_xml, "%s",
+                          s3_fault_text(&s3_malformed_xml));
     const struct wire_fault *fault = wire_error_fault(v->a, &v->target, &v->why, &text);
     return call_fault(&v->s.call, fault, "%s", text);
 }
@@ -120,8 +131,8 @@ static void prepare(struct visit *v)
 static void fetch_tags(struct visit *v)
 {
     struct object_info info = {0};
-    if (v->s.bucket_id && v->s.detail.key &&
-        visit_store(v)->ops->find(visit_store(v), v->a, v->s.bucket_id, v->s.detail.key,
+    if (v->s.bucket_id && v->s.key &&
+        visit_store(v)->ops->find(visit_store(v), v->a, v->s.bucket_id, v->s.key,
                                   &info, NULL) == 0)
         v->s.tags = info.more->tags;
     v->s.tags_known = true;
@@ -164,9 +175,10 @@ static void deliver(struct outbound *out)
 
 static void submit(struct visit *v)
 {
+    const struct s3_backend *b = &v->front->config.backend;
     struct call *c = &v->s.call;
     c->task = (struct core_task){.run = call_run, .reply.deliver = deliver};
-    v->front->config.backend.submit(v->front->config.backend.ctx, &c->task);
+    b->submit(b->ctx, &c->task);
 }
 
 /* ---- I/O threads ---- */
@@ -263,6 +275,15 @@ static bool checksum_is(struct visit *v, enum s3_checksum_algorithm algorithm,
     return streq(str_text(&value), text);
 }
 
+static bool body_missing(const struct visit *v)
+{
+    const struct wire_shape *in = v->target.operation->input;
+    for (uint32_t i = 0; in && in->payload && i < in->member_count; i++)
+        if (streq(in->members[i].name, in->payload))
+            return in->members[i].flags & WIRE_REQUIRED && !v->req->body_len;
+    return false;
+}
+
 static void check_body(struct visit *v)
 {
     const char *md5 = http_header(v->req, "Content-MD5");
@@ -275,6 +296,8 @@ static void check_body(struct visit *v)
         v->early = &s3_wrong_hash;
     else if (v->sig.failure == SIGV4_OK && v->sig.sigv4.payload >= SIGV4_PAYLOAD_CHUNKED)
         v->early = &s3_not_implemented; /* nobody sends documents in chunks */
+    else if (body_missing(v))
+        v->early = &s3_missing_body;
     else if (md5 && !md5_is(v->req->body, v->req->body_len, md5, v->a))
         v->early = &s3_bad_digest;
     for (size_t i = 0; i < v->req->header_count && !v->early; i++) {

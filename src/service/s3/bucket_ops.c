@@ -35,6 +35,8 @@ int bucket_begin(struct call *c, const char *name, const char *expected_owner,
     struct bucket *b = bucket_find(c->core, name);
     if (!b)
         return no_bucket(c, name);
+    s->bucket_id = arena_strdup(&c->arena, b->rec->bucket_id);
+    s->key = key;
     if (s->anonymous && !bucket_public(c, b, c->operation->action, s3_arn(c, name, key)))
         return s3_fail(c, s3_access_denied);
     if (expected_owner && !streq(expected_owner, b->rec->account_id))
@@ -42,7 +44,6 @@ int bucket_begin(struct call *c, const char *name, const char *expected_owner,
     if (check_region(c, b) < 0)
         return -1;
     s->bucket = arena_strdup(&c->arena, b->rec->name);
-    s->bucket_id = arena_strdup(&c->arena, b->rec->bucket_id);
     s->bucket_account = arena_strdup(&c->arena, b->rec->account_id);
     if (s->anonymous)
         s->may_list = bucket_public(c, b, "s3:ListBucket", s3_arn(c, name, NULL));

@@ -45,7 +45,7 @@ struct s3_call {
     bool anonymous; /* set by call.authenticate: no signature at all */
 
     /* filled by the operation; texts in the call's arena */
-    const char *bucket, *bucket_id, *bucket_account;
+    const char *bucket, *bucket_id, *bucket_account, *key;
     const char *source_id, *source_key; /* of a copy */
     bool asked;    /* IAM was */
     bool may_list; /* a missing key may be told as such */

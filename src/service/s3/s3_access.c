@@ -150,6 +150,8 @@ static int ask(struct call *c, const void *in)
     if (!b && !makes)
         return 0; /* NoSuchBucket, as the operation will say */
     s->bucket = arena_strdup(&c->arena, bucket);
+    s->bucket_id = b ? arena_strdup(&c->arena, b->rec->bucket_id) : NULL;
+    s->key = name;
     if (streq(c->operation->wire->name, "DeleteObjects"))
         return ask_delete(c, b, in);
     bool object = streq(c->operation->resources[0], "object");

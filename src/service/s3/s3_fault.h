@@ -50,6 +50,7 @@
       "Your metadata headers exceed the maximum allowed metadata size")                    \
     X(method_not_allowed, "MethodNotAllowed", 405,                                         \
       "The specified method is not allowed against this resource.")                        \
+    X(missing_body, "MissingRequestBodyError", 400, "Request Body is empty")              \
     X(missing_length, "MissingContentLength", 411,                                         \
       "You must provide the Content-Length HTTP header.")                                  \
     X(no_such_bucket_policy, "NoSuchBucketPolicy", 404,                                    \
