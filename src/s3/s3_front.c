@@ -132,8 +132,8 @@ static void fetch_tags(struct visit *v)
 {
     struct object_info info = {0};
     if (v->s.bucket_id && v->s.key &&
-        visit_store(v)->ops->find(visit_store(v), v->a, v->s.bucket_id, v->s.key,
-                                  &info, NULL) == 0)
+        visit_store(v)->ops->find(visit_store(v), v->a, v->s.bucket_id, v->s.key, &info,
+                                  NULL) == 0)
         v->s.tags = info.more->tags;
     v->s.tags_known = true;
     v->s.call.fault = NULL;

@@ -9,8 +9,8 @@
 
 #define CHECK "123456789"
 
-static const char *sum_of(enum s3_checksum_algorithm algorithm, const char *text, size_t len,
-                          size_t piece, char ret[2 * CHECKSUM_MAX + 1])
+static const char *sum_of(enum s3_checksum_algorithm algorithm, const char *text,
+                          size_t len, size_t piece, char ret[2 * CHECKSUM_MAX + 1])
 {
     uint8_t raw[CHECKSUM_MAX];
     struct checksum *c = checksum_new(algorithm);
@@ -24,8 +24,10 @@ static const char *sum_of(enum s3_checksum_algorithm algorithm, const char *text
 static void check_values_are_the_published_ones(void **state)
 {
     char hex[2 * CHECKSUM_MAX + 1];
-    assert_string_equal(sum_of(S3_CHECKSUM_ALGORITHM_CRC32, CHECK, 9, 9, hex), "cbf43926");
-    assert_string_equal(sum_of(S3_CHECKSUM_ALGORITHM_CRC32C, CHECK, 9, 9, hex), "e3069283");
+    assert_string_equal(sum_of(S3_CHECKSUM_ALGORITHM_CRC32, CHECK, 9, 9, hex),
+                        "cbf43926");
+    assert_string_equal(sum_of(S3_CHECKSUM_ALGORITHM_CRC32C, CHECK, 9, 9, hex),
+                        "e3069283");
     assert_string_equal(sum_of(S3_CHECKSUM_ALGORITHM_CRC64NVME, CHECK, 9, 9, hex),
                         "ae8b14860a799888");
     assert_string_equal(sum_of(S3_CHECKSUM_ALGORITHM_SHA1, CHECK, 9, 9, hex),
