@@ -256,3 +256,19 @@ def test_authorization_details(server):
     some = iam.get_account_authorization_details(Filter=["Role", "AWSManagedPolicy"])
     assert [len(some[k]) for k in keys] == [0, 0, 2, 1]
     refused("ValidationError", 400, iam.get_account_authorization_details, Marker="x")
+
+
+def test_quotas_of_an_account(server):
+    iam, _ = own_account(server)
+    for i in range(300):
+        iam.create_group(GroupName=f"g{i}")
+    assert refused("LimitExceeded", 409, iam.create_group, GroupName="more") == \
+        "Cannot exceed quota for GroupsPerAccount: 300"
+    for i in range(1000):
+        iam.create_role(RoleName=f"r{i}", AssumeRolePolicyDocument=trust())
+    assert refused("LimitExceeded", 409, iam.create_role, RoleName="more",
+                   AssumeRolePolicyDocument=trust()) == \
+        "Cannot exceed quota for RolesPerAccount: 1000"
+    assert len(iam.list_roles(MaxItems=1000)["Roles"]) == 1000
+    iam.delete_role(RoleName="r7")
+    iam.create_role(RoleName="more", AssumeRolePolicyDocument=trust())
