@@ -174,6 +174,64 @@ def pings(source, target):
         raw.close()
 
 
+def expected_beside_tcp(source, target, kind):
+    """The rules above for datagrams (to ports that no range names for them) and for echo."""
+    src, dst = MEMBERS[source][1], MEMBERS[target][1]
+    if source in ('mute', 'narrow'):
+        return False
+    lets_in = {'sg-own': 'sg-own' in src, 'sg-inner': kind == 'echo' and 'sg-web' in src,
+               'sg-mute': True, 'sg-narrow': True}
+    return any(lets_in.get(g, False) for g in dst)
+
+
+def collect(sockets, read, wanted):
+    """What read(data, name) makes of all that comes; whatever is denied is silence."""
+    came = set()
+
+    def look():
+        for name, s in sockets:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    came.add(read(s.recv(2000), name))
+        return wanted <= came
+    assert until(look) is not None, wanted - came
+    time.sleep(0.2)  # nothing tells that the rest came
+    look()
+    return came - {None}
+
+
+def test_matrix_of_datagrams(world):
+    m, ports = world.members, (80, 443, 9000)
+    receivers = [((n, port), listen(m[n], port, socket.SOCK_DGRAM)) for n in m for port in ports]
+    senders = {n: m[n].socket(socket.SOCK_DGRAM) for n in m}
+    pairs = [(a, b, port) for a, b in itertools.permutations(MEMBERS, 2) for port in ports]
+    for a, b, port in pairs:
+        with contextlib.suppress(PermissionError):
+            senders[a].sendto(a.encode(), (m[b].address, port))
+    wanted = {k for k in pairs if expected_beside_tcp(k[0], k[1], 'datagram')}
+    assert 0 < len(wanted) < len(pairs)
+    assert collect(receivers, lambda d, name: (d.decode(), *name), wanted) == wanted
+
+
+def test_matrix_of_echoes(world):
+    m, pairs = world.members, list(itertools.permutations(MEMBERS, 2))
+    raw = {n: m[n].socket(socket.SOCK_RAW, socket.IPPROTO_ICMP) for n in m}
+    for n, (a, b) in enumerate(pairs):
+        raw[a].setblocking(False)
+        echo = struct.pack('!BBHHH', 8, 0, 0, 1000 + n, 1)
+        with contextlib.suppress(PermissionError):
+            raw[a].sendto(echo[:2] + checksum(echo) + echo[4:], (m[b].address, 0))
+
+    def answered(packet, name):
+        kind, _, _, number = struct.unpack('!BBHH', packet[20:26])
+        pair = pairs[number - 1000] if kind == 0 and 0 <= number - 1000 < len(pairs) else None
+        return pair if pair and pair[0] == name else None
+
+    wanted = {k for k in pairs if expected_beside_tcp(*k, 'echo')}
+    assert 0 < len(wanted) < len(pairs)
+    assert collect(raw.items(), answered, wanted) == wanted
+
+
 def test_answers_pass_without_a_rule(world):
     """web lets nobody in at 5000, but what it asks for comes back."""
     server = listen(world.members['own1'], 5000)
