@@ -25,6 +25,8 @@
 #include "str.h"
 #include "upkeep.h"
 
+#define IMDS_URL "http://169.254.169.254"
+
 struct agent {
     struct agent_config config;
     uv_loop_t loop;
@@ -68,8 +70,8 @@ static int check_config(const struct agent_config *c, struct error *err)
 {
     if (geteuid() != 0)
         return fail(err, E_DENIED, "the agent runs containers: it must be root");
-    if (str_empty(c->server_url) || str_empty(c->access_key_id) ||
-        str_empty(c->secret_access_key))
+    if (str_empty(c->server_url) ||
+        str_empty(c->access_key_id) != str_empty(c->secret_access_key))
         return fail(err, E_INVALID, "the agent needs a server's URL and credentials");
     if (str_empty(c->data_dir) || c->data_dir[0] != '/' || str_empty(c->run_dir) ||
         c->run_dir[0] != '/')
@@ -207,7 +209,8 @@ static int begin(struct agent *a, struct error *err)
                                .region = c->region,
                                .access_key_id = c->access_key_id,
                                .secret_access_key = c->secret_access_key,
-                               .session_token = c->session_token};
+                               .session_token = c->session_token,
+                               .role_url = c->access_key_id ? NULL : IMDS_URL};
     int r = server_calls_new(&a->loop, &sc, &a->calls, err);
     if (r < 0)
         return r;

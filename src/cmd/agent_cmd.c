@@ -18,6 +18,10 @@ static int find_server(struct options *o, const struct layout *l,
                        struct agent_config *config, struct error *err)
 {
     struct server_access access;
+    if (o->instance_netns) { /* it has the instance's role, and nothing else */
+        config->server_url = o->server_url;
+        return 0;
+    }
     int r = server_access_find(o, l, &access, err);
     if (r < 0)
         return r;

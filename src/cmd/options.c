@@ -44,6 +44,9 @@ const struct option_row option_rows[] = {
      "how long an agent may be silent before agentConnected "
      "is false",
      NULL, NULL, OPTION_DURATION, FIELD(disconnect_grace_ms), CMD_UP | CMD_SERVER},
+    {"role-session", 0, "TIME",
+     "how long credentials live that tasks and instances have of roles (default: 6h)",
+     NULL, NULL, OPTION_DURATION, FIELD(role_session_ms), CMD_UP | CMD_SERVER},
     {"provisioning-timeout", 0, "TIME",
      "how long a task waits for capacity before it fails (default: 30m)", NULL, NULL,
      OPTION_DURATION, FIELD(provisioning_timeout_ms), CMD_UP | CMD_SERVER},

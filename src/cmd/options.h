@@ -52,6 +52,7 @@ struct options {
     const char *user;
     enum log_level log_level;
     int64_t stopped_task_retention_ms, disconnect_grace_ms; /* 0: AWS's */
+    int64_t role_session_ms;                                /* 0: 6 h */
     int64_t event_keep_ms;                                  /* 0: 7 days */
     int64_t provisioning_timeout_ms;                        /* 0: half an hour */
 

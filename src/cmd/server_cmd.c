@@ -82,6 +82,7 @@ int server_command(struct options *o, struct error *err)
             .account_id = o->account_id,
             .public_pool = o->public_pool,
             .dev = o->dev,
+            .role_session_ms = o->role_session_ms,
             .stopped_task_retention_ms = o->stopped_task_retention_ms,
             .disconnect_grace_ms = o->disconnect_grace_ms,
             .event_keep_ms = o->event_keep_ms,

@@ -85,8 +85,6 @@ static void fill_paths(struct part_paths *p, const struct edge_config *c,
         .run = c->run,
         .place = p->place,
         .server_url = service_url(p, c->server_url),
-        .access_key_id = c->access_key_id,
-        .secret_access_key = c->secret_access_key,
     };
     p->resolver = (struct resolver_config){
         .dir = below(p, c->run_dir, "names"),

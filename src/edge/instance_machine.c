@@ -180,15 +180,13 @@ static void arguments(struct arena *a, const struct instance_place *p,
     *LIST_PUSH(a, l) = NULL;
 }
 
-static const char **environment(struct arena *a, const struct instances_config *c)
+/* None of our keys: the agent has what the instance's role has (imds.h). */
+static const char **environment(struct arena *a)
 {
     struct string_list all = {0};
     for (char **e = environ; *e; e++)
         if (!str_starts(*e, "AWS_"))
             *LIST_PUSH(a, &all) = *e;
-    *LIST_PUSH(a, &all) = arena_printf(a, "AWS_ACCESS_KEY_ID=%s", c->access_key_id);
-    *LIST_PUSH(a, &all) =
-        arena_printf(a, "AWS_SECRET_ACCESS_KEY=%s", c->secret_access_key);
     *LIST_PUSH(a, &all) = NULL;
     return all.v;
 }
@@ -240,7 +238,7 @@ int machine_start_agent(const struct instance_place *p,
     struct spawn s = {
         .path = self,
         .argv = arg.v,
-        .envp = environment(&a, p->config),
+        .envp = environment(&a),
         .cwd = "/",
         .fds = {-1, log, log},
         .cgroup_fd = -1,

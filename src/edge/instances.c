@@ -379,8 +379,6 @@ static void keep_config(struct instances *i, const struct instances_config *c)
     i->config.run = arena_strdup(a, c->run);
     i->config.place.dir = arena_strdup(a, c->place.dir);
     i->config.server_url = arena_strdup(a, c->server_url);
-    i->config.access_key_id = arena_strdup(a, c->access_key_id);
-    i->config.secret_access_key = arena_strdup(a, c->secret_access_key);
 }
 
 int instances_new(const struct instances_config *config, struct instances **ret,

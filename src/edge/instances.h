@@ -21,7 +21,6 @@ struct instances_config {
     const char *run;
     struct vpc_place place;
     const char *server_url; /* as an instance reaches it: router.h's SERVICE_ADDRESS */
-    const char *access_key_id, *secret_access_key;
     void (*state)(void *ctx, const struct gantry_edge_instance_state *s);
     void *ctx;
 };

@@ -39,7 +39,7 @@ static void refuse_later(struct core *core, struct stream_call *sc, int status,
 static void run(struct core *core, struct core_task *task)
 {
     struct stream_call *sc = list_entry(task, struct stream_call, task);
-    struct identity who;
+    struct identity who = {0};
     const char *text;
     struct error err;
     struct arn arn;

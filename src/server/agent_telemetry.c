@@ -28,7 +28,7 @@ static void deliver(struct outbound *out)
 
 static int take(struct core *core, struct telemetry_call *tc)
 {
-    struct identity who;
+    struct identity who = {0};
     struct error err = ERROR_INIT;
     struct arn arn;
     const char *instance = tc->news ? tc->news->container_instance_arn : NULL;

@@ -43,7 +43,7 @@ static void answer(struct core *core, struct edge_call *ec, int status, const ch
 static bool allowed(struct core *core, struct edge_call *ec, const char **ret_why)
 {
     const struct authenticator *auth = &ec->server->auth;
-    struct identity who;
+    struct identity who = {0};
     if (!auth_permits(auth, core, &ec->arena, &ec->credentials, "gantry:Edge", "*", &who,
                       ret_why))
         return false;

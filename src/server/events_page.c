@@ -89,7 +89,7 @@ static void refuse(struct outbound *out)
 static void run(struct core *core, struct core_task *task)
 {
     struct events_call *c = list_entry(task, struct events_call, task);
-    struct identity who;
+    struct identity who = {0};
     const char *text;
     if (!auth_permits(&c->server->auth, core, &c->arena, &c->credentials,
                       "gantry:ReadEvents", "*", &who, &text)) {

@@ -23,6 +23,7 @@
 #include "objects.h"
 #include "pages.h"
 #include "policy_page.h"
+#include "roles.h"
 #include "seal.h"
 #include "secretsmanager.h"
 #include "server_private.h"
@@ -228,7 +229,7 @@ static int registry_authorize(void *ctx, struct core *core,
 {
     struct server *s = ctx;
     struct arena *a = core_scratch(core);
-    struct identity identity;
+    struct identity identity = {0};
     const char *text;
     if (!auth_identify(&s->auth, core, a, who->access_key, who->session_token,
                        who->account, &identity))
@@ -323,6 +324,7 @@ static int core_start(struct server *s, const struct server_config *config,
     s->relay = relay_new();
     s->core = core_new(&cc, &outside);
     iam_attach(s->core);
+    roles_attach(s->core, &s->roles, config->role_session_ms);
     acm_attach(s->core);
     secretsmanager_attach(s->core);
     struct ec2_settings ec2 = {

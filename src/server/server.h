@@ -19,6 +19,7 @@ struct server_config {
         *public_pool; /* of EC2, "198.18.16.0/20"; NULL: the first /20 of 198.18.0.0/15 */
     bool dev;
     /* Clocks that a test must not wait for; 0: AWS's value. */
+    int64_t role_session_ms; /* of credentials of tasks and instances; 0: 6 h */
     int64_t stopped_task_retention_ms;
     int64_t disconnect_grace_ms;
     int64_t event_keep_ms; /* the history of events; 0: 7 days */

@@ -11,6 +11,7 @@
 #include "http.h"
 #include "registry.h"
 #include "relay.h"
+#include "role_session.h"
 #include "s3_front.h"
 #include "server.h"
 #include "shell.h"
@@ -20,6 +21,7 @@ struct server {
     struct store *store;
     struct seal_keys *seal;
     struct core *core;
+    struct role_ops roles;
     struct shell *shell;
     struct workers *workers;
     struct audit *audit;

@@ -58,6 +58,7 @@ def g():
             files=[("bin", None), ("bin/busybox", busybox), *links], Env=["PATH=/bin"],
             Entrypoint=["/bin/sh", "-c"]))
         gantry.ecs.create_cluster(clusterName="fleet")
+        gantry.profile = gantry.instance_profile()
         gantry.ami = gantry.client("ssm").get_parameter(
             Name="/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
         )["Parameter"]["Value"]
@@ -173,7 +174,8 @@ def test_hops_to_a_container_behind_the_bridge(g):
     a = g.define("asks-vpc", {"name": "c", "image": g.image, "memory": 64, "essential": True,
                               "command": [PUT + GET]}, networkMode="awsvpc")
     network = {"networkConfiguration": g.awsvpc()}
-    i, net = launch(g, user_data(), MetadataOptions={"HttpPutResponseHopLimit": 1})
+    i, net = launch(g, user_data(), MetadataOptions={"HttpPutResponseHopLimit": 1},
+                    IamInstanceProfile=g.profile)
     where = container_instance(g, i)
     # The token's packets live for one hop: to the instance, not to what is behind it.
     assert ask(net, *with_token("meta-data/instance-id"))[1] == [200, i]
@@ -183,6 +185,24 @@ def test_hops_to_a_container_behind_the_bridge(g):
     # The order of the stream is the order of changes: what comes after it finds it in force.
     assert said(g, i, run_on(g, where, d)) == ["HTTP/1.1 200", "HTTP/1.1 401", "end"]
     ec2.terminate_instances(InstanceIds=[i])
+
+
+def test_the_agents_settings(g):
+    """ECS_AWSVPC_BLOCK_IMDS and ECS_ENABLE_TASK_IAM_ROLE of the instance's user data."""
+    container = {"name": "c", "image": g.image, "memory": 64, "essential": True,
+                 "command": [PUT + GET]}
+    v = g.define("kept-vpc", container, networkMode="awsvpc")
+    b = g.define("kept-bridge", container, networkMode="bridge")
+    i, _ = launch(g, user_data(ECS_AWSVPC_BLOCK_IMDS="true", ECS_ENABLE_TASK_IAM_ROLE="false"),
+                  IamInstanceProfile=g.profile)
+    where = container_instance(g, i)
+    answered = ["HTTP/1.1 200", "HTTP/1.1 401", "end"]
+    assert said(g, i, run_on(g, where, v, networkConfiguration=g.awsvpc())) == ["end"]
+    assert said(g, i, run_on(g, where, b)) == answered  # the setting is of awsvpc only
+    found = g.ecs.describe_container_instances(cluster="fleet", containerInstances=[where])
+    names = {a["name"] for a in found["containerInstances"][0]["attributes"]}
+    assert not [n for n in names if "capability.task-iam-role" in n]
+    g.client("ec2").terminate_instances(InstanceIds=[i])
 
 
 def test_nobody_else_has_metadata(g):

@@ -31,6 +31,7 @@ def make(folder, **more):
     g.hosts = hosts
     try:
         g.ecs.create_cluster(clusterName="fleet")
+        g.instance_profile()
         g.ami = g.client("ssm").get_parameter(
             Name="/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
         )["Parameter"]["Value"]
@@ -64,6 +65,7 @@ def launch(g, n, *groups):
     """Instances of the cluster, with room for two tasks' interfaces each."""
     r = g.client("ec2").run_instances(
         ImageId=g.ami, InstanceType="t3.small", MinCount=n, MaxCount=n, UserData=USER_DATA,
+        IamInstanceProfile={"Name": "ecsInstanceRole"},
         SecurityGroupIds=list(groups), SubnetId=g.awsvpc()["awsvpcConfiguration"]["subnets"][0])
     ids = {i["InstanceId"] for i in r["Instances"]}
     eventually(lambda: ids <= set(members(g)) or Not(members(g)), 40, "instances in the cluster")

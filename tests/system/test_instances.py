@@ -36,6 +36,7 @@ def g():
             files=[("bin", None), ("bin/busybox", busybox), ("bin/sh", "busybox")],
             Entrypoint=["/bin/busybox", "sh", "-c"]))
         gantry.ecs.create_cluster(clusterName="fleet")
+        gantry.profile = gantry.instance_profile()
         gantry.ami = gantry.client("ssm").get_parameter(
             Name="/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id"
         )["Parameter"]["Value"]
@@ -64,7 +65,8 @@ def members(g):
 
 def launch(g, n):
     r = g.client("ec2").run_instances(ImageId=g.ami, InstanceType="t3.nano", MinCount=n,
-                                      MaxCount=n, UserData=USER_DATA)
+                                      MaxCount=n, UserData=USER_DATA,
+                                      IamInstanceProfile=g.profile)
     ids = {i["InstanceId"] for i in r["Instances"]}
 
     def joined():

@@ -149,6 +149,30 @@ class Gantry:
                 assert time.monotonic() < end, f"no answer for {timeout} s\n{self.log()[-3000:]}"
                 time.sleep(0.02)
 
+    def role(self, name, *policies, service="ecs-tasks.amazonaws.com", document=None):
+        """A role that the service may assume, with these policies of AWS's; its ARN."""
+        iam = self.client("iam")
+        trust = {"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}]}
+        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust)
+                              )["Role"]["Arn"]
+        for policy in policies:
+            iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/" + policy)
+        if document:
+            iam.put_role_policy(RoleName=name, PolicyName="own",
+                                PolicyDocument=json.dumps({"Version": "2012-10-17",
+                                                           "Statement": document}))
+        return arn
+
+    def instance_profile(self, name="ecsInstanceRole", *policies, **more):
+        """As people make it for instances of a cluster; IamInstanceProfile of RunInstances."""
+        policies = policies or ("service-role/AmazonEC2ContainerServiceforEC2Role",)
+        iam = self.client("iam")
+        self.role(name, *policies, service="ec2.amazonaws.com", **more)
+        iam.create_instance_profile(InstanceProfileName=name)
+        iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+        return {"Name": name}
+
     def registry(self):
         token = self.client("ecr").get_authorization_token()["authorizationData"][0]
         user, password = base64.b64decode(token["authorizationToken"]).decode().split(":", 1)
