@@ -23,7 +23,8 @@ def bucket(s3):
 
 
 KEYS = ["plain", "a/b/c", "with space", "plus+and&amp;", "ü/ö", "100%", "a//b", "/lead",
-        "..", "../../etc/passwd", "./x", "q?x=y", "#", "tail/", "arn:aws:s3:::other/x", "\U0001f600"]
+        "..", "../../etc/passwd", "./x", "q?x=y", "#", "tail/", "arn:aws:s3:::other/x",
+        "\U0001f600"]
 
 
 @pytest.mark.parametrize("key", KEYS)
