@@ -1,18 +1,14 @@
-/* object_store.h: where objects are: the interface that every driver of S3 keeps.
- *
- *     files      one file an object, one index beside them (files_store.c)
- *     upstream   any S3-compatible service (upstream_store.c): what gantry adds is identity
- *                in front of it
+/* object_store.h: where objects are: the interface that every driver of S3 keeps. There is one:
+ * files (files_store.c), a file an object and one index beside them.
  *
  * A driver knows buckets by their ids and objects by bucket and key; it does not know who asks.
- * One contract suite (tests/unit/s3/store_contract_test.c) runs over all of them.
  *
  * Owns: what it keeps; a writer owns its unfinished bytes. Infos lie in the caller's arena.
  * Threads: workers, which may wait for disk and network; object_writer_add() also on the
  * HTTP server's I/O threads, so it waits no longer than a write to a file does.
  * Fails: E_NOTFOUND no such object, upload or part; E_CONFLICT a condition does not hold (or
  * bucket_close(): not empty); E_INVALID parts that do not fit, err->text begins with S3's
- * code; E_FULL disk; E_NETWORK, E_TIMEOUT, E_PROTOCOL upstream; E_IO. */
+ * code; E_FULL disk; E_IO. */
 #pragma once
 
 #include <stdbool.h>
@@ -24,7 +20,7 @@
 #include "gantry_api.h"
 #include "wire.h"
 
-#define OBJECT_ETAG_SIZE 64 /* "md5-parts" or whatever an upstream says, and NUL */
+#define OBJECT_ETAG_SIZE 64 /* "md5-parts", and NUL */
 #define OBJECT_ID_SIZE   33
 
 struct object_info {
@@ -87,8 +83,7 @@ struct object_store_ops {
 
     /* The bytes first … first+length-1 of the very object that `info` describes, as a file:
      * *ret_offset is where they begin in it. The caller's fd. -E_NOTFOUND: it was replaced
-     * or deleted meanwhile; find again. An upstream's bytes come whole before this returns,
-     * into a file without a name. */
+     * or deleted meanwhile; find again. */
     int (*open)(struct object_store *s, const char *bucket, const struct object_info *info,
                 uint64_t first, uint64_t length, int *ret_fd, uint64_t *ret_offset,
                 struct error *err);

@@ -129,7 +129,7 @@ class Callers:
         self.clients = {}
 
     def expired(self):
-        """A session of user `free` as STS makes it, but for its end (seal.h, session.h)."""
+        """A session of user `free` as STS makes it, but for its end (seal.h, iam_session.h)."""
         sts = self.client("sts", self.known["free"])
         c = sts.get_session_token()["Credentials"]
         seal = next(pathlib.Path(self.server.dir).rglob("seal.key")).read_bytes()[-32:]

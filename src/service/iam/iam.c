@@ -7,8 +7,8 @@
 #include "iam_policy.h"
 #include "iam_profile.h"
 #include "iam_provider.h"
+#include "iam_session.h"
 #include "judge.h"
-#include "session.h"
 
 static const char iam_service_key;
 

@@ -27,7 +27,7 @@
 #include "list.h"
 #include "object.h"
 #include "policy.h"
-#include "session.h"
+#include "iam_session.h"
 
 struct iam_managed_policy;
 

@@ -1,7 +1,7 @@
 /* Whose key is it: a user's, an account's root's, or a session's. */
 #include "iam_policy.h"
 
-#include "session.h"
+#include "iam_session.h"
 
 static void identify_root(struct arena *a, const char *account, struct identity *ret)
 {

@@ -6,8 +6,8 @@
 
 #include "clock.h"
 #include "iam_policy.h"
+#include "iam_session.h"
 #include "judge.h"
-#include "session.h"
 
 #define SESSION_POLICIES_MAX 11 /* one inline, ten managed */
 

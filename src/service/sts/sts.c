@@ -11,7 +11,7 @@
 #include "denial.h"
 #include "iam.h"
 #include "iam_id.h"
-#include "session.h"
+#include "iam_session.h"
 #include "sts_api.h"
 #include "sts_handlers.h"
 

@@ -1,6 +1,6 @@
 /* sts.h: AWS Security Token Service: temporary credentials, and who is calling.
  *
- * Owns: nothing; sessions live in their tokens (service/iam/session.h).
+ * Owns: nothing; sessions live in their tokens (service/iam/iam_session.h).
  * Threads: state thread. Fails: as the API says. */
 #pragma once
 

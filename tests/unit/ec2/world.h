@@ -36,8 +36,6 @@ static struct {
     void (*attach)(struct world *w);
 } world_more;
 
-/* What calls ask by, when the test has set a judge; NULL: nothing is asked. */
-static const struct access_service *world_access;
 static const struct ec2_scope world_scope = {"000000000000", "us-east-1"};
 
 static int64_t world_now(void *ctx)
@@ -218,8 +216,7 @@ static void *world_invoke(struct world *w, const char *name, const char *json)
     struct wire_error why;
     void *in = NULL;
     arena_free(&c->arena);
-    *c = (struct call){.region = world_scope.region, .authenticate = world_enter,
-                       .access = world_access};
+    *c = (struct call){.region = world_scope.region, .authenticate = world_enter};
     c->operation = world_operation(name);
     assert_non_null(c->operation);
     c->access = world_more.access;

@@ -211,7 +211,7 @@ static void policies_are_asked_with_paths(void **state)
     struct world w;
     world_open(&w, false);
     core_set_judge(w.core, &judge);
-    world_access = &iam_access;
+    world_more.access = &iam_access;
     ASKED(&w, "iam:CreateUser " A "user/a/b/u within arn:aws:iam::aws:policy/x\n",
           "iam.CreateUser",
           "{'UserName':'u','Path':'/a/b/','PermissionsBoundary':"
@@ -256,7 +256,7 @@ static void policies_are_asked_with_paths(void **state)
           quoted(ALLOW));
     ASKED(&w, "iam:SimulatePrincipalPolicy " A "role/r\n", "iam.SimulatePrincipalPolicy",
           "{'PolicySourceArn':'" A "role/r','ActionNames':['s3:GetObject']}");
-    world_access = NULL;
+    world_more.access = NULL;
     world_close(&w);
 }
 

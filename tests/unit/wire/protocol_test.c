@@ -210,14 +210,14 @@ static void refusals_name_themselves(void **state)
         {"POST",
          "/",
          NULL,
-         "Action=AssumeRole&Version=2011-06-15",
+         "Action=AssumeRoleWithSAML&Version=2011-06-15",
          "sts",
          {FORM},
          400,
          "<ErrorResponse "
          "xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>"
          "Sender</Type><Code>UnsupportedOperation</Code><Message>The operation "
-         "AssumeRole of "
+         "AssumeRoleWithSAML of "
          "sts is not offered by gantry.</Message></Error><RequestId>r1</RequestId>"
          "</ErrorResponse>"},
         {"POST",

@@ -1,4 +1,4 @@
-/* session.h: temporary credentials: what AssumeRole and its like hand out, and how they are
+/* iam_session.h: temporary credentials: what AssumeRole and its like hand out, and how they are
  * known again.
  *
  * A session has no place in the store: everything about it is in its token, which is sealed
