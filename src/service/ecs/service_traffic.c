@@ -43,8 +43,11 @@ static void shift(void *ctx, struct core *core, const struct ecs_traffic *t)
                    *blue = streq(green, l->v[i].target_group_arn)
                                ? x->alternate_target_group_arn
                                : l->v[i].target_group_arn;
-        shift_rule(core, s, x->production_listener_rule, blue, green, t->production);
-        shift_rule(core, s, x->test_listener_rule, blue, green, t->test);
+        /* The first one has nobody to leave traffic to. */
+        bool alone = !t->blue_revision_arn;
+        shift_rule(core, s, x->production_listener_rule, blue, green,
+                   alone ? 100 : t->production);
+        shift_rule(core, s, x->test_listener_rule, blue, green, alone ? 100 : t->test);
     }
 }
 

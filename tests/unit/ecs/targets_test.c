@@ -433,7 +433,9 @@ static void blue_and_green_take_turns(void **state)
        "'advancedConfiguration':{'alternateTargetGroupArn':'%s',"
        "'productionListenerRule':'%s','roleArn':'arn:aws:iam::000000000000:role/r'}}]}",
        w->old, w->group, w->other, w->rule);
+    /* Whoever asks before the first one is complete is never sent to the empty group. */
     obey(w, w->old);
+    assert_true(weight(w, w->group) > 0 && weight(w, w->other) == 0);
     judge(w, w->old, "healthy", NULL);
     for (int i = 0; i < 12; i++)
         calls_pass(&w->at, 10000);
