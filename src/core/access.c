@@ -26,6 +26,12 @@ bool access_decide(struct core *core, struct arena *a, const struct identity *wh
         return true;
     if (!q->resource_policy && call && call->access && call->access->policy)
         q->resource_policy = call->access->policy(core, q->resource);
+    /* What has no policies of its own is never another account's: its service does not find
+     * it there. */
+    bool may_be_foreign =
+        q->resource_policy || (call && call->access && call->access->policy);
+    if (!q->resource_account && !may_be_foreign)
+        q->resource_account = who->account_id;
     struct access_context ctx;
     access_context_init(&ctx, core, a, who, call, q);
     *ret = (struct policy_decision){0};
@@ -126,8 +132,12 @@ static int check_pass(struct call *call, const struct access_pass *pass)
     size_t n = access_pattern_expand(call, pass->pattern, &roles);
     const struct access_value to = {"iam:PassedToService", {.v = &pass->service, .n = 1}};
     for (size_t i = 0; i < n; i++) {
+        struct arn arn;
         const struct access q = {.action = "iam:PassRole",
                                  .resource = roles[i],
+                                 .resource_account =
+                                     arn_parse(&call->arena, roles[i], &arn) ? arn.account
+                                                                             : NULL,
                                  .values = &to,
                                  .value_count = 1};
         if (access_check(call, &q) < 0)

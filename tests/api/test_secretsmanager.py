@@ -101,10 +101,12 @@ def test_not_there(sm, server, name):
         "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT"
     arn = sm.describe_secret(SecretId=name)["ARN"]
     # An account and a region see their own only.
-    for other in (server.client("secretsmanager", account="111111111111"),
-                  server.client("secretsmanager", region="eu-west-1")):
-        assert refused("ResourceNotFoundException", other.describe_secret,
-                       SecretId=arn) == NOT_FOUND
+    assert refused("ResourceNotFoundException",
+                   server.client("secretsmanager", region="eu-west-1").describe_secret,
+                   SecretId=arn) == NOT_FOUND
+    other = server.client("secretsmanager", account="111111111111")
+    assert "because no resource-based policy allows the secretsmanager:DescribeSecret action" \
+        in refused("AccessDeniedException", other.describe_secret, SecretId=arn)
     wrong = arn[:-1] + ("a" if arn[-1] != "a" else "b")
     assert refused("ResourceNotFoundException", sm.describe_secret,
                    SecretId=wrong) == NOT_FOUND
@@ -380,7 +382,7 @@ def test_a_policy_outlives_a_restart(own_server):
     other = own_server.client("secretsmanager", account="111111111111")
     assert other.get_secret_value(SecretId=arn)["SecretString"] == "x"
     sm.delete_resource_policy(SecretId="a")
-    refused("ResourceNotFoundException", other.get_secret_value, SecretId=arn)
+    refused("AccessDeniedException", other.get_secret_value, SecretId=arn)
 
 
 def test_random_password(sm):

@@ -236,7 +236,7 @@ def test_a_dev_server_judges_the_keys_that_it_knows():
         ecs.list_clusters()
         # Another account's: nothing of it is seen, whatever its own policies say.
         other = server.client("iam", account="999999999999")
-        refused("AccessDenied", other.get_policy,
+        refused("NoSuchEntity", other.get_policy,
                 PolicyArn=iam.create_policy(PolicyName="own", PolicyDocument=json.dumps(
                     ALLOW_ALL))["Policy"]["Arn"])
     finally:
