@@ -75,7 +75,7 @@ static bool is_account_id(const char *s)
 static void identify(struct arena *a, const char *account, const char *key,
                      struct identity *ret)
 {
-    ret->account_id = arena_strdup(a, account);
+    *ret = (struct identity){.account_id = arena_strdup(a, account)};
     ret->arn = arena_printf(a, "arn:aws:iam::%s:root", account);
     ret->user_id = ret->account_id;
     ret->access_key = arena_strdup(a, key);

@@ -26,7 +26,7 @@ from support.ports import free_port
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GANTRY = os.environ.get("GANTRY", str(ROOT / "build/gantry"))
 COMMANDS = ["up", "down", "server", "agent", "status", "logs", "exec", "events", "why",
-            "env", "doctor", "edge", "version", "help"]
+            "audit", "policy", "env", "doctor", "edge", "version", "help"]
 
 pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
               pytest.mark.timeout(180)]
@@ -417,6 +417,19 @@ def test_status(run):
     assert told["server"]["pid"] == run.pid("up") and told["instances"][0]["cluster"] == "default"
     gantry("down", *run.place)
     assert json.loads(gantry("status", "--json", *run.place).stdout)["server"]["health"] == "down"
+
+
+def test_policies_are_explained_and_calls_audited(run):
+    run.up()
+    who = "arn:aws:iam::000000000000:root"
+    done = gantry("policy", *run.place, "explain", who, "ecs:RunTask")
+    assert done.stdout.splitlines() == ["allowed", "by the root of the account"]
+    done = gantry("policy", *run.place, "explain", who + "x", "ecs:RunTask", check=False)
+    assert done.returncode == 1 and "404" in done.stderr
+    done = gantry("policy", *run.place, "divine", who, "ecs:RunTask", check=False)
+    assert done.returncode == 1 and "expected explain" in done.stderr
+    lines = gantry("audit", *run.place, "--call", "RegisterContainerInstance").stdout.splitlines()
+    assert lines and all(" ecs:RegisterContainerInstance root 127.0.0.1" in x for x in lines)
 
 
 def test_unknown_task(run):
