@@ -12,6 +12,7 @@
 #include "api_front.h"
 #include "arn.h"
 #include "clock.h"
+#include "dynamodb.h"
 #include "ec2.h"
 #include "ecr.h"
 #include "ecs.h"
@@ -357,6 +358,7 @@ static void services_fill(struct server *s)
 {
     const struct api_service all[] = {
         {&acm_service_api, acm_operations, &acm_access},
+        {&dynamodb_service_api, dynamodb_operations, &dynamodb_access},
         {&ec2_service_api, ec2_operations, &ec2_access},
         {&ecr_service_api, ecr_operations, &ecr_access},
         {&ecs_service_api, ecs_operations, &ecs_access},
