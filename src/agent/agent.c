@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "api_endpoint.h"
 #include "clock.h"
 #include "container_session.h"
 #include "engine.h"
@@ -36,6 +37,7 @@ struct agent {
     struct engine engine;
     struct session session;
     struct metadata metadata;
+    struct api_endpoint api;
     struct introspection introspection;
     struct server_calls *calls;
     int lock;
@@ -220,7 +222,9 @@ static int begin(struct agent *a, struct error *err)
     a->engine.renew = renew;
     a->engine.sessions = container_sessions_new(&a->config, a->host.runtime);
     a->engine.metadata = &a->metadata;
+    a->engine.api = &a->api;
     metadata_open(&a->metadata, &a->engine); /* before anything is started */
+    api_endpoint_open(&a->api, &a->engine);
     r = engine_load(&a->engine, err);
     if (r < 0)
         return r;

@@ -24,6 +24,7 @@
 #include "task.h"
 #include "wanted_images.h"
 
+struct api_endpoint;
 struct metadata;
 struct container_sessions;
 struct server_calls;
@@ -45,6 +46,7 @@ struct engine {
     const struct agent_config *config;
     struct host *host;
     struct metadata *metadata; /* NULL: containers are told of none */
+    const struct api_endpoint *api; /* same */
     struct list tasks;         /* in order of acceptance */
     struct host_room room;
     struct container_sessions *sessions;

@@ -371,20 +371,21 @@ static int build_config(struct arena *a, struct host *h, const struct create_req
     struct str keep[3] = {STR_INIT, STR_INIT, STR_INIT};
     cgroup_path(&h->cgroups, c->task->id, c->name, &group);
     task_space_dir(h, c->task->id, &space);
-    struct spec_source s = {.task = c->task->host,
-                            .def = c->def,
-                            .image = &q->image->config,
-                            .id = c->id,
-                            .fargate_nofile = h->nofile,
-                            .rootfs = q->rootfs,
-                            .net_path = q->net->netns_path[0] ? q->net->netns_path : NULL,
-                            .cgroups_path = group.data,
-                            .cgroup_version = h->cgroups.version,
-                            .init_path = h->config->init_path,
-                            .space_dir = space.data,
-                            .env = {.files = &c->file_env, .secrets = &c->secret_env},
-                            .metadata_base = q->metadata_base,
-                            .endpoint_id = c->endpoint_id};
+    struct spec_source s = {
+        .task = c->task->host,
+        .def = c->def,
+        .image = &q->image->config,
+        .id = c->id,
+        .fargate_nofile = h->nofile,
+        .rootfs = q->rootfs,
+        .net_path = q->net->netns_path[0] ? q->net->netns_path : NULL,
+        .cgroups_path = group.data,
+        .cgroup_version = h->cgroups.version,
+        .init_path = h->config->init_path,
+        .space_dir = space.data,
+        .env = {.files = &c->file_env, .secrets = &c->secret_env, .api_url = q->api_url},
+        .metadata_base = q->metadata_base,
+        .endpoint_id = c->endpoint_id};
     struct container_spec spec;
     struct env_list injected = {0};
     inject_router(a, h, c, &injected);

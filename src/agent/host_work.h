@@ -58,6 +58,7 @@ struct create_request {
     const char *metadata_base; /* see metadata_base(); NULL: none */
     const char *credentials_uri; /* see metadata_credentials_uri(); NULL: none */
     bool credentials_full;
+    const char *api_url; /* see api_endpoint_url(); NULL: none */
 };
 struct create_times { /* how long each part took, for the log */
     int64_t config_ns, create_ns, start_ns;

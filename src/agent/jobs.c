@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "api_endpoint.h"
 #include "clock.h"
 #include "firelens.h"
 #include "log.h"
@@ -310,6 +311,8 @@ static void create_work(struct job *j)
     if (j->engine->metadata)
         q.credentials_uri =
             metadata_credentials_uri(j->engine->metadata, c, &a, &q.credentials_full);
+    if (j->engine->api)
+        q.api_url = api_endpoint_url(j->engine->api, c);
     j->r = work_create(j->engine->host, &q, &j->times, &j->step, &j->err);
     if (j->r >= 0)
         adopt(j);

@@ -144,8 +144,11 @@ static bool pairs_have(const struct env_list *l, const char *name)
 
 static void env_inject(struct env *e, const struct gantry_host_task *task,
                        const struct ecs_container_definition *def,
-                       const struct env_list *files)
+                       const struct env_extra *extra)
 {
+    const struct env_list *files = extra->files;
+    if (extra->api_url && !env_has(e, "AWS_ENDPOINT_URL"))
+        env_put(e, "AWS_ENDPOINT_URL", extra->api_url);
     env_put(e, "AWS_EXECUTION_ENV", fargate_is(task) ? "AWS_ECS_FARGATE" : "AWS_ECS_EC2");
     bool set = env_has(e, "AWS_REGION") || env_has(e, "AWS_DEFAULT_REGION") ||
                list_has(&def->environment, "AWS_REGION") ||
@@ -180,11 +183,11 @@ const char *const *task_spec_env(struct arena *a, const struct gantry_host_task 
         container_override_find(task->overrides, def->name);
     size_t most = count_of(image->env) + def->environment.n +
                   (over ? over->environment.n : 0) + pairs_of(x->injected) +
-                  pairs_of(x->files) + pairs_of(x->secrets) + 8;
+                  pairs_of(x->files) + pairs_of(x->secrets) + 9;
     struct env e = {.a = a, .v = arena_new_array(a, const char *, most + 1)};
     for (size_t i = 0; image->env && image->env[i]; i++)
         env_put_entry(&e, image->env[i]);
-    env_inject(&e, task, def, x->files);
+    env_inject(&e, task, def, x);
     if (metadata_base)
         env_endpoint(&e, metadata_base, endpoint_id);
     env_put_pairs(&e, x->injected);

@@ -7,7 +7,7 @@
  *   environment  image < injected by ECS < environment files < definition < override <
  *                secrets, merged name by name;
  *                AWS_REGION and AWS_DEFAULT_REGION are injected only when none of them is
- *                set by image or definition. The URIs of metadata.h are injected when the
+ *                set by image or definition, AWS_ENDPOINT_URL when the image does not. The URIs of metadata.h are injected when the
  *                agent listens.
  *   the rest     the definition's value, else the image's.
  *
@@ -34,6 +34,7 @@ int task_check_supported(const struct gantry_host_task *task, size_t *ret_index,
 /* Variables from elsewhere; each may be NULL. */
 struct env_extra {
     const struct env_list *injected, *files, *secrets;
+    const char *api_url; /* of the server, as the container reaches it */
 };
 
 struct spec_source {

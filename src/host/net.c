@@ -36,6 +36,8 @@ struct net {
     uint32_t next_address;
     uint16_t local_port;  /* of net_local_http(); 0: none yet */
     bool local_here;      /* claimed */
+    uint32_t api_be;      /* of net_local_api() */
+    uint16_t api_port;    /* 0: none yet */
     bool ending;          /* purging */
     pthread_mutex_t lock; /* addresses, ports, records; never held over kernel work */
 };
@@ -280,23 +282,24 @@ static void reload_one(void *arg, const char *id)
 
 /* ---- the agent's address ---- */
 
-static void local_element(const struct net *net, uint16_t port, struct nft_element *ret)
+/* NET_LOCAL_ADDRESS:from leads to to_be:to. */
+static int point_map(struct net *net, const char *map, uint16_t from, uint32_t to_be,
+                     uint16_t to, struct error *err)
 {
-    uint32_t from, to = htonl(net->subnet.base + 1);
-    uint16_t http = htons(80), port_be = htons(port);
-    inet_pton(AF_INET, NET_LOCAL_ADDRESS, &from);
-    memset(ret, 0, sizeof(*ret));
-    nft_key_add(ret, &from, 4);
-    nft_key_add(ret, &http, 2);
-    nft_data_add(ret, &to, 4);
-    nft_data_add(ret, &port_be, 2);
+    struct nft_element e = {0};
+    uint32_t local_be;
+    uint16_t from_be = htons(from), port_be = htons(to);
+    inet_pton(AF_INET, NET_LOCAL_ADDRESS, &local_be);
+    nft_key_add(&e, &local_be, 4);
+    nft_key_add(&e, &from_be, 2);
+    nft_data_add(&e, &to_be, 4);
+    nft_data_add(&e, &port_be, 2);
+    return nft_set_element(NFT_IP, net->names.table, map, &e, err);
 }
 
-static int point_map(struct net *net, const char *map, struct error *err)
+static int point_agent(struct net *net, const char *map, struct error *err)
 {
-    struct nft_element e;
-    local_element(net, net->local_port, &e);
-    return nft_set_element(NFT_IP, net->names.table, map, &e, err);
+    return point_map(net, map, 80, htonl(net->subnet.base + 1), net->local_port, err);
 }
 
 /* Without a route there, connect() fails before any rule sees it. */
@@ -313,10 +316,15 @@ static int route_local(struct net *net, struct error *err)
 
 static int point_local(struct net *net, struct error *err)
 {
-    int r = point_map(net, NET_LOCAL_MAP, err);
-    if (r < 0 || !net->local_here)
+    int r = 0;
+    if (net->api_port)
+        r = point_map(net, NET_LOCAL_MAP, NET_LOCAL_API_PORT, net->api_be, net->api_port,
+                      err);
+    if (r >= 0 && net->local_port)
+        r = point_agent(net, NET_LOCAL_MAP, err);
+    if (r < 0 || !net->local_port || !net->local_here)
         return r;
-    r = point_map(net, NET_LOCAL_HERE_MAP, err);
+    r = point_agent(net, NET_LOCAL_HERE_MAP, err);
     return r < 0 ? r : route_local(net, err);
 }
 
@@ -331,18 +339,30 @@ static int load_rules(struct net *net, struct error *err)
     r = net_record_each(net->dir, reload_one, &l, err);
     if (r >= 0)
         r = l.result;
-    return r < 0 || !net->local_port ? r : point_local(net, err);
+    return r < 0 ? r : point_local(net, err);
 }
 
-int net_local_http(struct net *net, uint16_t port, struct error *err)
+static int lead_local(struct net *net, struct error *err)
 {
-    net->local_port = port;
     int r = point_local(net, err);
     if (r != -E_NOTFOUND)
         return r;
     /* a table of an older gantry, without these maps */
     r = nft_delete_table(NFT_IP, net->names.table, err);
     return r < 0 ? r : load_rules(net, err);
+}
+
+int net_local_http(struct net *net, uint16_t port, struct error *err)
+{
+    net->local_port = port;
+    return lead_local(net, err);
+}
+
+int net_local_api(struct net *net, uint32_t server_be, uint16_t port, struct error *err)
+{
+    net->api_be = server_be;
+    net->api_port = port;
+    return lead_local(net, err);
 }
 
 bool net_local_claim(struct net *net)

@@ -80,10 +80,11 @@ int net_each(struct net *net, void (*each)(void *arg, const char *id), void *arg
 /* Everything of this run, also without net_open(): containers must be gone. */
 int net_purge(const struct net_config *config, struct error *err);
 
-/* ---- 169.254.170.2:80, where containers look for their agent ---- */
+/* ---- 169.254.170.2, where containers look for their agent, and here for AWS, too ---- */
 
-#define NET_LOCAL_ADDRESS "169.254.170.2"
-#define NET_LOCAL_PORT    51679 /* ECS's own; where agents listen */
+#define NET_LOCAL_ADDRESS  "169.254.170.2"
+#define NET_LOCAL_PORT     51679 /* ECS's own; where agents listen */
+#define NET_LOCAL_API_PORT 4566  /* where containers' SDKs find the server */
 
 /* True when this run is the one for which processes in this network namespace itself (host
  * mode) reach that address: the first that asks, until it is purged. Ask before listening
@@ -92,6 +93,9 @@ bool net_local_claim(struct net *net);
 /* From behind the bridge, and when it is claimed from here too, that address leads to
  * `port` at net_gateway(). Repeated by net_mend() where rules were lost. */
 int net_local_http(struct net *net, uint16_t port, struct error *err);
+/* From behind the bridge, NET_LOCAL_API_PORT of that address leads to this server, which may
+ * be anywhere that this network namespace reaches, its loopback included. */
+int net_local_api(struct net *net, uint32_t server_be, uint16_t port, struct error *err);
 
 struct net_stats {
     uint64_t rx_bytes, tx_bytes, rx_packets, tx_packets, rx_dropped, tx_dropped,

@@ -16,7 +16,8 @@ struct net_names {
 };
 
 #define NET_PORT_MAP "host_ports"
-/* 169.254.170.2:80 → the agent's own address: from behind the bridge, from here. */
+/* 169.254.170.2:80 → the agent's own address: from behind the bridge, from here; and
+ * 169.254.170.2:4566 → the server's, from behind the bridge. */
 #define NET_LOCAL_MAP      "local_http"
 #define NET_LOCAL_HERE_MAP "local_http_here"
 

@@ -83,3 +83,46 @@ class Registry:
 def layer_of(size):
     """Content that doesn't compress."""
     return os.urandom(size)
+
+
+# ---- an image with nothing but Debian's python3 and boto3 ----
+
+SDK_PACKAGES = ("python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib",
+                "python3-boto3", "python3-botocore", "python3-jmespath", "python3-dateutil",
+                "python3-urllib3", "python3-requests", "python3-certifi", "python3-chardet",
+                "python3-charset-normalizer", "python3-idna", "python3-s3transfer",
+                "python3-six", "media-types")
+SDK_SERVICES = ("s3", "dynamodb", "sts")  # of botocore's 80 MB of models
+
+
+def is_wanted(path):
+    parts = path.split("/botocore/data/", 1)
+    if len(parts) == 2 and "/" in parts[1]:
+        return parts[1].split("/", 1)[0] in SDK_SERVICES
+    return not path.startswith(("/usr/share/doc", "/usr/share/man", "/usr/share/lintian"))
+
+
+def package_files(package):
+    listed = subprocess.run(["dpkg", "-L", package], check=True, capture_output=True,
+                            text=True).stdout.splitlines()
+    return [pathlib.Path(p) for p in listed if is_wanted(p) and os.path.isfile(p)]
+
+
+def libraries_of(programs):
+    """The dynamic linker and what it loads; packages' paths may lead over links like /lib."""
+    shown = subprocess.run(["ldd", *map(str, programs)], capture_output=True, text=True,
+                           check=False).stdout
+    words = {w for line in shown.splitlines() for w in line.split() if w.startswith("/lib")}
+    return [pathlib.Path(w) for w in sorted(words)]
+
+
+@functools.lru_cache(maxsize=None)
+def sdk_image():
+    files = {p for package in SDK_PACKAGES for p in package_files(package)}
+    files |= set(libraries_of([p for p in files if p.suffix == ".so" or
+                               p.name == "python3.11"]))
+    content = {str(p).lstrip("/"): p.read_bytes() for p in files}
+    folders = {str(f) for name in content for f in pathlib.PurePath(name).parents} - {"."}
+    layout = [(f, None) for f in sorted(folders)] + sorted(content.items()) + [("tmp", None)]
+    return Image(layout, architecture=ARCHITECTURE, Env=["PATH=/usr/bin"],
+                 Entrypoint=["/usr/bin/python3.11", "-c"])

@@ -115,6 +115,25 @@ static void environment_precedence(void **state)
                         "AWS_DEFAULT_REGION=y AWS_EXECUTION_ENV=AWS_ECS_EC2");
 }
 
+static void the_way_to_the_server(void **state)
+{
+    AUTO_ARENA a = ARENA_INIT;
+    const char *own[] = {"AWS_ENDPOINT_URL=http://image", NULL};
+    struct env_extra extra = {.api_url = "http://169.254.170.2:4566"};
+    struct gantry_host_task *t =
+        task_of(&a, "{\"name\":\"x\",\"environment\":[{\"name\":\"A\",\"value\":\"b\"}]}",
+                "", "");
+    struct image_config image = image_of(NULL, NULL);
+    const struct ecs_container_definition *def =
+        &t->task_definition->container_definitions.v[0];
+    const char *text = joined(&a, task_spec_env(&a, t, def, &image, NULL, NULL, &extra));
+    assert_non_null(strstr(text, "AWS_ENDPOINT_URL=http://169.254.170.2:4566 "));
+    image.env = own;
+    text = joined(&a, task_spec_env(&a, t, def, &image, NULL, NULL, &extra));
+    assert_non_null(strstr(text, "AWS_ENDPOINT_URL=http://image "));
+    assert_null(strstr(text, "4566"));
+}
+
 static void stop_signals(void **state)
 {
     assert_int_equal(stop_signal_number(NULL), SIGTERM);
@@ -690,6 +709,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(command_precedence),
         cmocka_unit_test(environment_precedence),
+        cmocka_unit_test(the_way_to_the_server),
         cmocka_unit_test(stop_signals),
         cmocka_unit_test(limits_of_task_and_container),
         cmocka_unit_test(whole_spec),
