@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import pathlib
+import signal
 import time
 
 import boto3
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from conftest import TOP, Server
 
-ACCOUNT = "000000000000"
+ACCOUNT, OTHER = "000000000000", "111111111111"
 ALLOW_ALL = {"Version": "2012-10-17",
              "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
 # Allowed to every caller who is known: there is nothing to deny.
@@ -56,11 +57,11 @@ TEXTS = {  # by member name; the rest is made of the shape's own bounds
 }
 
 
-def text_of(name, shape):
+def text_of(name, shape, texts):
     if shape.enum:
         return shape.enum[0]
     lower = name.lower()
-    for key, text in TEXTS.items():
+    for key, text in texts.items():
         if lower == key:
             return text
     if lower.endswith(("arn", "arns")):
@@ -70,18 +71,18 @@ def text_of(name, shape):
             "\\d" in shape.metadata.get("pattern", "")[:6] else "a") * max(int(least), 1)
 
 
-def value_of(name, shape, depth=0):
+def value_of(name, shape, texts):
     kind = shape.type_name
     if kind == "string":
-        return text_of(name, shape)
+        return text_of(name, shape, texts)
     if kind == "structure":
         # An empty structure would vanish from a query.
         wanted = shape.required_members or [
             m for m, s in shape.members.items() if s.type_name == "string"][:1]
-        return {m: value_of(m, shape.members[m], depth + 1) for m in wanted}
+        return {m: value_of(m, shape.members[m], texts) for m in wanted}
     if kind == "list":
         n = max(int(shape.metadata.get("min", 1) or 1), 1)
-        return [value_of(name, shape.member, depth + 1)] * n
+        return [value_of(name, shape.member, texts)] * n
     if kind == "map":
         return {}
     if kind in ("integer", "long", "float", "double"):
@@ -93,10 +94,14 @@ def value_of(name, shape, depth=0):
     return "2026-01-01T00:00:00Z"
 
 
-def request_of(client, operation):
+def request_of(client, operation, texts):
+    """What must be said, and whatever else `texts` has a word for."""
     shape = client.meta.service_model.operation_model(operation).input_shape
-    return {} if shape is None else {m: value_of(m, shape.members[m])
-                                     for m in shape.required_members}
+    if shape is None:
+        return {}
+    more = [m for m in shape.members if texts is not TEXTS and m.lower() in texts]
+    return {m: value_of(m, shape.members[m], texts)
+            for m in dict.fromkeys([*shape.required_members, *more])}
 
 
 # ---- callers ----
@@ -105,22 +110,20 @@ class Callers:
     """A strict server, and clients for each kind of caller, kept by service."""
 
     def __init__(self):
-        self.server = Server(dev=False)
+        self.server = Server()  # with --dev an account is made by calling as its root
+        other = self.user(self.server.client("iam", account=OTHER), "other", [ALLOW_ALL])
+        self.server.options.remove("--dev")
+        self.server.restart(signal.SIGTERM)
         keys = json.loads((pathlib.Path(self.server.dir) /
                            "data/server/root-keys.json").read_text())
         self.root = (keys["accessKeyId"], keys["secretAccessKey"], None)
         iam = self.client("iam", self.root)
-        self.known = {"root": self.root}
+        self.known = {"root": self.root, "other": other}
         for name, policies in (("bare", []), ("free", [ALLOW_ALL]),
                                ("denied", [ALLOW_ALL, {
                                    "Version": "2012-10-17", "Statement": {
                                        "Effect": "Deny", "Action": "*", "Resource": "*"}}])):
-            iam.create_user(UserName=name)
-            for i, document in enumerate(policies):
-                iam.put_user_policy(UserName=name, PolicyName=f"p{i}",
-                                    PolicyDocument=json.dumps(document))
-            key = iam.create_access_key(UserName=name)["AccessKey"]
-            self.known[name] = (key["AccessKeyId"], key["SecretAccessKey"], None)
+            self.known[name] = self.user(iam, name, policies)
         iam.create_role(RoleName="nobody", AssumeRolePolicyDocument=json.dumps(
             {"Version": "2012-10-17", "Statement": {
                 "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": ACCOUNT}}}))
@@ -128,6 +131,15 @@ class Callers:
         self.known["unknown"] = ("AKIAIOSFODNN7EXAMPLE", "x" * 40, None)
         self.known["expired"] = self.expired()
         self.clients = {}
+
+    @staticmethod
+    def user(iam, name, policies):
+        iam.create_user(UserName=name)
+        for i, document in enumerate(policies):
+            iam.put_user_policy(UserName=name, PolicyName=f"p{i}",
+                                PolicyDocument=json.dumps(document))
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return key["AccessKeyId"], key["SecretAccessKey"], None
 
     def prepare(self, service):
         """What must be there, so that who may is not told apart by what is missing."""
@@ -161,14 +173,18 @@ class Callers:
         return boto3.client(client_name(service), endpoint_url=self.server.url,
                             region_name="us-east-1", config=config, **more)
 
-    def refusal(self, who, service, operation):
-        """The error's code and message; (None, "") when there was none."""
+    def call(self, who, service, operation, texts=TEXTS):
+        """What is asked, and the answer."""
         if (who, service) not in self.clients:
             self.clients[who, service] = self.client(service, self.known.get(who))
         client = self.clients[who, service]
-        method = botocore.xform_name(operation)
+        request = request_of(client, operation, texts)
+        return request, getattr(client, botocore.xform_name(operation))(**request)
+
+    def refusal(self, who, service, operation):
+        """The error's code and message; (None, "") when there was none."""
         try:
-            reply = getattr(client, method)(**request_of(client, operation))
+            _, reply = self.call(who, service, operation)
         except ClientError as e:
             error = e.response["Error"]
             return error.get("Code", ""), error.get("Message", "") or ""
@@ -223,3 +239,103 @@ def test_nobody_gets_through_who_should_not(callers, service, operation):
         "with an explicit deny in an identity-based policy" in text
     code, text = callers.refusal("free", service, operation)
     assert not is_denied(code), (code, text)
+
+
+# ---- another account ----
+
+TRUST_ECS = json.dumps({"Version": "2012-10-17", "Statement": {
+    "Effect": "Allow", "Action": "sts:AssumeRole",
+    "Principal": {"Service": "ecs-tasks.amazonaws.com"}}})
+
+
+def own_things(callers):
+    """Makes one of most things as root; member names in lower case, and what names the thing."""
+    root = lambda service: callers.client(service, callers.root)  # noqa: E731
+    ecs, ec2, iam, elb = root("ecs"), root("ec2"), root("iam"), root("elbv2")
+    cluster = ecs.create_cluster(clusterName="theirs")["cluster"]["clusterArn"]
+    definition = ecs.register_task_definition(family="theirs", containerDefinitions=[
+        {"name": "c", "image": "x", "memory": 64}])["taskDefinition"]["taskDefinitionArn"]
+    service = ecs.create_service(cluster=cluster, serviceName="theirs", desiredCount=1,
+                                 taskDefinition=definition)["service"]["serviceArn"]
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    subnets = [x["SubnetId"] for x in ec2.describe_subnets()["Subnets"]]
+    group = ec2.create_security_group(GroupName="theirs", Description="d", VpcId=vpc)["GroupId"]
+    policy = iam.create_policy(PolicyName="theirs", PolicyDocument=json.dumps(ALLOW_ALL)
+                               )["Policy"]["Arn"]
+    iam.create_user(UserName="theirs")
+    iam.create_group(GroupName="theirs")
+    iam.create_role(RoleName="theirs", AssumeRolePolicyDocument=TRUST_ECS)
+    iam.create_instance_profile(InstanceProfileName="theirs")
+    balancer = elb.create_load_balancer(Name="theirs", Subnets=subnets[:2])[
+        "LoadBalancers"][0]["LoadBalancerArn"]
+    targets = elb.create_target_group(Name="theirs", Protocol="HTTP", Port=80, VpcId=vpc,
+                                      TargetType="ip")["TargetGroups"][0]["TargetGroupArn"]
+    listener = elb.create_listener(
+        LoadBalancerArn=balancer, Protocol="HTTP", Port=80, DefaultActions=[
+            {"Type": "forward", "TargetGroupArn": targets}])["Listeners"][0]["ListenerArn"]
+    secret = root("secretsmanager").create_secret(Name="theirs", SecretString="hush")["ARN"]
+    root("ssm").put_parameter(Name="theirs", Value="hush", Type="SecureString")
+    root("ecr").create_repository(repositoryName="theirs")
+    key = ec2.create_key_pair(KeyName="theirs")["KeyPairId"]
+    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+    names = {"cluster": cluster, "clusters": cluster, "taskdefinition": definition,
+             "service": service, "services": service, "vpcid": vpc, "vpcids": vpc,
+             "subnetid": subnets[0], "subnetids": subnets[0], "subnets": subnets[0],
+             "groupid": group, "groupids": group, "securitygroups": group,
+             "policyarn": policy, "loadbalancerarn": balancer, "loadbalancerarns": balancer,
+             "targetgrouparn": targets, "targetgrouparns": targets, "listenerarn": listener,
+             "listenerarns": listener, "secretid": secret, "secretidlist": secret,
+             "keypairids": key, "keypairid": key, "allocationid": address,
+             "allocationids": address, "resourcearn": cluster, "resourcearns": balancer,
+             "rolearn": f"arn:aws:iam::{ACCOUNT}:role/theirs",
+             "policysourcearn": f"arn:aws:iam::{ACCOUNT}:user/theirs",
+             "bucket": TEXTS["bucket"], "registryid": ACCOUNT}
+    for member in ("username", "groupname", "rolename", "instanceprofilename", "name", "names",
+                   "repositoryname", "repositorynames", "keyname", "keynames", "groupnames"):
+        names[member] = "theirs"
+    return {**TEXTS, **names}
+
+
+def all_that_root_sees(callers):
+    """Of every listing and description that needs no name: what the account has."""
+    seen = {}
+    for service, operation in offered():
+        client = callers.clients.setdefault(("root", service),
+                                            callers.client(service, callers.root))
+        if operation.startswith(("List", "Describe")) and not request_of(
+                client, operation, TEXTS):
+            try:
+                reply = getattr(client, botocore.xform_name(operation))()
+            except ClientError:  # one that wants to know of what, after all
+                continue
+            reply.pop("ResponseMetadata")
+            seen[service, operation] = json.dumps(reply, default=str, sort_keys=True)
+    return seen
+
+
+def test_an_account_neither_sees_nor_changes_another(callers):
+    callers.prepare("s3")
+    texts = own_things(callers)
+    before = all_that_root_sees(callers)
+    assert len(before) > 30
+    leaks, answered = {}, 0
+    for service, operation in offered():
+        try:
+            request, reply = callers.call("other", service, operation, texts)
+        except ClientError as e:
+            assert e.response["ResponseMetadata"]["HTTPStatusCode"] < 500, (operation, e)
+            continue
+        answered += 1
+        reply.pop("ResponseMetadata")
+        text = json.dumps(reply, default=str)
+        for said in [v for v in request.values() if isinstance(v, str)] + [
+                v for vs in request.values() if isinstance(vs, list) for v in vs
+                if isinstance(v, str)]:
+            text = text.replace(said, "")  # what the caller said itself is no news
+        if ACCOUNT in text or "hush" in text:
+            leaks[service, operation] = text[:300]
+    assert not leaks
+    assert answered > 60
+    after = all_that_root_sees(callers)
+    changed = {k for k in before if before[k] != after[k]}
+    assert not changed, {k: (before[k][:2000], after[k][:2000]) for k in changed}
