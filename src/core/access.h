@@ -76,6 +76,7 @@ struct access {
     const char *resource_account; /* NULL: as the ARN says, or the caller's */
     const struct policy_source *resource_policy; /* NULL: access_service.policy is asked */
     bool must_be_trusted; /* the resource's policy itself must allow: sts:AssumeRole */
+    bool anywhere;        /* is it allowed for any resource at all? `resource` is "*" */
     const struct access_value *values;
     size_t value_count;
 };

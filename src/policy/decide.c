@@ -50,15 +50,19 @@ static bool action_matches(const struct statement *s, const struct question *q)
 static bool resource_matches(const struct statement *s, const struct question *q)
 {
     char buf[GLOB_MAX];
+    if (q->request->anywhere && !s->deny)
+        return true;
     for (size_t i = 0; i < s->resource_count; i++) {
         const struct glob *g = &s->resources[i];
         if (g->any)
             return !s->not_resource;
+        if (q->request->anywhere)
+            continue;
         const char *text = glob_text(g, q->request->context, buf);
         if (text && glob_match(text, q->request->resource))
             return !s->not_resource;
     }
-    return s->not_resource;
+    return s->not_resource && !q->request->anywhere;
 }
 
 /* How directly a statement names the caller. */

@@ -89,6 +89,9 @@ struct policy_request {
     const struct policy_context *context; /* NULL: no keys at all */
     /* The resource policy itself must allow: trust policies never delegate implicitly. */
     bool must_be_trusted;
+    /* Is there any resource that it would be allowed for? `resource` does not matter: a
+     * statement that denies counts when it is about all of them. */
+    bool anywhere;
 };
 
 /* ---- what decides ---- */

@@ -128,6 +128,22 @@ def test_an_instance_whose_role_may_not_register_is_refused(g):
     terminate(g, i)
 
 
+def test_an_instance_whose_role_may_not_send_logs_is_refused(g):
+    g.instance_profile("mute", document=[
+        {"Effect": "Deny", "Action": "logs:PutLogEvents", "Resource": "*"}])
+    i, _ = launch(g, IamInstanceProfile={"Name": "mute"})
+    wanted = f":assumed-role/mute/{i} is not authorized to perform: logs:PutLogEvents"
+    eventually(lambda: wanted in agent_log(g, i) or Not(agent_log(g, i)), 30,
+               "the denial in the log")
+    assert g.ecs.list_container_instances(cluster="fleet")["containerInstanceArns"] == []
+    g.client("iam").put_role_policy(RoleName="mute", PolicyName="own", PolicyDocument=json.dumps({
+        "Version": "2012-10-17", "Statement": {
+            "Effect": "Deny", "Action": "logs:PutLogEvents",
+            "Resource": "arn:aws:logs:*:*:log-group:/other/*"}}))
+    joined(g, i)  # without being started again
+    terminate(g, i)
+
+
 def test_an_instance_has_its_role_and_keeps_it(g):
     g.instance_profile("good")
     i, net = launch(g, IamInstanceProfile={"Name": "good"})

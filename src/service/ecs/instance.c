@@ -430,11 +430,23 @@ static int provider_check(struct call *c, const struct cluster *cl,
     return 0;
 }
 
+/* An EC2 instance that could register and never send a log would lose its containers' words
+ * later, one task after another: its role must allow that, too. Its session has its id. */
+static int log_check(struct call *c)
+{
+    const struct access question = {
+        .action = "logs:PutLogEvents", .resource = "*", .anywhere = true};
+    bool instance = c->who.principal.type == PRINCIPAL_ROLE_SESSION &&
+                    str_starts(ecs_last_segment(c->who.arn), "i-");
+    return instance ? access_check(c, &question) : 0;
+}
+
 int ecs_register_container_instance(
     struct call *c, const struct ecs_register_container_instance_request *in,
     struct ecs_register_container_instance_response *out)
 {
-    if (resources_check(c, &in->total_resources) < 0 || tags_check(c, &in->tags) < 0)
+    if (resources_check(c, &in->total_resources) < 0 || tags_check(c, &in->tags) < 0 ||
+        log_check(c) < 0)
         return -1;
     const char *name = in->cluster ? ecs_last_segment(in->cluster) : "default";
     bool pool =

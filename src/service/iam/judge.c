@@ -99,6 +99,7 @@ static bool decide(struct core *core, const struct identity *who, const struct a
         .resource_account = owner_of(core_scratch(core), q),
         .context = context,
         .must_be_trusted = q->must_be_trusted,
+        .anywhere = q->anywhere,
     };
     policy_decide(&request, &set, ret);
     if (ret->verdict == POLICY_ALLOW && session_forbids(who, q->action))

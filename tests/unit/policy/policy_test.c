@@ -379,6 +379,41 @@ static void a_trust_policy_never_delegates_silently(void **state)
     policy_free((struct policy *)trust.policy);
 }
 
+#define DENY(resource) "{\"Effect\":\"Deny\",\"Action\":\"*\",\"Resource\":" resource "}"
+#define ALLOW_THERE                                                                      \
+    "{\"Effect\":\"Allow\",\"Action\":\"logs:Put*\",\"Resource\":"                       \
+    "\"arn:aws:logs:*:*:log-group:/ecs/*\"}"
+
+static const struct {
+    const char *document;
+    enum policy_verdict verdict;
+} anywhere[] = {
+    {STATEMENT(ALLOW_THERE), POLICY_ALLOW},
+    {STATEMENT("[" ALLOW_THERE "," DENY("\"arn:aws:logs:*\"") "]"), POLICY_ALLOW},
+    {STATEMENT("[" ALLOW_THERE "," DENY("\"*\"") "]"), POLICY_EXPLICIT_DENY},
+    {ALLOW("\"logs:Create*\"", "\"*\""), POLICY_IMPLICIT_DENY},
+    {STATEMENT("[" ALLOW_THERE ",{\"Effect\":\"Deny\",\"Action\":\"*\","
+               "\"NotResource\":\"arn:aws:logs:::x\"}]"),
+     POLICY_ALLOW},
+};
+
+static void a_right_may_be_had_somewhere(void **state)
+{
+    for (size_t i = 0; i < COUNT(anywhere); i++) {
+        struct policy *p = compile(anywhere[i].document, POLICY_IDENTITY);
+        const struct policy_source source = {p, "p"};
+        const struct policy_request r = {.principal = &ann,
+                                         .action = "logs:PutLogEvents",
+                                         .resource = "*",
+                                         .context = &context,
+                                         .anywhere = true};
+        struct policy_decision d;
+        if (policy_ask(&source, &r, &d) != anywhere[i].verdict)
+            fail_msg("%s", anywhere[i].document);
+        policy_free(p);
+    }
+}
+
 static void denials_are_worded_as_awss(void **state)
 {
     AUTO_STR text = STR_INIT;
@@ -402,6 +437,7 @@ int main(void)
         cmocka_unit_test(conditions_are_as_iam_has_them),
         cmocka_unit_test(policies_are_weighed_in_order),
         cmocka_unit_test(a_trust_policy_never_delegates_silently),
+        cmocka_unit_test(a_right_may_be_had_somewhere),
         cmocka_unit_test(denials_are_worded_as_awss),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
