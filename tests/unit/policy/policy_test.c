@@ -379,7 +379,8 @@ static void a_trust_policy_never_delegates_silently(void **state)
     policy_free((struct policy *)trust.policy);
 }
 
-#define DENY(resource) "{\"Effect\":\"Deny\",\"Action\":\"*\",\"Resource\":" resource "}"
+#define DENY_THERE(resource)                                                             \
+    "{\"Effect\":\"Deny\",\"Action\":\"*\",\"Resource\":" resource "}"
 #define ALLOW_THERE                                                                      \
     "{\"Effect\":\"Allow\",\"Action\":\"logs:Put*\",\"Resource\":"                       \
     "\"arn:aws:logs:*:*:log-group:/ecs/*\"}"
@@ -389,8 +390,8 @@ static const struct {
     enum policy_verdict verdict;
 } anywhere[] = {
     {STATEMENT(ALLOW_THERE), POLICY_ALLOW},
-    {STATEMENT("[" ALLOW_THERE "," DENY("\"arn:aws:logs:*\"") "]"), POLICY_ALLOW},
-    {STATEMENT("[" ALLOW_THERE "," DENY("\"*\"") "]"), POLICY_EXPLICIT_DENY},
+    {STATEMENT("[" ALLOW_THERE "," DENY_THERE("\"arn:aws:logs:*\"") "]"), POLICY_ALLOW},
+    {STATEMENT("[" ALLOW_THERE "," DENY_THERE("\"*\"") "]"), POLICY_EXPLICIT_DENY},
     {ALLOW("\"logs:Create*\"", "\"*\""), POLICY_IMPLICIT_DENY},
     {STATEMENT("[" ALLOW_THERE ",{\"Effect\":\"Deny\",\"Action\":\"*\","
                "\"NotResource\":\"arn:aws:logs:::x\"}]"),
