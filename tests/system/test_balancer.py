@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import tempfile
 import threading
@@ -491,6 +492,89 @@ def test_targets_that_refuse_or_are_not_there(balancers, targets):
     balancers.put_group(group("g", dead))
     balancers.state_of(g, dead, "unhealthy")
     wait_for(lambda: web.get().status == 502)  # fail open, and nobody takes the connection
+
+
+class Raw:
+    """A target that is well, and does with other requests what act(connection) does."""
+
+    def __init__(self, address, act):
+        self.act, self.ended, self.open = act, False, []
+        self.listener = socket.create_server((address, 0), backlog=64)
+        self.server_address = self.listener.getsockname()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                c = self.listener.accept()[0]
+                self.open.append(c)
+                threading.Thread(target=self.one, args=(c,), daemon=True).start()
+
+    def one(self, c):
+        with contextlib.suppress(OSError):
+            while head := self.head(c):
+                if head.startswith(b"GET /health"):
+                    c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                else:
+                    self.act(c)
+
+    @staticmethod
+    def head(c):
+        got = b""
+        while b"\r\n\r\n" not in got:
+            data = c.recv(65536)
+            if not data:
+                return b""
+            got += data
+        return got
+
+    def end(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        for c in [self.listener, *self.open]:
+            c.close()
+
+
+def reset(c):
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    c.close()
+
+
+@contextlib.contextmanager
+def raw(balancers, ident, act, **attributes):
+    """A balancer in front of one Raw target."""
+    web = Web(balancers, ident)
+    target = Raw(web.here, act)
+    try:
+        g = group("g", target)
+        balancers.put_group(g)
+        web.attributes = attributes
+        web.listen(80, forward((group_arn("g"), 1)))
+        web.put()
+        balancers.state_of(g, target)
+        web.active()
+        yield web
+    finally:
+        target.end()
+
+
+def test_a_target_that_takes_a_request_and_never_answers(balancers):
+    idle = {"idle_timeout.timeout_seconds": "1"}
+    with raw(balancers, "aa27", lambda c: None, **idle) as web:
+        began = time.monotonic()
+        r = web.get()
+        assert r.status == 504 and "504 Gateway Time-out" in r.text
+        assert 0.9 < time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("ident, act", [
+    ("aa28", lambda c: reset(c)),  # before a word
+    ("aa29", lambda c: (c.sendall(b"HTTP/1.1 20"), reset(c))),
+    ("aa30", lambda c: (c.sendall(b"no HTTP at all\r\n\r\n"), c.close())),
+], ids=["at once", "in the head", "nonsense"])
+def test_a_target_that_resets_or_talks_nonsense(balancers, ident, act):
+    with raw(balancers, ident, act) as web:
+        r = web.get()
+        assert r.status == 502 and "502 Bad Gateway" in r.text
 
 
 class Load:
