@@ -324,7 +324,7 @@ static void on_health(struct balancers *b, const struct news *n)
         bool routes = balancer_group_route(g);
         if (routes)
             for_balancers_of(b, g, servers_changed);
-        t->untold = routes && t->health.state == TARGET_HEALTHY;
+        t->untold = t->health.state == TARGET_HEALTHY && (routes || t->untold);
         if (!t->untold)
             tell_health(b, g, t);
     }
