@@ -4,6 +4,8 @@
 #   BUILD=dir      build folder (build)          PYTHON=path   python with pytest and boto3
 #   RESULTS=file   where one line a suite is kept (BUILD/results/tests.txt)
 #   PYTEST_ARGS    more arguments for pytest, such as "-k registry -x"
+#   PYTEST_JOBS    files that pytest runs at a time (processors + 1: tests wait more than they
+#                  work); 0: one after the other, in this process
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 . tools/lib.sh
@@ -11,6 +13,7 @@ cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}
 PYTHON=${PYTHON:-/usr/bin/python3}
 JOBS=${JOBS:-$(nproc)}
+PYTEST_JOBS=${PYTEST_JOBS:-$((JOBS + 1))}
 RESULTS=${RESULTS:-$BUILD/results/tests.txt}
 mkdir -p "$BUILD/results" "$(dirname "$RESULTS")" || exit 1
 : >"$RESULTS"
@@ -59,6 +62,7 @@ run_pytest() { # suite
     local xml=$PWD/$BUILD/results/$1.xml counted status
     rm -f "$xml"
     "$PYTHON" -m pytest -p no:cacheprovider -ra -q --durations=5 --junitxml="$xml" \
+        -n "$PYTEST_JOBS" --dist loadfile \
         "tests/$1" ${PYTEST_ARGS:-} </dev/null
     status=$?
     counted=$("$PYTHON" tools/counts.py junit "$xml" 2>/dev/null) || counted='0 1 0'

@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 
 import pytest
 
@@ -191,7 +192,9 @@ def test_docker_is_told_why(gantry, docker, repository, password, context):
 @pytest.fixture
 def storage(tmp_path):
     """containers/storage in a folder; `unshare` is not needed as root."""
-    yield ["--root", tmp_path / "root", "--runroot", tmp_path / "run", "--storage-driver", "vfs"]
+    run_root = tempfile.mkdtemp(prefix="gr-")  # podman wants at most 50 characters
+    yield ["--root", tmp_path / "root", "--runroot", run_root, "--storage-driver", "vfs"]
+    shutil.rmtree(run_root)
 
 
 def login(program, gantry, password, authfile):
