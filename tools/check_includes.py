@@ -49,7 +49,7 @@ def permits(names, target):
 
 def folder_of(path):
     parts = path.relative_to("src").parts
-    return "/".join(parts[:2]) if parts[0] == "service" and len(parts) > 2 else parts[0]
+    return "/".join(parts[:2]) if len(parts) > 2 else parts[0]
 
 
 def main():
