@@ -59,6 +59,7 @@ struct call {
     const struct wire_fault *fault; /* NULL: success */
     bool denied;                    /* … by policy */
     const char *fault_text;
+    const void *fault_details; /* of fault->shape: what it tells besides its text; or NULL */
     /* Set by a handler whose reply needs what is on disk: runs on a worker thread, after
      * the call's writes are durable and before the reply is encoded. It may only touch
      * the call and what its service declares safe there. */
@@ -68,6 +69,12 @@ struct call {
      * touch the call, and leaves something in `prepared`; then the handler runs again. */
     void (*prepare)(struct call *);
     void *prepared;
+    /* As finish, for what others do at their own pace: called where the answer would be given
+     * otherwise, which may not be held up, in the order of the calls. The call is theirs then,
+     * until they call `finished` on any thread; meanwhile call_fault() may be called. */
+    void (*hand_over)(struct call *);
+    void *handed;                    /* the handler's own, for hand_over */
+    void (*finished)(struct call *); /* the shell's */
 };
 
 /* To be used as call.task.run. */

@@ -120,15 +120,22 @@ static void reply(struct api_call *ac)
     struct call *c = &ac->call;
     struct wire_response response = {0};
     if (c->fault)
-        wire_fault_encode(&c->arena, &ac->target, c->fault, c->fault_text, NULL,
-                          c->request_id, &response);
+        wire_fault_encode(&c->arena, &ac->target, c->fault, c->fault_text,
+                          c->fault_details, c->request_id, &response);
     else
         wire_response_encode(&c->arena, &ac->target, c->out, c->request_id, &response);
     answer(ac->req, &response);
     wire_response_free(&response);
     ac->audit.call = c;
     ac->audit.release = release;
-    audit_add(ac->front->audit, &ac->audit);
+    /* As CloudTrail: what is done to data is no management event, and says what is in it. */
+    bool data = c->operation && c->operation->kind == OPERATION_STREAMS;
+    audit_add(data ? NULL : ac->front->audit, &ac->audit);
+}
+
+static void finished(struct call *call)
+{
+    reply(list_entry(call, struct api_call, call));
 }
 
 static void finish(struct job *job)
@@ -149,6 +156,10 @@ static void prepare(struct job *job)
 static void deliver(struct outbound *out)
 {
     struct api_call *ac = list_entry(out, struct api_call, call.task.reply);
+    if (!ac->call.fault && ac->call.hand_over) {
+        ac->call.hand_over(&ac->call);
+        return;
+    }
     if (ac->call.fault || (!ac->call.finish && !ac->call.prepare)) {
         reply(ac);
         return;
@@ -218,6 +229,7 @@ void api_front_complete(const struct api_front *front, struct http_request *req)
     if (!ac->undecodable)
         operation_set(ac);
     ac->call.authenticate = check_caller;
+    ac->call.finished = finished;
     ac->call.task.run = call_run;
     ac->call.task.reply.deliver = deliver;
     shell_submit(front->shell, &ac->call.task);

@@ -37,6 +37,9 @@
 /* The first that `up` tries. */
 #define PUBLIC_POOL "198.18.0.0/20"
 
+/* Threads that read items, each with a connection of its own. */
+#define ITEM_READERS 4
+
 #define HOUSEKEEPING_MS (5 * 60 * 1000)
 
 static int stop_fd = -1;
@@ -273,6 +276,14 @@ static int registry_start(struct server *s, const struct server_config *config,
     return 0;
 }
 
+static int items_open(struct server *s, const struct server_config *config,
+                      struct error *err)
+{
+    AUTO_STR dir = STR_INIT;
+    str_addf(&dir, "%s/dynamodb", config->data_dir);
+    return item_store_open(dir.data, ITEM_READERS, &s->items, err);
+}
+
 static int32_t machine_mib(void)
 {
     int64_t pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
@@ -339,6 +350,9 @@ static int core_start(struct server *s, const struct server_config *config,
     ecs_attach(s->core, &es);
     ecr_attach(s->core, &rs);
     objects_attach(s);
+    const struct dynamodb_settings dynamodb = {
+        .items = s->items, .submit = submit, .ctx = s};
+    dynamodb_attach(s->core, &dynamodb);
     s->fleet = fleet_new(s->core, &fc);
     s->edge_feed = edge_feed_new(s->core, &fc);
     s->hook_calls = hook_calls_new(submit, s);
@@ -390,6 +404,7 @@ static void stop(struct server *s)
     shell_stop(s->shell);
     workers_stop(s->workers);
     objects_stop(s);
+    item_store_close(s->items);
     audit_close(s->audit);
     hook_calls_free(s->hook_calls);
     shell_free(s->shell);
@@ -430,6 +445,8 @@ static int start(struct server *s, const struct server_config *config, struct er
         r = registry_start(s, config, err);
     if (r == 0)
         r = objects_open(s, config, err);
+    if (r == 0)
+        r = items_open(s, config, err);
     if (r == 0)
         r = core_start(s, config, endpoint.data, err);
     if (r == 0)

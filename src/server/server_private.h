@@ -31,6 +31,7 @@ struct server {
     struct hook_calls *hook_calls;
     struct blob_store *blobs;
     struct registry *registry;
+    struct item_store *items;
     struct object_store *objects;
     struct workers *object_workers;
     struct s3_front *s3;
