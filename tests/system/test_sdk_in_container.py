@@ -54,19 +54,20 @@ def g():
         gantry.close()
 
 
-def start(g, family, container, mode="bridge", **task):
+def start(g, family, container, mode="bridge", launch_type="EC2", **task):
     """Runs until it ends; the task, and what `gantry logs` says."""
     definition = g.define(family, {"name": "c", "image": g.image, "memory": 256,
                                    "essential": True, **container},
                           networkMode=mode, **task)
     more = {"networkConfiguration": g.awsvpc()} if mode == "awsvpc" else {}
-    arn = g.run_task(definition, **more)
+    arn = g.run_task(definition, launchType=launch_type, **more)
     return g.wait_status(arn, "STOPPED", 60), g.command("logs", arn.rsplit("/", 1)[-1])
 
 
-def run(g, script, mode, role):
+def run(g, script, mode, role, **more):
     """What the script printed in a task of this mode and role; the task's id."""
-    stopped, said = start(g, f"sdk-{mode}", {"command": [script]}, mode, taskRoleArn=role)
+    stopped, said = start(g, f"sdk-{mode}", {"command": [script]}, mode, taskRoleArn=role,
+                          **more)
     assert stopped["containers"][0].get("exitCode") == 0, (stopped, said.stderr)
     return stopped["taskArn"].rsplit("/", 1)[-1], json.loads(said.stdout)
 
@@ -98,6 +99,13 @@ def test_one_bucket_is_open_and_another_is_not(g, buckets, mode):
     role = g.role(f"reader-{mode}", document=allow("s3:GetObject", "arn:aws:s3:::open/*"))
     task, said = run(g, S3, mode, role)
     check_reader(said, f"arn:aws:sts::000000000000:assumed-role/reader-{mode}/{task}")
+
+
+def test_the_same_on_fargate(g, buckets):
+    role = g.role("fargate", document=allow("s3:GetObject", "arn:aws:s3:::open/*"))
+    task, said = run(g, S3, "awsvpc", role, launch_type="FARGATE", cpu="256", memory="512",
+                     requiresCompatibilities=["FARGATE"])
+    check_reader(said, f"arn:aws:sts::000000000000:assumed-role/fargate/{task}")
 
 
 def test_the_same_on_an_instance(g, buckets):
