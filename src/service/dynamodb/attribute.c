@@ -122,6 +122,69 @@ static bool same_members(const struct wire_list *a, const struct wire_list *b,
     return same;
 }
 
+bool attribute_is_set(enum attribute_type type)
+{
+    return type == ATTRIBUTE_SS || type == ATTRIBUTE_NS || type == ATTRIBUTE_BS;
+}
+
+/* A set's members, whatever they are. */
+struct members {
+    struct wire_list *list;
+    size_t size;
+    int (*order)(const void *, const void *);
+};
+
+static struct members members_of(attribute_value *v, enum attribute_type type)
+{
+    void *list = type == ATTRIBUTE_SS   ? (void *)&v->ss
+                 : type == ATTRIBUTE_NS ? (void *)&v->ns
+                                        : (void *)&v->bs;
+    bool blobs = type == ATTRIBUTE_BS;
+    return (struct members){list, blobs ? sizeof(struct wire_blob) : sizeof(char *),
+                            blobs ? blob_order : text_order};
+}
+
+/* Adds those of `from` that `but` has not. */
+static void add_other(struct arena *a, struct members to, struct members from,
+                      struct members but)
+{
+    char *known = sorted(but.list->v, but.list->n, but.size, but.order);
+    for (size_t i = 0; i < from.list->n; i++) {
+        const char *one = (const char *)from.list->v + i * from.size;
+        if (!bsearch(one, known, but.list->n, but.size, but.order))
+            memcpy(wire_list_push(a, to.list, to.size), one, to.size);
+    }
+    free(known);
+}
+
+static void add_all(struct arena *a, struct members to, struct members from)
+{
+    for (size_t i = 0; i < from.list->n; i++)
+        memcpy(wire_list_push(a, to.list, to.size),
+               (const char *)from.list->v + i * from.size, to.size);
+}
+
+void attribute_set_add(struct arena *a, const attribute_value *set,
+                       const attribute_value *more, attribute_value *ret)
+{
+    enum attribute_type type = attribute_type(set);
+    attribute_value first = *set, second = *more;
+    *ret = (attribute_value){0};
+    add_all(a, members_of(ret, type), members_of(&first, type));
+    add_other(a, members_of(ret, type), members_of(&second, type),
+              members_of(&first, type));
+}
+
+void attribute_set_remove(struct arena *a, const attribute_value *set,
+                          const attribute_value *less, attribute_value *ret)
+{
+    enum attribute_type type = attribute_type(set);
+    attribute_value first = *set, second = *less;
+    *ret = (attribute_value){0};
+    add_other(a, members_of(ret, type), members_of(&first, type),
+              members_of(&second, type));
+}
+
 /* ---- what is valid ---- */
 
 static void add_texts(struct str *out, const struct string_list *l)
@@ -376,6 +439,20 @@ void attribute_key(const attribute_value *v, struct str *out)
 }
 
 /* ---- how large ---- */
+
+int attribute_depth(const attribute_value *v)
+{
+    int deepest = 0;
+    for (size_t i = 0; i < v->m.n; i++) {
+        int depth = attribute_depth(&v->m.v[i].value);
+        deepest = depth > deepest ? depth : deepest;
+    }
+    for (size_t i = 0; i < v->l.n; i++) {
+        int depth = attribute_depth(&v->l.v[i]);
+        deepest = depth > deepest ? depth : deepest;
+    }
+    return deepest + (v->m.set || v->l.set);
+}
 
 /* "Approximately": a byte for two digits, and one (Item sizes and formats). */
 static size_t number_size(const char *text)

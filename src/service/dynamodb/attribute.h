@@ -55,6 +55,17 @@ bool attribute_order(const attribute_value *a, const attribute_value *b, int *re
  * S and B are the plain bytes: whoever puts something behind them must mark the end. */
 void attribute_key(const attribute_value *v, struct str *out);
 
+/* The members of both sets, which are of one type; of the first that are not in the second
+ * (which may leave none). Members are shared. */
+void attribute_set_add(struct arena *a, const attribute_value *set,
+                       const attribute_value *more, attribute_value *ret);
+void attribute_set_remove(struct arena *a, const attribute_value *set,
+                          const attribute_value *less, attribute_value *ret);
+bool attribute_is_set(enum attribute_type type);
+
+/* Maps and lists within each other: 0 for a plain value. */
+int attribute_depth(const attribute_value *v);
+
 /* Bytes as the service counts them (Developer Guide, Item sizes and formats). */
 size_t attribute_size(const attribute_value *v);
 size_t item_size(const attribute_map *item); /* names and values */

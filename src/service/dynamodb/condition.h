@@ -21,5 +21,6 @@ bool condition_holds(const struct condition *c, const attribute_map *item);
 
 /* Does a path of the condition begin with this attribute? (A filter of Query must not.) */
 bool condition_names(const struct condition *c, const char *attribute);
-/* Refuses paths into key attributes, which are scalars. */
-int condition_check_key(const struct condition *c, const char *key, struct error *err);
+/* Refuses paths into a key attribute, which is a scalar; label: "Key" or "IndexKey". */
+int condition_check_key(const struct condition *c, const char *label, const char *key,
+                        struct error *err);

@@ -17,7 +17,7 @@
 #define EXPRESSION_LENGTH_MAX   4096 /* bytes (Quotas: Expression parameters) */
 #define EXPRESSION_OPERATOR_MAX 300
 #define EXPRESSION_IN_MAX       100
-#define EXPRESSION_DEPTH_MAX    300 /* parentheses and NOT; no more than operators */
+#define EXPRESSION_DEPTH_MAX    320 /* parentheses and NOT; operators come to their end first */
 
 struct expression_scope {
     struct arena *arena;

@@ -14,8 +14,9 @@ struct projection {
 
 int projection_parse(struct expression_scope *scope, const char *text,
                      const struct projection **ret, struct error *err);
-/* Refuses paths into key attributes, which are scalars. */
-int projection_check_key(const struct projection *p, const char *key, struct error *err);
+/* Refuses paths into a key attribute, which is a scalar; label: "Key" or "IndexKey". */
+int projection_check_key(const struct projection *p, const char *label, const char *key,
+                         struct error *err);
 
 /* A new item of what the paths lead to. Of lists only the elements that are named, in the
  * list's order. Values are shared with `item`. */
