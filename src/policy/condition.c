@@ -230,11 +230,24 @@ static bool is_among(const struct condition *c, const struct policy_context *con
     return false;
 }
 
+/* What is no number or date at all fulfils no condition about them, nor its negation. */
+static bool is_comparable(enum operator_kind kind, const char *have)
+{
+    return (kind != OP_NUMBER && kind != OP_DATE) || condition_value_valid(kind, have);
+}
+
+static bool value_passes(const struct condition *c, const struct policy_context *context,
+                         const char *have)
+{
+    return is_comparable(c->op->kind, have) &&
+           is_among(c, context, have) != c->op->negated;
+}
+
 static bool set_holds(const struct condition *c, const struct policy_context *context,
                       const struct policy_values *have)
 {
     for (size_t i = 0; i < have->n; i++) {
-        bool holds = is_among(c, context, have->v[i]) != c->op->negated;
+        bool holds = value_passes(c, context, have->v[i]);
         if (holds != (c->set == SET_ALL))
             return holds;
     }
@@ -262,7 +275,7 @@ static bool condition_holds(const struct condition *c,
         return c->if_exists || c->op->negated;
     if (have.n > 1 || have.multi)
         return false;
-    return is_among(c, context, have.v[0]) != c->op->negated;
+    return value_passes(c, context, have.v[0]);
 }
 
 bool conditions_hold(const struct statement *s, const struct policy_context *context)

@@ -5,11 +5,20 @@
 
 #include "str.h"
 
+/* Bytes that patterns are made of: in no document, and in no value that is put in. */
+static bool is_special(char c)
+{
+    return (unsigned char)c < 0x20;
+}
+
 /* The key of ${key} or ${key, 'default'} at `p` (behind "${"); returns what follows '}', NULL
  * when it is none. */
 static const char *variable(const char *p, struct str *out)
 {
     const char *end = strchr(p, '}');
+    for (const char *c = p; end && c < end; c++)
+        if (is_special(*c))
+            return NULL;
     if (!end)
         return NULL;
     if (end == p + 1 && strchr("*?$", *p)) {
@@ -41,7 +50,7 @@ static int compile(const char *text, unsigned kind, struct str *out, struct glob
                    struct error *err)
 {
     for (const char *p = text; *p;) {
-        if ((unsigned char)*p < 0x20)
+        if (is_special(*p))
             return fail(err, E_INVALID, "Syntax errors in policy.");
         if ((kind & GLOB_VARIABLES) && p[0] == '$' && p[1] == '{') {
             size_t before = out->len;
@@ -92,6 +101,15 @@ static bool put(struct filled *f, const char *text, size_t n)
     return true;
 }
 
+static bool put_value(struct filled *f, const char *text)
+{
+    size_t n = strlen(text);
+    for (size_t i = 0; i < n; i++)
+        if (is_special(text[i]))
+            return false;
+    return put(f, text, n);
+}
+
 /* `p` is behind GLOB_VAR; returns what follows GLOB_END. */
 static const char *fill(struct filled *f, const struct policy_context *context,
                         const char *p)
@@ -106,7 +124,7 @@ static const char *fill(struct filled *f, const struct policy_context *context,
     memcpy(key, p, n);
     key[n] = '\0';
     if (context && context->find(context, key, &values) && values.n == 1 && !values.multi)
-        return put(f, values.v[0], strlen(values.v[0])) ? end + 1 : NULL;
+        return put_value(f, values.v[0]) ? end + 1 : NULL;
     if (!other || !put(f, other + 1, (size_t)(end - other - 1)))
         return NULL;
     return end + 1;

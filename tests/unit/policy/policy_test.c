@@ -72,6 +72,10 @@ static const struct {
      STATEMENT("{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\",\"Condition\":"
                "{\"IpAddress\":{\"aws:SourceIp\":\"10.0.0.0/33\"}}}"),
      "Syntax errors in policy."},
+    {POLICY_IDENTITY,
+     STATEMENT("{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":"
+               "\"arn:aws:s3:::b/${aws:x, '\\u0001'}\"}"),
+     "Syntax errors in policy."},
     {POLICY_RESOURCE,
      STATEMENT("{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\",\"Principal\":"
                "{\"AWS\":\"arn:aws:iam::1:role/*\"}}"),
@@ -100,15 +104,20 @@ static bool find(const struct policy_context *context, const char *key,
                              *const time[] = {"2026-01-02T03:04:05Z"},
                              *const keys[] = {"env", "team"}, *const yes[] = {"true"},
                              *const arn[] = {"arn:aws:sns:us-east-1:111122223333:a:b"},
-                             *const tag[] = {"Blue"};
+                             *const tag[] = {"Blue"}, *const odd[] = {"\1"};
     static const struct {
         const char *key;
         struct policy_values values;
     } known[] = {
-        {"aws:username", {user, 1, false}},  {"aws:sourceip", {ip, 1, false}},
-        {"s3:max-keys", {number, 1, false}}, {"aws:currenttime", {time, 1, false}},
-        {"aws:tagkeys", {keys, 2, true}},    {"aws:securetransport", {yes, 1, false}},
-        {"aws:sourcearn", {arn, 1, false}},  {"aws:principaltag/Team", {tag, 1, false}},
+        {"aws:username", {user, 1, false}},
+        {"aws:sourceip", {ip, 1, false}},
+        {"s3:max-keys", {number, 1, false}},
+        {"aws:currenttime", {time, 1, false}},
+        {"aws:tagkeys", {keys, 2, true}},
+        {"aws:securetransport", {yes, 1, false}},
+        {"aws:sourcearn", {arn, 1, false}},
+        {"aws:principaltag/Team", {tag, 1, false}},
+        {"aws:principaltag/Odd", {odd, 1, false}},
     };
     for (size_t i = 0; i < COUNT(known); i++)
         if (strcmp(known[i].key, key) == 0) {
@@ -164,6 +173,9 @@ static const struct {
     /* A '*' that came with a value is a letter. */
     {ALLOW("\"s3:*\"", "\"arn:aws:s3:::b/${aws:username}/*\""), "s3:GetObject",
      "arn:aws:s3:::b/annabel/x", false},
+    /* So is whatever a compiled pattern has for it. */
+    {ALLOW("\"s3:*\"", "\"arn:aws:s3:::b/${aws:PrincipalTag/Odd}\""), "s3:GetObject",
+     "arn:aws:s3:::b/x", false},
     {ALLOW("\"s3:*\"", "\"arn:aws:s3:::b/${aws:nothing}\""), "s3:GetObject",
      "arn:aws:s3:::b/", false},
     {ALLOW("\"s3:*\"", "\"arn:aws:s3:::b/${aws:nothing, 'all'}\""), "s3:GetObject",
@@ -219,6 +231,11 @@ static const struct {
     {"{\"NumericLessThan\":{\"s3:max-keys\":\"10\"}}", false},
     {"{\"NumericGreaterThanEquals\":{\"s3:max-keys\":\"-3\"}}", true},
     {"{\"NumericEquals\":{\"aws:username\":\"1\"}}", false},
+    /* What is no number is not another number, either. */
+    {"{\"NumericNotEquals\":{\"aws:username\":\"1\"}}", false},
+    {"{\"NumericNotEquals\":{\"s3:max-keys\":\"1\"}}", true},
+    {"{\"ForAnyValue:NumericNotEquals\":{\"aws:username\":\"1\"}}", false},
+    {"{\"DateNotEquals\":{\"aws:username\":\"2026-01-02\"}}", false},
     {"{\"DateLessThan\":{\"aws:CurrentTime\":\"2026-01-02T04:04:05+00:30\"}}", true},
     {"{\"DateGreaterThan\":{\"aws:CurrentTime\":\"2026-01-02\"}}", true},
     {"{\"DateEquals\":{\"aws:CurrentTime\":\"1767323045\"}}", true},
