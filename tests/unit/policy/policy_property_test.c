@@ -382,7 +382,7 @@ static json_t *context_new(struct dice *d)
             char key[64];
             json_t *list = json_array();
             lower_key(families[f].keys[k], key);
-            size_t n = reference_is_multi(key) || one_in(d, 12) ? below(d, 4) : 1;
+            size_t n = reference_is_multi(key) || one_in(d, 6) ? below(d, 4) : 1;
             for (; n && !one_in(d, 3); n--)
                 json_array_append_new(
                     list,
