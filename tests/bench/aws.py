@@ -83,9 +83,10 @@ class Client:
     def ecs(self, operation_name, **body):
         return self.call("ecs", operation_name, **body)
 
-    def query(self, service, version, action):
-        """A call of the query protocol without parameters; its XML."""
-        data = urllib.parse.urlencode({"Action": action, "Version": version}).encode()
+    def query(self, service, version, action, **parameters):
+        """A call of the query protocol; its XML."""
+        data = urllib.parse.urlencode(
+            {"Action": action, "Version": version, **parameters}).encode()
         headers = {"content-type": "application/x-www-form-urlencoded"}
         self.connection.request("POST", "/", data,
                                 self._sign(service, "POST", "/", "", headers, data))
