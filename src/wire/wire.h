@@ -281,7 +281,8 @@ struct wire_error {
     char member[160], constraint[384];
 };
 
-#define WIRE_MAX_DEPTH 64
+/* DynamoDB's values lie in each other 32 deep, and each is two of ours. */
+#define WIRE_MAX_DEPTH 80
 
 /* ---- JSON (AWS JSON 1.0 and 1.1, the store, messages between our processes) ---- */
 

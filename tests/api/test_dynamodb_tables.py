@@ -2,40 +2,8 @@
 import json
 
 import pytest
-from botocore.exceptions import ClientError
-
+from dynamodb_help import INVALID, THROUGHPUT, attributes, index, key, make, refusal
 from eventually import eventually
-
-THROUGHPUT = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 6}
-
-
-def key(hash_key, range_key=None):
-    return [{"AttributeName": hash_key, "KeyType": "HASH"}] + (
-        [{"AttributeName": range_key, "KeyType": "RANGE"}] if range_key else [])
-
-
-def attributes(**types):
-    return [{"AttributeName": n, "AttributeType": t} for n, t in types.items()]
-
-
-def index(name, hash_key, range_key=None, projection="ALL", **more):
-    names = {"NonKeyAttributes": more.pop("names")} if "names" in more else {}
-    return {"IndexName": name, "KeySchema": key(hash_key, range_key),
-            "Projection": {"ProjectionType": projection, **names}, **more}
-
-
-def make(client, name, **more):
-    given = {"TableName": name, "KeySchema": key("k"),
-             "AttributeDefinitions": attributes(k="S"), "BillingMode": "PAY_PER_REQUEST"}
-    given.update(more)
-    return client.create_table(**{n: v for n, v in given.items() if v is not None})[
-        "TableDescription"]
-
-
-def refusal(call, *args, **more):
-    with pytest.raises(ClientError) as e:
-        call(*args, **more)
-    return e.value.response["Error"]["Code"], e.value.response["Error"]["Message"]
 
 
 @pytest.fixture
@@ -101,9 +69,6 @@ def test_a_name_is_taken_once(dynamodb, name):
     make(dynamodb, name)
     assert refusal(make, dynamodb, name) == ("ResourceInUseException",
                                              f"Table already exists: {name}")
-
-
-INVALID = "One or more parameter values were invalid: "
 
 
 @pytest.mark.parametrize("more, text", [

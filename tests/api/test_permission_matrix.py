@@ -84,7 +84,7 @@ def value_of(name, shape, texts):
         n = max(int(shape.metadata.get("min", 1) or 1), 1)
         return [value_of(name, shape.member, texts)] * n
     if kind == "map":
-        return {}
+        return {"aaa": value_of(name, shape.value, texts)} if shape.metadata.get("min") else {}
     if kind in ("integer", "long", "float", "double"):
         return max(int(shape.metadata.get("min", 1) or 1), 1)
     if kind == "boolean":
