@@ -78,7 +78,7 @@ static int check_caller(struct call *c)
     if (r < 0) {
         const char *usual;
         const struct wire_fault *fault = wire_denial_fault(&ac->target, denial, &usual);
-        return call_fault(c, fault, "%s", text ? text : usual);
+        return call_fault(c, fault, "%s", str_empty(text) ? usual : text);
     }
     if (ac->undecodable)
         return refuse_undecodable(ac);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <jansson.h>
+#include <openssl/crypto.h>
 #include <openssl/rand.h>
 
 #include "access.h"
@@ -142,33 +143,45 @@ static void keep(struct arena *a, struct identity *who)
         *texts[i] = arena_strdup(a, *texts[i]);
 }
 
+static enum sigv4_failure check_signature(const struct authenticator *auth,
+                                          const struct core *core, struct arena *a,
+                                          const struct credentials *given,
+                                          const char *secret, const char **ret_text)
+{
+    uint8_t key[32];
+    sigv4_keys_get(auth->keys, &given->sigv4, secret, key);
+    enum sigv4_failure f =
+        sigv4_check(a, &given->sigv4, key, core_now_ms(core), ret_text);
+    if (f == SIGV4_OK && given->key) {
+        memcpy(given->key->bytes, key, sizeof(key));
+        given->key->known = true;
+    }
+    OPENSSL_cleanse(key, sizeof(key));
+    return f;
+}
+
 int authenticate(const struct authenticator *auth, struct core *core, struct arena *a,
                  const struct credentials *given, struct identity *ret,
                  enum wire_denial *ret_denial, const char **ret_text)
 {
     const struct sigv4 *sig = &given->sigv4;
     struct iam_signer key = {0};
-    if (given->failure == SIGV4_NO_AUTH || given->failure == SIGV4_MALFORMED)
-        return refuse(sigv4_denial(given->failure), given->failure_text, ret_denial,
+    if (!sigv4_is_readable(given->failure))
+        return refuse(sigv4_denial(sig, given->failure), given->failure_text, ret_denial,
                       ret_text);
     if (auth->dev) {
         identify_unchecked(auth, core, a, sig, ret);
     } else {
         if (given->failure != SIGV4_OK)
-            return refuse(sigv4_denial(given->failure), given->failure_text, ret_denial,
-                          ret_text);
+            return refuse(sigv4_denial(sig, given->failure), given->failure_text,
+                          ret_denial, ret_text);
         int r = key_of(auth, core, a, sig, &key, ret_denial, ret_text);
         if (r < 0)
             return r;
         const char *text = NULL;
-        enum sigv4_failure f = sigv4_check(a, sig, key.secret, core_now_ms(core), &text);
+        enum sigv4_failure f = check_signature(auth, core, a, given, key.secret, &text);
         if (f != SIGV4_OK)
-            return refuse(sigv4_denial(f), text, ret_denial, ret_text);
-        if (given->key) {
-            sigv4_key(key.secret, sig->date, sig->region, sig->service,
-                      given->key->bytes);
-            given->key->known = true;
-        }
+            return refuse(sigv4_denial(sig, f), text, ret_denial, ret_text);
         *ret = key.who;
     }
     keep(a, ret);

@@ -13,6 +13,7 @@
 #include "call.h"
 #include "error.h"
 #include "sigv4.h"
+#include "sigv4_keys.h"
 
 struct root_keys {
     char access_key_id[32];
@@ -25,6 +26,7 @@ int root_keys_load(const char *data_dir, struct root_keys *ret, struct error *er
 struct authenticator {
     struct root_keys root;
     const char *account_id; /* root's */
+    struct sigv4_keys *keys; /* NULL: none are kept */
     bool dev;
 };
 

@@ -416,6 +416,7 @@ static void stop(struct server *s)
     events_forget_free(s->events_forget);
     core_free(s->core);
     seal_keys_free(s->seal);
+    sigv4_keys_free(s->auth.keys);
     registry_free(s->registry);
     objects_close(s);
     blob_store_close(s->blobs);
@@ -432,6 +433,7 @@ static int start(struct server *s, const struct server_config *config, struct er
     s->started_ms = clock_wall_ms();
     s->auth.account_id = config->account_id;
     s->auth.dev = config->dev;
+    s->auth.keys = sigv4_keys_new();
     AUTO_STR endpoint = STR_INIT;
     str_addf(&endpoint, "http://%s", config->listen);
     int r = dir_make_all(config->data_dir, 0711, err);

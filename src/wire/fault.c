@@ -48,6 +48,18 @@ static const struct wire_fault denials[WIRE_DENIAL_COUNT][FAMILY_COUNT] = {
                                F("IncompleteSignatureException", 403),
                                F("IncompleteSignature", 400), F("AuthFailure", 401),
                                F("AuthorizationHeaderMalformed", 400)},
+    [WIRE_DENIED_MALFORMED_URL] = {F("IncompleteSignatureException", 400),
+                                   F("IncompleteSignatureException", 403),
+                                   F("IncompleteSignature", 400), F("AuthFailure", 401),
+                                   F("AuthorizationQueryParametersError", 400)},
+    [WIRE_DENIED_UNSIGNED] = {F("IncompleteSignatureException", 400),
+                              F("IncompleteSignatureException", 403),
+                              F("IncompleteSignature", 400), F("AuthFailure", 401),
+                              F("AccessDenied", 403)},
+    [WIRE_DENIED_TWO_WAYS] = {F("IncompleteSignatureException", 400),
+                              F("IncompleteSignatureException", 403),
+                              F("IncompleteSignature", 400), F("AuthFailure", 401),
+                              F("InvalidArgument", 400)},
     [WIRE_DENIED_UNKNOWN_KEY] = {F("UnrecognizedClientException", 400),
                                  F("UnrecognizedClientException", 403),
                                  F("InvalidClientTokenId", 403), F("AuthFailure", 401),
@@ -79,6 +91,13 @@ static const struct wire_fault denials[WIRE_DENIAL_COUNT][FAMILY_COUNT] = {
 static const char *const denial_texts[WIRE_DENIAL_COUNT] = {
     [WIRE_DENIED_NO_AUTH] = "Missing Authentication Token",
     [WIRE_DENIED_MALFORMED] = "The signature of the request is incomplete.",
+    [WIRE_DENIED_MALFORMED_URL] = "The signature of the request is incomplete.",
+    [WIRE_DENIED_UNSIGNED] =
+        "There were headers present in the request which were not signed",
+    [WIRE_DENIED_TWO_WAYS] =
+        ("Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, "
+         "Signature query string parameter or the Authorization header should be "
+         "specified"),
     [WIRE_DENIED_UNKNOWN_KEY] = "The security token included in the request is invalid.",
     [WIRE_DENIED_BAD_TOKEN] = "The security token included in the request is invalid.",
     [WIRE_DENIED_BAD_SIGNATURE] =

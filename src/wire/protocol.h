@@ -86,6 +86,9 @@ const char *wire_header_find(const struct wire_http_request *req, const char *na
 enum wire_denial {
     WIRE_DENIED_NO_AUTH,       /* no signature at all */
     WIRE_DENIED_MALFORMED,     /* a signature that can't be read */
+    WIRE_DENIED_MALFORMED_URL, /* the same of a presigned URL */
+    WIRE_DENIED_UNSIGNED,      /* a header that acts is not part of the signature */
+    WIRE_DENIED_TWO_WAYS,      /* signed by a header and in the query */
     WIRE_DENIED_UNKNOWN_KEY,   /* no such access key */
     WIRE_DENIED_BAD_TOKEN,     /* the session token is not this key's */
     WIRE_DENIED_BAD_SIGNATURE, /* does not match; wrong scope; body differs from its hash */

@@ -169,12 +169,16 @@ static enum sigv4_failure check_headers(struct parser *p, bool s3)
         return malformed(p, "too many signed headers");
     if (!is_signed(p, "host"))
         return malformed(p, "'Host' must be a 'SignedHeader' in the AWS Authorization.");
-    /* S3 acts on these headers: an unsigned one could have been slipped in. */
-    for (size_t i = 0; s3 && i < p->req->header_count; i++)
-        if (strncasecmp(p->req->headers[i].name, "x-amz-", 6) == 0 &&
-            !is_signed(p, p->req->headers[i].name))
-            return malformed(
-                p, "There were headers present in the request which were not signed");
+    /* What a request means hangs on these: an unsigned one could have been slipped in. */
+    for (size_t i = 0; i < p->req->header_count; i++) {
+        const char *name = p->req->headers[i].name;
+        bool acts = s3 ? strncasecmp(name, "x-amz-", 6) == 0
+                       : strcasecmp(name, "X-Amz-Target") == 0;
+        if (acts && !is_signed(p, name)) {
+            *p->text = "There were headers present in the request which were not signed";
+            return SIGV4_UNSIGNED;
+        }
+    }
     return SIGV4_OK;
 }
 
@@ -239,6 +243,12 @@ static void canonicalise(struct parser *p, bool s3)
     p->sig->string_to_sign = canonical_string_to_sign(p->arena, p->date, scope, &text);
 }
 
+/* S3 takes one of them; elsewhere the header counts. */
+static bool signed_twice(struct parser *p, bool s3)
+{
+    return s3 && !p->sig->presigned && parameter(p, "X-Amz-Signature");
+}
+
 static enum sigv4_failure parse_rest(struct parser *p, const char *body_hash)
 {
     uint8_t digest[32];
@@ -246,6 +256,10 @@ static enum sigv4_failure parse_rest(struct parser *p, const char *body_hash)
     if (r != SIGV4_OK)
         return r;
     bool s3 = streq(p->sig->service, "s3");
+    if (signed_twice(p, s3)) {
+        *p->text = "";
+        return SIGV4_TWO_WAYS;
+    }
     if (!canonical_date_parse(p->date, &p->sig->signed_at_ms))
         return malformed(p, "Date must be in ISO-8601 'basic format'.");
     if (strncmp(p->date, p->sig->date, 8) != 0 || strlen(p->sig->date) != 8) {
@@ -315,20 +329,19 @@ static enum sigv4_failure check_time(struct arena *a, const struct sigv4 *sig,
 }
 
 enum sigv4_failure sigv4_check(struct arena *a, const struct sigv4 *sig,
-                               const char *secret, int64_t now_ms, const char **ret_text)
+                               const uint8_t key[static 32], int64_t now_ms,
+                               const char **ret_text)
 {
     const char *ignored = NULL;
     const char **text = ret_text ? ret_text : &ignored;
     enum sigv4_failure r = check_time(a, sig, now_ms, text);
     if (r != SIGV4_OK)
         return r;
-    uint8_t key[32], want[32], have[32];
+    uint8_t want[32], have[32];
     char hex[65];
-    sigv4_key(secret, sig->date, sig->region, sig->service, key);
     canonical_sign(key, sig->string_to_sign, hex);
     bool same = hex_decode(hex, want, 32) && hex_decode(sig->signature, have, 32) &&
                 CRYPTO_memcmp(want, have, 32) == 0;
-    OPENSSL_cleanse(key, sizeof(key));
     if (same) {
         *text = "";
         return SIGV4_OK;
@@ -338,13 +351,23 @@ enum sigv4_failure sigv4_check(struct arena *a, const struct sigv4 *sig,
     return SIGV4_MISMATCH;
 }
 
-enum wire_denial sigv4_denial(enum sigv4_failure failure)
+bool sigv4_is_readable(enum sigv4_failure failure)
+{
+    return failure != SIGV4_NO_AUTH && failure != SIGV4_MALFORMED &&
+           failure != SIGV4_UNSIGNED && failure != SIGV4_TWO_WAYS;
+}
+
+enum wire_denial sigv4_denial(const struct sigv4 *sig, enum sigv4_failure failure)
 {
     switch (failure) {
     case SIGV4_NO_AUTH:
         return WIRE_DENIED_NO_AUTH;
     case SIGV4_MALFORMED:
-        return WIRE_DENIED_MALFORMED;
+        return sig->presigned ? WIRE_DENIED_MALFORMED_URL : WIRE_DENIED_MALFORMED;
+    case SIGV4_UNSIGNED:
+        return WIRE_DENIED_UNSIGNED;
+    case SIGV4_TWO_WAYS:
+        return WIRE_DENIED_TWO_WAYS;
     case SIGV4_SKEWED:
         return WIRE_DENIED_SKEWED;
     case SIGV4_EXPIRED_URL:

@@ -3,7 +3,7 @@
  * The server's side is split in two. On an I/O thread sigv4_parse() reads the signature,
  * makes the canonical request from what was received and hashes it: all that costs time
  * and needs no secret. On the state thread sigv4_check() looks at the clock and compares
- * with the secret of the key that the caller looked up. Between the two the request may be
+ * with the signing key of who the caller found. Between the two the request may be
  * gone: struct sigv4 holds copies.
  *
  * Rules: "Signature Version 4 signing process" of the AWS General Reference; S3's own
@@ -26,6 +26,8 @@ enum sigv4_failure {
     SIGV4_MISMATCH,      /* the signature is not this request's under this secret */
     SIGV4_SKEWED,        /* too old, or from the future */
     SIGV4_EXPIRED_URL,   /* presigned, past its X-Amz-Expires */
+    SIGV4_UNSIGNED,      /* a header that acts is not part of the signature */
+    SIGV4_TWO_WAYS,      /* S3: signed by a header and in the query */
 };
 
 /* How the body takes part. */
@@ -53,6 +55,9 @@ struct sigv4 {
     bool presigned;
 };
 
+/* Is it clear who signed, and for when, though it may be wrong? */
+bool sigv4_is_readable(enum sigv4_failure failure);
+
 /* `body_hash` is the hexadecimal SHA-256 of the body as received, NULL when the body is not
  * there (yet): then S3's header counts, and the caller compares later. On SIGV4_MALFORMED
  * and SIGV4_BODY_MISMATCH *ret_text says why (static or in the arena). */
@@ -60,11 +65,13 @@ enum sigv4_failure sigv4_parse(struct arena *a, const struct wire_http_request *
                                const char *body_hash, struct sigv4 *ret,
                                const char **ret_text);
 
-/* Constant time in secret and signature. `*ret_text` as above, in `a`. */
+/* `key` is sigv4_key() of the scope, see sigv4_keys.h. Constant time in key and signature.
+ * `*ret_text` as above, in `a`. */
 enum sigv4_failure sigv4_check(struct arena *a, const struct sigv4 *sig,
-                               const char *secret, int64_t now_ms, const char **ret_text);
+                               const uint8_t key[static 32], int64_t now_ms,
+                               const char **ret_text);
 
-enum wire_denial sigv4_denial(enum sigv4_failure failure);
+enum wire_denial sigv4_denial(const struct sigv4 *sig, enum sigv4_failure failure);
 
 /* ---- the client's side ---- */
 

@@ -170,16 +170,22 @@ static const char *encoded(struct arena *a, const char *text, size_t len)
     return arena_strndup(a, str_text(&s), s.len);
 }
 
+/* As it is written, in no other encoding: what is left out here must be what is read there. */
+static bool is_signature(const char *key, size_t len)
+{
+    static const char name[] = "X-Amz-Signature";
+    return len == sizeof(name) - 1 && memcmp(key, name, len) == 0;
+}
+
 static void add_query(struct str *out, struct arena *a, const char *query)
 {
     struct pair_list list = {0};
     for (const char *p = query; p && *p;) {
         size_t n = strcspn(p, "&"), key = strcspn(p, "=&");
-        if (n) {
-            struct pair one = {encoded(a, p, key),
-                               key < n ? encoded(a, p + key + 1, n - key - 1) : ""};
-            if (strcmp(one.key, "X-Amz-Signature") != 0)
-                *LIST_PUSH(a, &list) = one;
+        if (n && !is_signature(p, key)) {
+            struct pair *one = LIST_PUSH(a, &list);
+            one->key = encoded(a, p, key);
+            one->value = key < n ? encoded(a, p + key + 1, n - key - 1) : "";
         }
         p += n + (p[n] == '&');
     }

@@ -15,6 +15,7 @@
 #include "probe_rest_xml_api.h"
 #include "protocol.h"
 #include "sigv4.h"
+#include "sigv4_keys.h"
 #include "sts_api.h"
 
 static const struct wire_service *const services[] = {
@@ -65,8 +66,11 @@ static void check(struct arena *a, const struct probe_echo_request *in,
     char hash[SIGV4_HASH_SIZE];
     sigv4_hash(req.body, req.body_len, hash);
     enum sigv4_failure f = sigv4_parse(a, &req, hash, &sig, &out->error);
-    if (f == SIGV4_OK)
-        f = sigv4_check(a, &sig, in->secret, in->now.v, &out->error);
+    uint8_t key[32];
+    if (f == SIGV4_OK) {
+        sigv4_keys_get(NULL, &sig, in->secret, key);
+        f = sigv4_check(a, &sig, key, in->now.v, &out->error);
+    }
     out->failure = SET_INT((int)f);
     out->canonical = sig.canonical_request;
 }

@@ -2,9 +2,11 @@
  * are compared with botocore's signer in tests/api. */
 #include "unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "sigv4.h"
+#include "sigv4_keys.h"
 
 #define KEY    "AKIDEXAMPLE"
 #define SECRET "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -22,6 +24,14 @@ static struct wire_http_request with(const struct wire_header *headers, const ch
     return req;
 }
 
+static enum sigv4_failure check_with(struct arena *a, const struct sigv4 *sig,
+                                     const char *secret, int64_t now, const char **text)
+{
+    uint8_t key[32];
+    sigv4_keys_get(NULL, sig, secret, key);
+    return sigv4_check(a, sig, key, now, text);
+}
+
 static enum sigv4_failure verify(struct wire_http_request req, int64_t now,
                                  const char **text)
 {
@@ -32,7 +42,7 @@ static enum sigv4_failure verify(struct wire_http_request req, int64_t now,
     sigv4_hash(req.body, req.body_len, hash);
     enum sigv4_failure f = sigv4_parse(&a, &req, hash, &sig, text);
     if (f == SIGV4_OK)
-        f = sigv4_check(&a, &sig, SECRET, now, text);
+        f = check_with(&a, &sig, SECRET, now, text);
     strncpy(kept, *text, sizeof(kept) - 1);
     *text = kept;
     return f;
@@ -117,7 +127,7 @@ static void s3_takes_no_unsigned_amz_header(void **state)
                                   "abc152e9907bf3c76c30cd8b3211a97157e4bf8a43c68f62608539"
                                   "cb4d2346ab"}),
         "/a%20b/../c");
-    assert_int_equal(verify(req, NOW, &text), SIGV4_MALFORMED);
+    assert_int_equal(verify(req, NOW, &text), SIGV4_UNSIGNED);
 }
 
 static const struct sigv4_credentials credentials = {KEY, SECRET, "session+token/="};
@@ -170,8 +180,32 @@ static void what_we_sign_we_accept(void **state)
         assert_string_equal(sig.session_token, credentials.session_token);
         assert_string_equal(sig.service, names[i]);
         assert_string_equal(sig.region, "eu-west-1");
-        assert_int_equal(sigv4_check(&a, &sig, "other", NOW, &text), SIGV4_MISMATCH);
+        assert_int_equal(check_with(&a, &sig, "other", NOW, &text), SIGV4_MISMATCH);
     }
+}
+
+/* Kept keys are those that would be made, whatever came before them. */
+static void kept_keys_are_the_right_ones(void **state)
+{
+    struct sigv4_keys *keys = sigv4_keys_new();
+    static const char *const secrets[] = {"one", "two"};
+    static const char *const services[] = {"ecs", "s3", "sts"};
+    for (int round = 0; round < 3; round++)
+        for (int i = 0; i < 6000; i++) {
+            char id[200];
+            memset(id, 'a', sizeof(id)); /* one in six is too long to be kept */
+            snprintf(id + (i % 6 ? 0 : 180), 20, "%d", i / 6);
+            const struct sigv4 sig = {.access_key_id = id,
+                                      .date = "20261122",
+                                      .region = "us-east-1",
+                                      .service = services[i % 3]};
+            const char *secret = secrets[(i + round) % 2];
+            uint8_t kept[32], made[32];
+            sigv4_keys_get(keys, &sig, secret, kept);
+            sigv4_key(secret, sig.date, sig.region, sig.service, made);
+            assert_memory_equal(kept, made, sizeof(made));
+        }
+    sigv4_keys_free(keys);
 }
 
 static void any_change_breaks_it(void **state)
@@ -303,12 +337,24 @@ static void malformed_signatures_are_told_apart(void **state)
 
 static void failures_become_denials(void **state)
 {
-    assert_int_equal(sigv4_denial(SIGV4_NO_AUTH), WIRE_DENIED_NO_AUTH);
-    assert_int_equal(sigv4_denial(SIGV4_MALFORMED), WIRE_DENIED_MALFORMED);
-    assert_int_equal(sigv4_denial(SIGV4_MISMATCH), WIRE_DENIED_BAD_SIGNATURE);
-    assert_int_equal(sigv4_denial(SIGV4_BODY_MISMATCH), WIRE_DENIED_BAD_SIGNATURE);
-    assert_int_equal(sigv4_denial(SIGV4_SKEWED), WIRE_DENIED_SKEWED);
-    assert_int_equal(sigv4_denial(SIGV4_EXPIRED_URL), WIRE_DENIED_EXPIRED_URL);
+    static const struct {
+        enum sigv4_failure failure;
+        enum wire_denial header, url;
+    } rows[] = {
+        {SIGV4_NO_AUTH, WIRE_DENIED_NO_AUTH, WIRE_DENIED_NO_AUTH},
+        {SIGV4_MALFORMED, WIRE_DENIED_MALFORMED, WIRE_DENIED_MALFORMED_URL},
+        {SIGV4_UNSIGNED, WIRE_DENIED_UNSIGNED, WIRE_DENIED_UNSIGNED},
+        {SIGV4_TWO_WAYS, WIRE_DENIED_TWO_WAYS, WIRE_DENIED_TWO_WAYS},
+        {SIGV4_MISMATCH, WIRE_DENIED_BAD_SIGNATURE, WIRE_DENIED_BAD_SIGNATURE},
+        {SIGV4_BODY_MISMATCH, WIRE_DENIED_BAD_SIGNATURE, WIRE_DENIED_BAD_SIGNATURE},
+        {SIGV4_SKEWED, WIRE_DENIED_SKEWED, WIRE_DENIED_SKEWED},
+        {SIGV4_EXPIRED_URL, WIRE_DENIED_EXPIRED_URL, WIRE_DENIED_EXPIRED_URL},
+    };
+    const struct sigv4 header = {0}, url = {.presigned = true};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_int_equal(sigv4_denial(&header, rows[i].failure), rows[i].header);
+        assert_int_equal(sigv4_denial(&url, rows[i].failure), rows[i].url);
+    }
 }
 
 int main(void)
@@ -319,6 +365,7 @@ int main(void)
         cmocka_unit_test(s3_encodes_once_and_keeps_dots),
         cmocka_unit_test(s3_takes_no_unsigned_amz_header),
         cmocka_unit_test(what_we_sign_we_accept),
+        cmocka_unit_test(kept_keys_are_the_right_ones),
         cmocka_unit_test(any_change_breaks_it),
         cmocka_unit_test(presigned_urls_last_as_long_as_they_say),
         cmocka_unit_test(malformed_signatures_are_told_apart),
