@@ -39,6 +39,16 @@ print(json.dumps({
 """
 
 
+DYNAMODB = WHO + """
+d = client("dynamodb")
+key = {"id": {"S": "one"}}
+print(json.dumps({
+    "open": said(d.get_item, TableName="open", Key=key).get("Item"),
+    "shut": said(d.get_item, TableName="shut", Key=key),
+    "put": said(d.put_item, TableName="open", Item=key)}))
+"""
+
+
 @pytest.fixture(scope="module")
 def g():
     gantry = Gantry()
@@ -81,6 +91,17 @@ def buckets(g):
     for name in ("open", "shut"):
         g.client("s3").create_bucket(Bucket=name)
         g.client("s3").put_object(Bucket=name, Key="a/b.txt", Body=f"of {name}".encode())
+
+
+@pytest.fixture(scope="module")
+def tables(g):
+    d = g.client("dynamodb")
+    for name in ("open", "shut"):
+        d.create_table(TableName=name, BillingMode="PAY_PER_REQUEST",
+                       AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+                       KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}])
+        d.get_waiter("table_exists").wait(TableName=name)
+        d.put_item(TableName=name, Item={"id": {"S": "one"}, "of": {"S": name}})
 
 
 def check_reader(said, me):
@@ -128,6 +149,21 @@ def test_the_same_on_an_instance(g, buckets):
     check_reader(json.loads(line.split(" ", 3)[3]),
                  f"arn:aws:sts::000000000000:assumed-role/reader/{task.rsplit('/', 1)[-1]}")
     terminate(g, instance)
+
+
+@pytest.mark.parametrize("mode", ["bridge", "host", "awsvpc"])
+def test_one_table_is_open_and_another_is_not(g, tables, mode):
+    role = g.role(f"table-{mode}", document=allow(
+        "dynamodb:GetItem", "arn:aws:dynamodb:us-east-1:000000000000:table/open"))
+    task, said = run(g, DYNAMODB, mode, role)
+    me = f"arn:aws:sts::000000000000:assumed-role/table-{mode}/{task}"
+    assert said["open"] == {"id": {"S": "one"}, "of": {"S": "open"}}
+    for key, action, table in (("shut", "GetItem", "shut"), ("put", "PutItem", "open")):
+        assert said[key]["code"] == "AccessDeniedException"
+        assert said[key]["text"].startswith(
+            f"User: {me} is not authorized to perform: dynamodb:{action} on resource: "
+            f"arn:aws:dynamodb:us-east-1:000000000000:table/{table} because no "
+            "identity-based policy allows")
 
 
 def test_a_task_without_a_role_has_no_keys(g, buckets):
