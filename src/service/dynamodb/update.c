@@ -79,7 +79,7 @@ static int append(struct work *w, const struct operand *o, size_t *size,
     if (!part.l.set)
         return fail(w->err, E_INVALID, WRONG_TYPE);
     *size += attribute_size(&part);
-    if (*size > 2 * ITEM_SIZE_MAX)
+    if (*size > ITEM_SIZE_MAX)
         return fail(w->err, E_INVALID, TOO_LARGE);
     for (size_t i = 0; i < part.l.n; i++)
         *LIST_PUSH(w->arena, ret) = part.l.v[i];
