@@ -131,6 +131,21 @@ static void note(struct finding *f, const struct policy_source *source, size_t i
     f->sid = source->policy->statements[i].sid;
 }
 
+/* How directly it grants, or denies. */
+static enum grant statement_says(const struct policy *p, const struct statement *s,
+                                 const struct question *q)
+{
+    enum grant g = GRANT_DIRECT;
+    if (!action_matches(s, q))
+        return GRANT_NONE;
+    if (p->kind != POLICY_IDENTITY)
+        g = principal_grant(s, q->request->principal);
+    if (g == GRANT_NONE || (p->kind != POLICY_TRUST && !resource_matches(s, q)) ||
+        !conditions_hold(s, q->request->context))
+        return GRANT_NONE;
+    return g;
+}
+
 /* Adds what `source` says to *f; true when it denies, which ends everything. */
 static bool consult(const struct policy_source *source, const struct question *q,
                     struct finding *f)
@@ -138,15 +153,10 @@ static bool consult(const struct policy_source *source, const struct question *q
     const struct policy *p = source->policy;
     for (size_t i = 0; i < p->statement_count; i++) {
         const struct statement *s = &p->statements[i];
-        enum grant g = GRANT_DIRECT;
         if (!s->deny && f->grant == GRANT_DIRECT)
             continue;
-        if (!action_matches(s, q))
-            continue;
-        if (p->kind != POLICY_IDENTITY)
-            g = principal_grant(s, q->request->principal);
-        if (g == GRANT_NONE || (p->kind != POLICY_TRUST && !resource_matches(s, q)) ||
-            !conditions_hold(s, q->request->context))
+        enum grant g = statement_says(p, s, q);
+        if (g == GRANT_NONE)
             continue;
         if (s->deny) {
             f->denied = true;
@@ -297,6 +307,22 @@ enum policy_verdict policy_ask(const struct policy_source *source,
     else if (f.grant)
         allow(ret, POLICY_BY_IDENTITY, &f);
     return ret->verdict;
+}
+
+size_t policy_next_match(const struct policy *policy,
+                         const struct policy_request *request,
+                         enum policy_verdict verdict, size_t from)
+{
+    struct question q;
+    if (!question_init(&q, request))
+        return SIZE_MAX;
+    for (size_t i = from; i < policy->statement_count; i++) {
+        const struct statement *s = &policy->statements[i];
+        if (s->deny == (verdict == POLICY_EXPLICIT_DENY) &&
+            statement_says(policy, s, &q) != GRANT_NONE)
+            return i;
+    }
+    return SIZE_MAX;
 }
 
 /* ---- words ---- */

@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "error.h"
 
@@ -41,6 +42,19 @@ const char *policy_principal_arn(const struct policy *policy, size_t index);
 
 /* A statement as JSON without blanks, for who explains a decision. */
 const char *policy_statement_text(const struct policy *policy, size_t index);
+
+/* Lines and columns count from 1, as the simulator of IAM has them: behind the statement's
+ * first brace, and behind its last. False: there is no such statement, or the document
+ * hides it (an escape in "Statement"). */
+struct policy_position {
+    int line, column;
+};
+bool policy_statement_position(const struct policy *policy, size_t index,
+                               struct policy_position *ret_start,
+                               struct policy_position *ret_end);
+
+/* A condition key as the document writes it, of how requests name it; NULL: not in it. */
+const char *policy_key_text(const struct policy *policy, const char *key);
 
 /* Characters that count against IAM's quotas: all but white space. */
 size_t policy_size(const char *text, size_t len);
@@ -136,6 +150,12 @@ void policy_decide(const struct policy_request *request, const struct policy_set
 enum policy_verdict policy_ask(const struct policy_source *source,
                                const struct policy_request *request,
                                struct policy_decision *ret);
+
+/* The next statement of the policy from index `from` on that gives this verdict (allow or
+ * explicit deny); SIZE_MAX: no more. */
+size_t policy_next_match(const struct policy *policy,
+                         const struct policy_request *request, enum policy_verdict verdict,
+                         size_t from);
 
 /* "… because no identity-based policy allows the ecs:RunTask action": the end of AWS's
  * sentence about a denial, for struct str. */

@@ -236,6 +236,7 @@ static int condition_compile(struct policy *p, struct condition *c, const char *
                     "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, "
                     "ec2, etc.");
     c->key = name;
+    c->key_text = arena_strdup(&p->arena, key);
     c->value_count = list_size(list);
     c->values = arena_new_array(&p->arena, struct glob, c->value_count);
     for (size_t i = 0; i < c->value_count; i++) {
@@ -446,6 +447,7 @@ int policy_compile(const char *text, size_t len, enum policy_kind kind,
         policy_free(p);
         return r;
     }
+    positions_find(text, len, p);
     *ret = p;
     return 0;
 }
@@ -472,6 +474,17 @@ const char *policy_principal_arn(const struct policy *policy, size_t index)
 const char *policy_statement_text(const struct policy *policy, size_t index)
 {
     return index < policy->statement_count ? policy->statements[index].text : NULL;
+}
+
+const char *policy_key_text(const struct policy *policy, const char *key)
+{
+    for (size_t i = 0; i < policy->statement_count; i++) {
+        const struct statement *s = &policy->statements[i];
+        for (size_t k = 0; k < s->condition_count; k++)
+            if (streq(s->conditions[k].key, key))
+                return s->conditions[k].key_text;
+    }
+    return NULL;
 }
 
 size_t policy_size(const char *text, size_t len)

@@ -57,13 +57,14 @@ struct condition {
     const struct condition_operator *op;
     enum set_form set;
     bool if_exists;
-    const char *key;
+    const char *key, *key_text; /* in lower case but for what is behind '/'; as written */
     struct glob *values;
     size_t value_count;
 };
 
 struct statement {
     const char *text; /* as it was written, without blanks */
+    struct policy_position start, end; /* in the document; line 0: not known */
     const char *sid; /* NULL: none */
     bool deny, not_action, not_resource, not_principal;
     struct action_pattern *actions;
@@ -89,6 +90,9 @@ const struct condition_operator *condition_operator_find(const char *name);
 
 /* Is the value good for the operator? Numbers, dates, addresses must be such. */
 bool condition_value_valid(enum operator_kind kind, const char *text);
+
+/* Fills in where its statements are in the text that it was compiled from. */
+void positions_find(const char *text, size_t len, struct policy *p);
 
 /* All conditions of a statement. */
 bool conditions_hold(const struct statement *s, const struct policy_context *context);

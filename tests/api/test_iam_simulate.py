@@ -40,7 +40,7 @@ def test_context(iam):
     more = {"PolicyInputList": [text], "ActionNames": ["s3:GetObject"]}
     got = iam.simulate_custom_policy(**more)
     assert decisions(got) == ["implicitDeny"]
-    assert "aws:principaltag/team" in got["EvaluationResults"][0]["MissingContextValues"]
+    assert "aws:PrincipalTag/team" in got["EvaluationResults"][0]["MissingContextValues"]
     entries = [{"ContextKeyName": "aws:PrincipalTag/team", "ContextKeyValues": ["a"],
                 "ContextKeyType": "string"},
                {"ContextKeyName": "AWS:securetransport", "ContextKeyValues": ["true"],
@@ -55,6 +55,72 @@ def test_context(iam):
             ContextEntries=[{"ContextKeyName": "aws:TagKeys", "ContextKeyValues": keys,
                              "ContextKeyType": "stringList"}])
         assert decisions(got) == [want]
+
+
+def positions(statement):
+    return [(statement[end]["Line"], statement[end]["Column"])
+            for end in ("StartPosition", "EndPosition")]
+
+
+def behind(text, part):
+    """Line and column behind the first and the last letter of a part of the text."""
+    places = (text.index(part) + 1, text.index(part) + len(part))
+    return [(text.count("\n", 0, at) + 1, at - (text.rfind("\n", 0, at) + 1) + 1) for at in places]
+
+
+def test_where_the_statements_are(iam):
+    # AWS's own example of the simulator: columns are those behind the braces.
+    text = ('{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"dynamodb:*",'
+            '"Resource":"*","Condition":{"DateGreaterThan":{"aws:CurrentTime":'
+            '"2018-08-16T12:00:00Z"}}}}')
+    when = [{"ContextKeyName": "aws:CurrentTime", "ContextKeyType": "date",
+             "ContextKeyValues": ["2019-04-25T11:00:00Z"]}]
+    more = {"PolicyInputList": [text], "ActionNames": ["dynamodb:CreateBackup"]}
+    result = iam.simulate_custom_policy(ContextEntries=when, **more)["EvaluationResults"][0]
+    assert [positions(m) for m in result["MatchedStatements"]] == [[(1, 38), (1, 167)]]
+    assert result["MissingContextValues"] == [] and result["ResourceSpecificResults"] == []
+    result = iam.simulate_custom_policy(**more)["EvaluationResults"][0]
+    assert result["MatchedStatements"] == []
+    assert result["MissingContextValues"] == ["aws:CurrentTime"]
+
+
+def test_every_statement_that_decides(server):
+    iam, account = own_account(server)
+    wide = '{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}'
+    deny = '''{
+      "Sid": "Braces", "Effect": "Deny",
+      "Action": "s3:Delete*", "Resource": "arn:aws:s3:::ü}{\\\\\\"/*" }'''
+    narrow = '''{"Effect": "Allow", "Action": "s3:Get*", "Resource": ["arn:aws:s3:::a/*"],
+     "Condition": {"Null": {"aws:x": ["true"]}}}'''
+    text = f'''{{
+  "Version": "2012-10-17",
+  "Id": "Statement",
+  "Statement": [
+    {wide}, {deny},
+    {narrow}
+  ]
+}}'''
+    iam.create_user(UserName="u")
+    iam.put_user_policy(UserName="u", PolicyName="p", PolicyDocument=text)
+    boundary = iam.create_policy(PolicyName="b", PolicyDocument=allow("s3:Get*"))["Policy"]["Arn"]
+    iam.put_user_permissions_boundary(UserName="u", PermissionsBoundary=boundary)
+    got = iam.simulate_principal_policy(
+        PolicySourceArn=f"arn:aws:iam::{account}:user/u",
+        ActionNames=["s3:GetObject", "s3:DeleteObject"],
+        ResourceArns=["arn:aws:s3:::a/b", 'arn:aws:s3:::ü}{\\"/k'])
+    first, other, undecided, denied = got["EvaluationResults"]
+    assert [positions(m) for m in first["MatchedStatements"]] == [
+        behind(text, wide), behind(text, narrow)]
+    assert [positions(m) for m in other["MatchedStatements"]] == [behind(text, wide)]
+    assert (undecided["EvalDecision"], undecided["MatchedStatements"]) == ("implicitDeny", [])
+    assert [positions(m) for m in denied["MatchedStatements"]] == [behind(text, deny)]
+    for result in got["EvaluationResults"]:
+        specific, = result["ResourceSpecificResults"]
+        assert specific["EvalResourceName"] == result["EvalResourceName"]
+        assert specific["EvalResourceDecision"] == result["EvalDecision"]
+        assert specific["MatchedStatements"] == result["MatchedStatements"]
+        inside = specific["PermissionsBoundaryDecisionDetail"]["AllowedByPermissionsBoundary"]
+        assert inside == result["EvalActionName"].startswith("s3:Get")
 
 
 def test_principals(server):

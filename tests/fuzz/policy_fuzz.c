@@ -75,6 +75,19 @@ static void decide(const struct policy *p, enum policy_kind kind, const char *ac
         }
 }
 
+/* One behind the other, each in the text. */
+static void check_positions(const struct policy *p)
+{
+    struct policy_position start, end, last = {1, 1};
+    for (size_t i = 0; policy_statement_position(p, i, &start, &end); i++) {
+        assert(start.line > last.line ||
+               (start.line == last.line && start.column > last.column));
+        assert(end.line > start.line ||
+               (end.line == start.line && end.column > start.column));
+        last = end;
+    }
+}
+
 static char *line(char **rest)
 {
     char *text = *rest, *end = strchr(text, '\n');
@@ -106,6 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     for (size_t i = 0; policy_principal_arn(p, i); i++)
         assert(kind != POLICY_IDENTITY);
+    check_positions(p);
     decide(p, kind, action, resource, value);
     policy_free(p);
     return 0;

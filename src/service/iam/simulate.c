@@ -39,8 +39,22 @@ static void simulation_end(struct simulation *s)
 
 /* ---- context ---- */
 
-static void missing_add(struct simulation *s, const char *key)
+/* As the policies write it. */
+static const char *key_text(const struct simulation *s, const char *key)
 {
+    const char *text = NULL;
+    for (size_t i = 0; !text && i < s->identity_count; i++)
+        text = policy_key_text(s->identity[i].policy, key);
+    if (!text && s->set.boundary)
+        text = policy_key_text(s->set.boundary->policy, key);
+    if (!text && s->set.resource)
+        text = policy_key_text(s->set.resource->policy, key);
+    return text ? text : key;
+}
+
+static void missing_add(struct simulation *s, const char *name)
+{
+    const char *key = key_text(s, name);
     for (size_t i = 0; i < s->missing.n; i++)
         if (streq(s->missing.v[i], key))
             return;
@@ -218,14 +232,43 @@ static enum iam_policy_source_type source_type(const struct simulation *s,
                : IAM_POLICY_SOURCE_TYPE_GROUP;
 }
 
+static struct iam_position *position(const struct simulation *s,
+                                     const struct policy_position *at)
+{
+    struct iam_position *ret = arena_new(&s->call->arena, struct iam_position);
+    ret->line = SET_INT(at->line);
+    ret->column = SET_INT(at->column);
+    return ret;
+}
+
+/* All statements of the policy that say so. */
 static void matched_add(const struct simulation *s, const struct policy_source *p,
                         const struct policy_request *request, enum policy_verdict verdict,
                         struct iam_evaluation_result *ret)
 {
-    struct policy_decision d;
-    if (p && policy_ask(p, request, &d) == verdict && d.source)
-        *LIST_PUSH(&s->call->arena, &ret->matched_statements) = (struct iam_statement){
-            .source_policy_id = p->name, .source_policy_type = source_type(s, p)};
+    struct policy_position start, end;
+    size_t i = p ? policy_next_match(p->policy, request, verdict, 0) : SIZE_MAX;
+    for (; i != SIZE_MAX; i = policy_next_match(p->policy, request, verdict, i + 1)) {
+        struct iam_statement *x = LIST_PUSH(&s->call->arena, &ret->matched_statements);
+        x->source_policy_id = p->name;
+        x->source_policy_type = source_type(s, p);
+        if (!policy_statement_position(p->policy, i, &start, &end))
+            continue;
+        x->start_position = position(s, &start);
+        x->end_position = position(s, &end);
+    }
+}
+
+/* The same once more for the resource, as the API has it. */
+static void specific_add(const struct simulation *s, struct iam_evaluation_result *ret)
+{
+    struct iam_resource_specific_result *x =
+        LIST_PUSH(&s->call->arena, &ret->resource_specific_results);
+    x->eval_resource_name = ret->eval_resource_name;
+    x->eval_resource_decision = ret->eval_decision;
+    x->matched_statements = ret->matched_statements;
+    x->missing_context_values = ret->missing_context_values;
+    x->permissions_boundary_decision_detail = ret->permissions_boundary_decision_detail;
 }
 
 static void evaluate(struct simulation *s, const char *action, const char *resource,
@@ -261,6 +304,9 @@ static void evaluate(struct simulation *s, const char *action, const char *resou
             SET_BOOL(policy_ask(s->set.boundary, &request, &within) == POLICY_ALLOW);
     }
     ret->missing_context_values = s->missing;
+    ret->resource_specific_results.set = true;
+    if (!streq(resource, "*"))
+        specific_add(s, ret);
 }
 
 /* Every action with every resource. */

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -365,7 +366,7 @@ static enum naming naming_aws(const char *text, const struct policy_principal *p
 {
     char root[64] = "";
     if (p->account)
-        strcat(strcat(strcpy(root, "arn:aws:iam::"), p->account), ":root");
+        snprintf(root, sizeof(root), "arn:aws:iam::%s:root", p->account);
     if (streq(text, "*"))
         return NAMED_ITSELF;
     if (p->account && (streq(text, p->account) || streq(text, root)))
