@@ -23,6 +23,11 @@ struct filter {
     bool errors;
 };
 
+struct log {
+    const char *dir; /* the server's */
+    enum audit_log which;
+};
+
 /* The last `size` lines that pass. */
 struct ring {
     char **lines;
@@ -104,13 +109,20 @@ static void read_file(FILE *file, const struct filter *f, struct ring *r)
     clearerr(file);
 }
 
-static FILE *file_open(const char *dir, unsigned number)
+/* The newest file of a log, or an older one. */
+static void path_of(const struct log *log, unsigned number, struct str *ret)
+{
+    const char *name = audit_log_name(log->which);
+    if (number)
+        str_addf(ret, "%s/audit/%s.%u.jsonl", log->dir, name, number);
+    else
+        str_addf(ret, "%s/audit/%s.jsonl", log->dir, name);
+}
+
+static FILE *file_open(const struct log *log, unsigned number)
 {
     AUTO_STR path = STR_INIT;
-    if (number)
-        str_addf(&path, "%s/audit/audit.%u.jsonl", dir, number);
-    else
-        str_addf(&path, "%s/audit/audit.jsonl", dir);
+    path_of(log, number, &path);
     return fopen(path.data, "re");
 }
 
@@ -126,23 +138,23 @@ static void print_ring(const struct options *o, struct ring *r)
     fflush(stdout);
 }
 
-static bool was_moved(const char *dir, FILE *file)
+static bool was_moved(const struct log *log, FILE *file)
 {
     struct stat now, then;
     AUTO_STR path = STR_INIT;
-    str_addf(&path, "%s/audit/audit.jsonl", dir);
+    path_of(log, 0, &path);
     return stat(path.data, &now) == 0 && fstat(fileno(file), &then) == 0 &&
            now.st_ino != then.st_ino;
 }
 
-static void follow(const struct options *o, const char *dir, FILE *file,
+static void follow(const struct options *o, const struct log *log, FILE *file,
                    const struct filter *f, struct ring *r)
 {
     while (!ferror(stdout)) {
-        bool moved = was_moved(dir, file);
+        bool moved = was_moved(log, file);
         read_file(file, f, r);
         print_ring(o, r);
-        FILE *next = moved ? file_open(dir, 0) : NULL;
+        FILE *next = moved ? file_open(log, 0) : NULL;
         if (next) {
             fclose(file);
             file = next;
@@ -153,18 +165,18 @@ static void follow(const struct options *o, const char *dir, FILE *file,
     fclose(file);
 }
 
-static int print_log(const struct options *o, const char *dir, const struct filter *f,
-                     struct error *err)
+static int print_log(const struct options *o, const struct log *log,
+                     const struct filter *f, struct error *err)
 {
     struct ring r = {.size = o->tail > 0 && o->tail < COUNT_MAX ? (size_t)o->tail
                              : f->since_ms || o->tail >= 0      ? COUNT_MAX
                                                                 : DEFAULT_COUNT};
-    FILE *last = file_open(dir, 0);
+    FILE *last = file_open(log, 0);
     if (!last)
-        return fail_errno(err, errno, "the audit log below '%s'", dir);
+        return fail_errno(err, errno, "the audit log below '%s'", log->dir);
     r.lines = xcalloc(r.size, sizeof(*r.lines));
     for (unsigned i = AUDIT_FILES - 1; i > 0; i--) {
-        FILE *file = file_open(dir, i);
+        FILE *file = file_open(log, i);
         if (!file)
             continue;
         read_file(file, f, &r);
@@ -173,7 +185,7 @@ static int print_log(const struct options *o, const char *dir, const struct filt
     read_file(last, f, &r);
     print_ring(o, &r);
     if (o->follow)
-        follow(o, dir, last, f, &r);
+        follow(o, log, last, f, &r);
     else
         fclose(last);
     free(r.lines);
@@ -193,5 +205,9 @@ int audit_command(struct options *o, struct error *err)
                     "--since '%s': expected a time such as 10m or 2026-11-22T18:08:00Z",
                     o->since);
     int r = here_find(o, &here, err);
-    return r < 0 ? r : print_log(o, here.layout.server_dir, &f, err);
+    if (r < 0)
+        return r;
+    const struct log log = {here.layout.server_dir,
+                            o->audit_data ? AUDIT_DATA : AUDIT_MANAGEMENT};
+    return print_log(o, &log, &f, err);
 }

@@ -67,9 +67,10 @@ const struct command commands[] = {
      1, 1, why_command},
     {CMD_AUDIT, "audit", "", "print who called what",
      "Every call of the APIs: when, what, who, from where, and why it was refused. "
-     "Without "
-     "--since: the newest 50 (--tail says how many). With --json a line is a record in "
-     "CloudTrail's form. For root and the server's user only.",
+     "Without --since: the newest 50 (--tail says how many). With --json a line is a "
+     "record in CloudTrail's form. What is done to data (objects of S3, items of "
+     "DynamoDB, images of the registry) is in a log of its own: --data. For root and the "
+     "server's user only.",
      0, 0, audit_command},
     {CMD_POLICY, "policy", "explain PRINCIPAL ACTION [RESOURCE]",
      "say which statement of a policy decides",

@@ -177,6 +177,8 @@ const struct option_row option_rows[] = {
      FIELD(audit_call), CMD_AUDIT},
     {"errors", 0, NULL, "only what was refused or failed", NULL, NULL, OPTION_FLAG,
      FIELD(audit_errors), CMD_AUDIT},
+    {"data", 0, NULL, "what was done to objects, items and images", NULL, NULL,
+     OPTION_FLAG, FIELD(audit_data), CMD_AUDIT},
     {"context", 0, "KEY=VALUE", "a condition key of the request (aws:SourceIp=10.0.0.1)",
      NULL, NULL, OPTION_LIST, FIELD(context), CMD_POLICY},
     {"timestamps", 't', NULL, "put the time before each line", NULL, NULL, OPTION_FLAG,

@@ -78,7 +78,7 @@ struct options {
     const char *since, *event_task, *event_service, *event_instance, *event_type;
 
     const char *audit_user, *audit_call;
-    bool audit_errors;
+    bool audit_errors, audit_data;
     struct option_list context;
 
     bool interactive, tty;

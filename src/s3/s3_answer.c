@@ -40,6 +40,8 @@ static void send(struct visit *v, struct wire_response *r, bool empty)
 void answer_fault(struct visit *v, const struct wire_fault *fault, const char *text)
 {
     struct wire_response r = {0};
+    v->answered = fault;
+    v->answered_text = text;
     /* The codec writes the members beside the message by the fault's shape. */
     struct wire_fault *detailed = arena_new(v->a, struct wire_fault);
     *detailed = *fault;

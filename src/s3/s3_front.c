@@ -339,11 +339,20 @@ void s3_front_aborted(struct http_request *req)
         intake_drop(req->ctx);
 }
 
+/* Not of what never got so far as to be asked who it is. */
+static void record(const struct visit *v)
+{
+    const struct s3_backend *b = &v->front->config.backend;
+    if (b->record && v->s.call.operation && v->s.call.core)
+        b->record(b->ctx, &v->s, v->answered, v->answered_text, v->in.size_bytes);
+}
+
 void s3_front_released(struct http_request *req)
 {
     struct visit *v = req->ctx;
     if (!v)
         return;
+    record(v);
     intake_drop(v);
     req->ctx = NULL;
     OPENSSL_cleanse(v->sig.key, sizeof(v->sig.key));

@@ -43,6 +43,9 @@ struct s3_backend {
     int (*authenticate)(void *ctx, struct core *core, struct arena *a,
                         struct s3_signature *sig, struct identity *ret,
                         enum wire_denial *ret_denial, const char **ret_text);
+    /* A request is over: how it was answered, for the audit log. NULL: nobody asks. I/O thread. */
+    void (*record)(void *ctx, const struct s3_call *call, const struct wire_fault *fault,
+                   const char *fault_text, uint64_t bytes_in);
 };
 
 struct s3_front_config {

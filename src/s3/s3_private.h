@@ -65,6 +65,8 @@ struct visit {
     struct wire_error why;
     const struct wire_fault *early; /* refused before it was asked who */
     const char *early_text;
+    const struct wire_fault *answered; /* with this fault; NULL: it was done */
+    const char *answered_text;
     struct intake in;
     bool busy; /* intake holds something */
 };

@@ -128,9 +128,7 @@ static void reply(struct api_call *ac)
     wire_response_free(&response);
     ac->audit.call = c;
     ac->audit.release = release;
-    /* As CloudTrail: what is done to data is no management event, and says what is in it. */
-    bool data = c->operation && c->operation->kind == OPERATION_STREAMS;
-    audit_add(data ? NULL : ac->front->audit, &ac->audit);
+    audit_add(ac->front->audit, &ac->audit);
 }
 
 static void finished(struct call *call)

@@ -16,6 +16,20 @@
 
 #define COMPLAIN_NS (60 * INT64_C(1000000000))
 
+/* A series of files; the thread's own. */
+struct series {
+    const char *name;
+    int fd;
+    int64_t size;
+};
+
+/* A line that is ready, for what is no call. */
+struct told {
+    struct audit_entry entry;
+    enum audit_log log;
+    struct str line;
+};
+
 struct audit {
     pthread_t thread;
     pthread_mutex_t lock;
@@ -25,46 +39,65 @@ struct audit {
     bool closing;
     /* the thread's own */
     char *dir;
-    int fd;
-    int64_t size;
+    struct series series[AUDIT_LOGS];
     uint64_t lost;
     int64_t complained_ns;
 };
 
 /* ---- files ---- */
 
-static void path_of(const struct audit *a, unsigned number, struct str *ret)
+const char *audit_log_name(enum audit_log log)
+{
+    return log == AUDIT_DATA ? "data" : "audit";
+}
+
+static void path_of(const struct audit *a, const struct series *s, unsigned number,
+                    struct str *ret)
 {
     str_clear(ret);
     if (number)
-        str_addf(ret, "%s/audit.%u.jsonl", a->dir, number);
+        str_addf(ret, "%s/%s.%u.jsonl", a->dir, s->name, number);
     else
-        str_addf(ret, "%s/audit.jsonl", a->dir);
+        str_addf(ret, "%s/%s.jsonl", a->dir, s->name);
 }
 
-static int file_open(struct audit *a, struct error *err)
+static int series_open(const struct audit *a, struct series *s, struct error *err)
 {
     AUTO_STR path = STR_INIT;
     struct stat st;
-    path_of(a, 0, &path);
-    a->fd = open(path.data, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (a->fd < 0)
+    path_of(a, s, 0, &path);
+    s->fd = open(path.data, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (s->fd < 0)
         return fail_errno(err, errno, "open '%s'", path.data);
-    a->size = fstat(a->fd, &st) == 0 ? st.st_size : 0;
+    s->size = fstat(s->fd, &st) == 0 ? st.st_size : 0;
     return 0;
 }
 
-static void rotate(struct audit *a)
+static int open_all(struct audit *a, struct error *err)
+{
+    int r = 0;
+    for (int i = 0; i < AUDIT_LOGS && r == 0; i++)
+        r = series_open(a, &a->series[i], err);
+    return r;
+}
+
+static void close_all(struct audit *a)
+{
+    for (int i = 0; i < AUDIT_LOGS; i++)
+        fd_close(&a->series[i].fd);
+}
+
+static void rotate(const struct audit *a, struct series *s)
 {
     AUTO_STR from = STR_INIT;
     AUTO_STR to = STR_INIT;
-    fd_close(&a->fd);
+    fd_close(&s->fd);
     for (unsigned i = AUDIT_FILES - 1; i > 0; i--) {
-        path_of(a, i - 1, &from);
-        path_of(a, i, &to);
+        path_of(a, s, i - 1, &from);
+        path_of(a, s, i, &to);
         (void)rename(from.data, to.data); /* not there yet: nothing to move */
     }
-    (void)file_open(a, NULL); /* tried again with the next line */
+    (void)series_open(a, s, NULL); /* tried again with the next line */
 }
 
 static void complain(struct audit *a, int why)
@@ -80,35 +113,55 @@ static void complain(struct audit *a, int why)
              "lost", count, "error", strerror(why), NULL);
 }
 
-static void write_line(struct audit *a, const struct str *line)
+static void write_line(struct audit *a, struct series *s, const struct str *line)
 {
-    if (a->size + (int64_t)line->len > AUDIT_FILE_MAX)
-        rotate(a);
-    if (a->fd < 0 && file_open(a, NULL) < 0) {
+    if (s->size + (int64_t)line->len > AUDIT_FILE_MAX)
+        rotate(a, s);
+    if (s->fd < 0 && series_open(a, s, NULL) < 0) {
         complain(a, errno);
         return;
     }
-    ssize_t n = write(a->fd, line->data, line->len);
+    ssize_t n = write(s->fd, line->data, line->len);
     if (n == (ssize_t)line->len) {
-        a->size += n;
+        s->size += n;
         return;
     }
     int why = n < 0 ? errno : ENOSPC;
-    if (n > 0 && ftruncate(a->fd, a->size) < 0)
-        a->size += n; /* half a line stays: readers pass over it */
+    if (n > 0 && ftruncate(s->fd, s->size) < 0)
+        s->size += n; /* half a line stays: readers pass over it */
     complain(a, why);
 }
 
 /* ---- the thread ---- */
 
-static void handle(struct audit *a, struct audit_entry *e)
+static void make_line(struct str *ret, const struct audit_event *event)
 {
-    AUTO_STR line = STR_INIT;
     char id[CALL_REQUEST_ID_SIZE];
     request_id_make(id);
-    audit_line(&line, e->call, id, clock_wall_ms());
+    audit_line(ret, event, id, clock_wall_ms());
+}
+
+static void handle_call(struct audit *a, struct audit_entry *e)
+{
+    AUTO_ARENA arena = ARENA_INIT;
+    AUTO_STR line = STR_INIT;
+    const struct audit_event event = audit_event_of(&arena, e->call);
+    enum audit_log log = event.log;
+    make_line(&line, &event);
     e->release(e);
-    write_line(a, &line);
+    write_line(a, &a->series[log], &line);
+}
+
+static void handle(struct audit *a, struct audit_entry *e)
+{
+    if (e->call) {
+        handle_call(a, e);
+        return;
+    }
+    struct told *t = list_entry(e, struct told, entry);
+    write_line(a, &a->series[t->log], &t->line);
+    str_free(&t->line);
+    free(t);
 }
 
 static struct audit_entry *next(struct audit *a)
@@ -141,7 +194,8 @@ int audit_open(const char *data_dir, struct audit **ret, struct error *err)
     struct audit *a = xcalloc(1, sizeof(*a));
     AUTO_STR dir = STR_INIT;
     str_addf(&dir, "%s/audit", data_dir);
-    a->fd = -1;
+    for (int i = 0; i < AUDIT_LOGS; i++)
+        a->series[i] = (struct series){.name = audit_log_name(i), .fd = -1};
     list_init(&a->queue);
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->news, NULL);
@@ -149,11 +203,11 @@ int audit_open(const char *data_dir, struct audit **ret, struct error *err)
     int r = dir_make_all(dir.data, 0700, err);
     a->dir = str_take(&dir);
     if (r == 0)
-        r = file_open(a, err);
+        r = open_all(a, err);
     if (r == 0 && pthread_create(&a->thread, NULL, run, a) != 0)
         r = fail(err, E_IO, "no thread for the audit log");
     if (r < 0) {
-        fd_close(&a->fd);
+        close_all(a);
         free(a->dir);
         free(a);
         return r;
@@ -162,12 +216,8 @@ int audit_open(const char *data_dir, struct audit **ret, struct error *err)
     return 0;
 }
 
-void audit_add(struct audit *a, struct audit_entry *entry)
+static void append(struct audit *a, struct audit_entry *entry)
 {
-    if (!a) {
-        entry->release(entry);
-        return;
-    }
     pthread_mutex_lock(&a->lock);
     while (a->queued >= AUDIT_QUEUE_MAX)
         pthread_cond_wait(&a->room, &a->lock);
@@ -175,6 +225,24 @@ void audit_add(struct audit *a, struct audit_entry *entry)
     a->queued++;
     pthread_cond_signal(&a->news);
     pthread_mutex_unlock(&a->lock);
+}
+
+void audit_add(struct audit *a, struct audit_entry *entry)
+{
+    if (a)
+        append(a, entry);
+    else
+        entry->release(entry);
+}
+
+void audit_tell(struct audit *a, const struct audit_event *event)
+{
+    if (!a)
+        return;
+    struct told *t = xcalloc(1, sizeof(*t));
+    t->log = event->log;
+    make_line(&t->line, event);
+    append(a, &t->entry);
 }
 
 void audit_close(struct audit *a)
@@ -186,7 +254,7 @@ void audit_close(struct audit *a)
     pthread_cond_signal(&a->news);
     pthread_mutex_unlock(&a->lock);
     pthread_join(a->thread, NULL);
-    fd_close(&a->fd);
+    close_all(a);
     pthread_cond_destroy(&a->news);
     pthread_cond_destroy(&a->room);
     pthread_mutex_destroy(&a->lock);

@@ -65,12 +65,22 @@ static void add_identity(struct str *out, const struct identity *who)
     str_addc(out, '}');
 }
 
-static void add_parameters(struct str *out, const struct call *c)
+static void add_map(struct str *out, const struct string_map *m)
+{
+    str_addc(out, '{');
+    for (size_t i = 0; i < m->n; i++)
+        add_text(out, m->v[i].key, m->v[i].value);
+    str_addc(out, '}');
+}
+
+static void add_parameters(struct str *out, const struct audit_event *e)
 {
     size_t before = out->len;
     str_add(out, ",\"requestParameters\":");
-    if (c->operation && c->in && c->operation->wire->input)
-        wire_json_encode_redacted(out, c->operation->wire->input, c->in);
+    if (e->shape && e->in)
+        wire_json_encode_redacted(out, e->shape, e->in);
+    else if (e->parameters.n)
+        add_map(out, &e->parameters);
     else
         str_add(out, "null");
     if (out->len - before > AUDIT_PARAMETERS_MAX) {
@@ -80,34 +90,86 @@ static void add_parameters(struct str *out, const struct call *c)
     }
 }
 
-void audit_line(struct str *ret, const struct call *c, const char *event_id,
+static void add_resources(struct str *out, const struct audit_event *e)
+{
+    if (e->bytes_in)
+        str_addf(out, ",\"additionalEventData\":{\"bytesTransferredIn\":%llu}",
+                 (unsigned long long)e->bytes_in);
+    if (!e->resource)
+        return;
+    str_add(out, ",\"resources\":[{");
+    add_text(out, "type", e->resource_type);
+    add_text(out, "ARN", e->resource);
+    str_add(out, "}]");
+}
+
+void audit_line(struct str *ret, const struct audit_event *e, const char *event_id,
                 int64_t now_ms)
 {
     char time[CLOCK_ISO_SIZE];
-    const struct wire_service *service = c->target ? c->target->service : NULL;
+    bool data = e->log == AUDIT_DATA;
     clock_format_iso(now_ms, true, time);
     str_addc(ret, '{');
     add_text(ret, "eventVersion", "1.08");
-    add_identity(ret, &c->who);
+    add_identity(ret, e->who);
     add_text(ret, "eventTime", time);
     str_add(ret, ",\"eventSource\":\"");
-    str_addf(ret, "%s.amazonaws.com\"", service ? service->signing_name : "unknown");
-    add_text(ret, "eventName", c->operation ? c->operation->wire->name : "Unknown");
-    add_text(ret, "awsRegion", c->region);
-    add_text(ret, "sourceIPAddress", c->who.source_ip);
-    add_text(ret, "userAgent", c->who.user_agent);
-    if (c->fault) {
-        add_text(ret, "errorCode", c->fault->code);
-        add_text(ret, "errorMessage", c->fault_text);
-    }
-    add_parameters(ret, c);
+    str_addf(ret, "%s.amazonaws.com\"", e->service);
+    add_text(ret, "eventName", e->name);
+    add_text(ret, "awsRegion", e->region);
+    add_text(ret, "sourceIPAddress", e->who->source_ip);
+    add_text(ret, "userAgent", e->who->user_agent);
+    add_text(ret, "errorCode", e->error_code);
+    add_text(ret, "errorMessage", e->error_text);
+    add_parameters(ret, e);
     str_add(ret, ",\"responseElements\":null");
-    add_text(ret, "requestID", c->request_id);
+    add_resources(ret, e);
+    add_text(ret, "requestID", e->request_id);
     add_text(ret, "eventID", event_id);
-    add_bool(ret, "readOnly", c->operation && c->operation->kind == OPERATION_READS);
+    add_bool(ret, "readOnly", e->reads);
     add_text(ret, "eventType", "AwsApiCall");
-    add_bool(ret, "managementEvent", true);
-    add_text(ret, "recipientAccountId", c->who.account_id);
-    add_text(ret, "eventCategory", "Management");
+    add_bool(ret, "managementEvent", !data);
+    add_text(ret, "recipientAccountId", e->who->account_id);
+    add_text(ret, "eventCategory", data ? "Data" : "Management");
     str_add(ret, "}\n");
+}
+
+/* ---- calls ---- */
+
+/* Of an item only the table is told. */
+static void data_of(struct arena *a, const struct call *c, struct audit_event *e)
+{
+    const char *const *table;
+    e->log = AUDIT_DATA;
+    e->reads = str_starts(e->name, "Get") || str_starts(e->name, "BatchGet") ||
+               streq(e->name, "Query") || streq(e->name, "Scan");
+    e->shape = NULL;
+    if (c->in &&
+        wire_pick(a, c->operation->wire->input, c->in, "TableName", &table) == 1) {
+        struct string_entry *p = LIST_PUSH(a, &e->parameters);
+        *p = (struct string_entry){"tableName", table[0]};
+    }
+}
+
+struct audit_event audit_event_of(struct arena *a, const struct call *c)
+{
+    const struct wire_service *service = c->target ? c->target->service : NULL;
+    struct audit_event e = {.who = &c->who,
+                            .service = service ? service->signing_name : "unknown",
+                            .name = "Unknown",
+                            .region = c->region,
+                            .request_id = c->request_id};
+    if (c->operation) {
+        e.name = c->operation->wire->name;
+        e.reads = c->operation->kind == OPERATION_READS;
+        e.shape = c->operation->wire->input;
+        e.in = c->in;
+    }
+    if (c->fault) {
+        e.error_code = c->fault->code;
+        e.error_text = c->fault_text;
+    }
+    if (c->operation && c->operation->kind == OPERATION_STREAMS)
+        data_of(a, c, &e);
+    return e;
 }

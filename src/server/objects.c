@@ -65,6 +65,35 @@ static int check_signature(void *ctx, struct core *core, struct arena *a,
     return r;
 }
 
+/* What is done to objects is a data event, what to buckets a management event. */
+static void record(void *ctx, const struct s3_call *s, const struct wire_fault *fault,
+                   const char *fault_text, uint64_t bytes_in)
+{
+    const struct server *server = ctx;
+    const struct call *c = &s->call;
+    AUTO_ARENA a = ARENA_INIT;
+    struct audit_event e = audit_event_of(&a, c);
+    bool object = c->operation->kind == OPERATION_STREAMS;
+    struct string_entry said[] = {{"bucketName", s->bucket}, {"key", s->key}};
+    e.log = object ? AUDIT_DATA : AUDIT_MANAGEMENT;
+    e.reads = streq(c->operation->wire->method, "GET") ||
+              streq(c->operation->wire->method, "HEAD");
+    e.error_code = fault ? fault->code : NULL;
+    e.error_text = fault ? fault_text : NULL;
+    e.shape = NULL;
+    e.parameters = (struct string_map){.v = said,
+                                       .n = s->key      ? 2
+                                            : s->bucket ? 1
+                                                        : 0,
+                                       .set = true};
+    e.bytes_in = bytes_in;
+    if (s->bucket && s->key) {
+        e.resource = arena_printf(&a, "arn:aws:s3:::%s/%s", s->bucket, s->key);
+        e.resource_type = "AWS::S3::Object";
+    }
+    audit_tell(server->audit, &e);
+}
+
 int objects_open(struct server *s, const struct server_config *config, struct error *err)
 {
     AUTO_STR dir = STR_INIT;
@@ -90,7 +119,8 @@ int objects_start(struct server *s, const struct server_config *config, struct e
                     .submit = submit,
                     .work = work,
                     .now_ms = now_ms,
-                    .authenticate = check_signature},
+                    .authenticate = check_signature,
+                    .record = record},
         .store = s->objects,
         .region = config->region,
     };

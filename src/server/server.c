@@ -226,6 +226,27 @@ static int expect_session(void *ctx, const struct gantry_host_session *session,
     return relay_expect(s->relay, session->session_id, token, session->command, err);
 }
 
+/* Layers come by the hundred: data events, all of them. */
+static void registry_record(const struct server *s, const struct identity *who,
+                            const struct access *asked, const char *refusal)
+{
+    const char *name = strchr(asked->action, ':') + 1;
+    audit_tell(s->audit,
+               &(struct audit_event){
+                   .who = who,
+                   .service = "ecr",
+                   .name = name,
+                   .log = AUDIT_DATA,
+                   .reads = streq(name, "BatchGetImage") || streq(name, "ListImages") ||
+                            streq(name, "DescribeRepositories") ||
+                            streq(name, "BatchCheckLayerAvailability") ||
+                            streq(name, "GetDownloadUrlForLayer"),
+                   .error_code = refusal ? "AccessDenied" : NULL,
+                   .error_text = refusal,
+                   .resource = asked->resource,
+                   .resource_type = "AWS::ECR::Repository"});
+}
+
 /* Each request of docker's is asked about, as policies are then. */
 static int registry_authorize(void *ctx, struct core *core,
                               const struct registry_caller *who, const char *action,
@@ -242,14 +263,16 @@ static int registry_authorize(void *ctx, struct core *core,
                     "again.");
     const struct access question = {.action = action, .resource = repository_arn};
     struct arn arn;
+    int r = 0;
     if (!arn_parse(a, repository_arn, &arn) || !streq(arn.account, identity.account_id))
-        return fail(err, E_DENIED, /* repositories have no policies yet */
-                    "User: %s is not authorized to perform: %s on resource: %s because "
-                    "no resource-based policy allows the %s action",
-                    identity.arn, action, repository_arn, action);
-    return access_permits(core, a, &identity, NULL, &question, &text)
-               ? 0
-               : fail(err, E_DENIED, "%s", text);
+        r = fail(err, E_DENIED, /* repositories have no policies yet */
+                 "User: %s is not authorized to perform: %s on resource: %s because "
+                 "no resource-based policy allows the %s action",
+                 identity.arn, action, repository_arn, action);
+    else if (!access_permits(core, a, &identity, NULL, &question, &text))
+        r = fail(err, E_DENIED, "%s", text);
+    registry_record(s, &identity, &question, r < 0 ? err->text : NULL);
+    return r;
 }
 
 static int registry_start(struct server *s, const struct server_config *config,

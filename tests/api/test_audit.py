@@ -1,7 +1,10 @@
 """The audit log: a line a call, in CloudTrail's form, and `gantry audit`."""
+import contextlib
 import json
 import pathlib
 import subprocess
+import urllib.error
+import urllib.request
 
 import pytest
 from botocore.exceptions import ClientError
@@ -11,8 +14,8 @@ from conftest import GANTRY
 from eventually import eventually
 
 
-def lines(server):
-    path = pathlib.Path(server.dir) / "data/server/audit/audit.jsonl"
+def lines(server, log="audit"):
+    path = pathlib.Path(server.dir) / f"data/server/audit/{log}.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
@@ -58,6 +61,69 @@ def test_secrets_are_not_in_it(server):
         assert line not in json.dumps(r)
 
 
+def named(server, log, name, n=1):
+    """The events of this name, when there are so many."""
+    def look():
+        found = [r for r in lines(server, log) if r["eventName"] == name]
+        return found if len(found) >= n else None
+    return eventually(look)
+
+
+def test_what_is_done_to_objects_is_a_data_event(server):
+    s3 = server.client("s3", account="123400000001")
+    s3.create_bucket(Bucket="seen")
+    s3.put_object(Bucket="seen", Key="a/b", Body=b"12345")
+    s3.get_object(Bucket="seen", Key="a/b")
+    with pytest.raises(ClientError):
+        s3.get_object(Bucket="seen", Key="none")
+    made, = named(server, "audit", "CreateBucket")
+    assert made["requestParameters"] == {"bucketName": "seen"}
+    assert made["eventSource"] == "s3.amazonaws.com" and made["managementEvent"] is True
+    put, = named(server, "data", "PutObject")
+    assert put["requestParameters"] == {"bucketName": "seen", "key": "a/b"}
+    assert put["additionalEventData"] == {"bytesTransferredIn": 5}
+    assert put["resources"] == [{"type": "AWS::S3::Object", "ARN": "arn:aws:s3:::seen/a/b"}]
+    assert put["userIdentity"]["accountId"] == "123400000001"
+    assert (put["readOnly"], put["managementEvent"], put["eventCategory"]) == (
+        False, False, "Data")
+    got = named(server, "data", "GetObject", 2)
+    assert [r.get("errorCode") for r in got] == [None, "NoSuchKey"]
+    assert all(r["readOnly"] and r["sourceIPAddress"] == "127.0.0.1" for r in got)
+    assert not [r for r in lines(server) if r["eventName"] in ("PutObject", "GetObject")]
+
+
+def test_items_are_not_told(server):
+    d = server.client("dynamodb")
+    d.create_table(TableName="seen", BillingMode="PAY_PER_REQUEST",
+                   AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+                   KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}])
+    d.put_item(TableName="seen", Item={"id": {"S": "geheim"}})
+    d.get_item(TableName="seen", Key={"id": {"S": "geheim"}})
+    with pytest.raises(ClientError):
+        d.get_item(TableName="none", Key={"id": {"S": "geheim"}})
+    assert named(server, "audit", "CreateTable")[0]["requestParameters"]["TableName"] == "seen"
+    put, = named(server, "data", "PutItem")
+    assert put["requestParameters"] == {"tableName": "seen"} and put["readOnly"] is False
+    got = named(server, "data", "GetItem", 2)
+    assert [r.get("errorCode") for r in got] == [None, "ResourceNotFoundException"]
+    assert "geheim" not in json.dumps(lines(server, "data") + lines(server))
+
+
+def test_requests_of_the_registry_are_data_events(server):
+    ecr = server.client("ecr")
+    ecr.create_repository(repositoryName="seen")
+    token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    for path in ("/v2/seen/tags/list", "/v2/seen/blobs/sha256:" + "0" * 64):
+        request = urllib.request.Request(server.url + path,
+                                         headers={"Authorization": f"Basic {token}"})
+        with contextlib.suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(request)
+    listed, = named(server, "data", "ListImages")
+    assert listed["resources"][0]["ARN"].endswith(":repository/seen")
+    assert (listed["eventSource"], listed["readOnly"]) == ("ecr.amazonaws.com", True)
+    assert named(server, "data", "GetDownloadUrlForLayer")
+
+
 def test_gantry_audit_prints_and_filters(server):
     ecs = server.client("ecs", account="123456789012")
     ecs.create_cluster(clusterName="printed")
@@ -76,4 +142,8 @@ def test_gantry_audit_prints_and_filters(server):
     records = [json.loads(line) for line in
                audit("--json", "--user", "::123456789012:", "--tail", "2")]
     assert [r["eventName"] for r in records] == ["CreateCluster", "DeleteCluster"]
+    server.client("s3").create_bucket(Bucket="printed")
+    server.client("s3").put_object(Bucket="printed", Key="k", Body=b"x")
+    eventually(lambda: any(" s3:PutObject root " in line for line in audit("--data")))
+    assert not any("PutObject" in line for line in audit())
     assert audit("--since", "2999-01-01T00:00:00Z") == []
