@@ -9,11 +9,22 @@ struct worth {
     char text[24];
 };
 
+/* The service counts a text as Java does: UTF-16, two units for what is beyond 16 bits. */
+static size_t text_units(const char *text)
+{
+    size_t n = 0;
+    for (; *text; text++)
+        n += ((unsigned char)*text & 0xc0) == 0x80 ? 0
+             : (unsigned char)*text >= 0xf0        ? 2
+                                                   : 1;
+    return n;
+}
+
 static bool size_of(const attribute_value *v, size_t *ret)
 {
     switch (attribute_type(v)) {
     case ATTRIBUTE_S:
-        *ret = strlen(v->s);
+        *ret = text_units(v->s);
         return true;
     case ATTRIBUTE_B:
         *ret = v->b.size;

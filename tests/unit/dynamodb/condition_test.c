@@ -12,7 +12,8 @@
     "'deep'}}}]}}},"                                                                     \
     "  'l': {'L': [{'S': 'a'}, {'N': '2'}, {'SS': ['p', 'q']}]}, 'same': {'S': "         \
     "'hello'},"                                                                          \
-    "  'a.b': {'S': 'dotted'}, 'size': {'N': '3'}},"                                     \
+    "  'wide': {'S': '\xc3\xa9\xf0\x9d\x84\x9e'}, 'a.b': {'S': 'dotted'}, 'size': "      \
+    "{'N': '3'}},"                                                                       \
     " 'ExpressionAttributeNames': {'#s': 's', '#dot': 'a.b', '#size': 'size', '#no': "   \
     "'no',"                                                                              \
     "  '#m': 'm', '#y': 'y'},"                                                           \
@@ -170,6 +171,7 @@ static void expressions_hold_or_not(void **state)
         {"size(s) IN (:n1, :n5)", true},
         {"size(s) > size(ss)", true},
         {"size(gone) = :n1", false},
+        {"size(wide) = :n3", true}, /* in UTF-16 */
         {"size(n) = :n1", false},
         {"size(#size) = :n1", false},
         {"#size = :n3", true},
