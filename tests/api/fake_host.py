@@ -12,7 +12,7 @@ import time
 import urllib.parse
 
 SIGNED = ("AWS4-HMAC-SHA256 Credential={account}/20260101/us-east-1/ecs/aws4_request, "
-          "SignedHeaders=host;x-amz-date, Signature=" + "0" * 64)
+          "SignedHeaders=host;x-amz-date;x-amz-target, Signature=" + "0" * 64)
 
 
 class FakeHost:
