@@ -126,10 +126,12 @@ static void identify_unchecked(const struct authenticator *auth, struct core *co
 {
     struct iam_signer key;
     const char *id = sig->access_key_id;
-    if (iam_signer_find(core, a, id, sig->session_token, &key) == IAM_SIGNER_GOOD)
+    if (iam_signer_find(core, a, id, sig->session_token, &key) == IAM_SIGNER_GOOD) {
+        iam_signer_used(core, &key, sig->service, sig->region);
         *ret = key.who;
-    else
+    } else {
         identify(a, is_account_id(id) ? id : auth->account_id, id, ret);
+    }
 }
 
 /* Who calls is told after the task, too (audit.h), when users may be gone. */
@@ -182,6 +184,7 @@ int authenticate(const struct authenticator *auth, struct core *core, struct are
         enum sigv4_failure f = check_signature(auth, core, a, given, key.secret, &text);
         if (f != SIGV4_OK)
             return refuse(sigv4_denial(sig, f), text, ret_denial, ret_text);
+        iam_signer_used(core, &key, sig->service, sig->region);
         *ret = key.who;
     }
     keep(a, ret);

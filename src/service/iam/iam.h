@@ -88,7 +88,6 @@ struct iam_role_view {
 };
 /* False: no such role. */
 bool iam_role_view(struct core *core, const char *arn, struct iam_role_view *ret);
-void iam_role_now_used(struct core *core, const char *arn, const char *region);
 /* A managed policy of the account, or AWS's own. */
 bool iam_policy_exists(struct core *core, const char *account, const char *arn);
 
@@ -98,9 +97,11 @@ bool iam_identity_of(struct core *core, struct arena *a, const char *arn,
 
 /* ---- keys (identify.c) ---- */
 
+struct iam_key;
 struct iam_signer {
     const char *secret;
     struct identity who; /* but for where the call comes from */
+    struct iam_key *key; /* NULL: a session's, which is stored nowhere */
 };
 
 enum iam_signer_state {
@@ -111,5 +112,9 @@ enum iam_signer_state {
 };
 
 enum iam_signer_state iam_signer_find(struct core *core, struct arena *a,
-                                const char *access_key_id, const char *session_token,
-                                struct iam_signer *ret);
+                                      const char *access_key_id,
+                                      const char *session_token, struct iam_signer *ret);
+/* A signature by it was good: the key, or the role of the session, was used now for that
+ * service ("ecs") in that region. Stored at most every 15 minutes. */
+void iam_signer_used(struct core *core, const struct iam_signer *signer,
+                     const char *service, const char *region);

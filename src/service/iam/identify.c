@@ -98,11 +98,22 @@ enum iam_signer_state iam_signer_find(struct core *core, struct arena *a,
     struct iam_key *key = iam_access_key_find(core, access_key_id);
     if (!key || !iam_key_active(key) || iam_key_secret(core, key, &ret->secret, NULL) < 0)
         return IAM_SIGNER_UNKNOWN;
+    ret->key = key;
     if (key->user)
         identify_user(key->user, &ret->who);
     else
         identify_root(a, key->account->id, &ret->who);
     return IAM_SIGNER_GOOD;
+}
+
+void iam_signer_used(struct core *core, const struct iam_signer *signer,
+                     const char *service, const char *region)
+{
+    const struct policy_principal *p = &signer->who.principal;
+    if (signer->key)
+        iam_key_used(core, signer->key, service, region);
+    else if (p->type == PRINCIPAL_ROLE_SESSION)
+        iam_role_used(core, iam_role_of(iam_entity_by_id(core, p->role_id)), region);
 }
 
 bool iam_role_view(struct core *core, const char *arn, struct iam_role_view *ret)
@@ -117,13 +128,6 @@ bool iam_role_view(struct core *core, const char *arn, struct iam_role_view *ret
                                   e->rec->max_session_duration.v,
                                   &iam_role_of(e)->trust};
     return true;
-}
-
-void iam_role_now_used(struct core *core, const char *arn, const char *region)
-{
-    struct iam_entity *e = iam_entity_by_arn(core, arn);
-    if (e && e->kind == IAM_ROLE)
-        iam_role_used(core, iam_role_of(e), region);
 }
 
 bool iam_policy_exists(struct core *core, const char *account, const char *arn)
@@ -174,7 +178,6 @@ int iam_service_session(struct core *core, const char *role_arn, const char *ser
     if (!access_permits(core, a, &who, NULL, &question, NULL))
         return fail(err, E_DENIED, "the trust policy of '%s' does not let %s assume it",
                     role_arn, service);
-    iam_role_used(core, iam_role_of(e), core_config(core)->region);
     const struct gantry_iam_session_record rec = {
         .kind = SESSION_OF_ROLE,
         .account = e->account->id,

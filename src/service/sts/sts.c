@@ -203,7 +203,6 @@ int sts_assume_role(struct call *c, const struct sts_assume_role_request *in,
                                               role.account, role.name, rec.name);
     out->assumed_role_user->assumed_role_id = call_printf(c, "%s:%s", role.id, rec.name);
     out->source_identity = rec.source_identity;
-    iam_role_now_used(c->core, role.arn, c->region);
     return 0;
 }
 
