@@ -193,15 +193,6 @@ def test_updates_that_can_not_be(dynamodb, k):
     assert plain_item(get(dynamodb, k)) == {"k": k, "a": "text"}
 
 
-def test_legacy_parameters_are_refused_by_name(dynamodb, k):
-    for call, more in [
-            (dynamodb.put_item, dict(Item=item(k=k), Expected={"a": {"Exists": False}})),
-            (dynamodb.update_item, dict(Key=item(k=k), AttributeUpdates={
-                "a": {"Value": value(1)}}))]:
-        code, text = refusal(call, TableName="plain", **more)
-        assert code == "ValidationException" and "legacy parameter" in text
-
-
 def test_what_an_index_needs_has_its_type(dynamodb, k):
     assert refusal(dynamodb.put_item, TableName="ranged", Item=item(k=k, r=1, a=5)) == (
         "ValidationException", INVALID + "Type mismatch for Index Key a Expected: S Actual: N "

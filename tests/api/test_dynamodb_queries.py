@@ -191,12 +191,6 @@ def test_queries_that_can_not_be(dynamodb, more, text):
     assert text in said
 
 
-def test_legacy_conditions_are_refused(dynamodb):
-    code, said = refusal(dynamodb.query, TableName="songs", KeyConditions={
-        "artist": {"ComparisonOperator": "EQ", "AttributeValueList": [value("a")]}})
-    assert code == "ValidationException" and "KeyConditions is a legacy parameter" in said
-
-
 # ---- Scan ----
 
 def everything(dynamodb, **more):
@@ -229,7 +223,6 @@ def test_a_scan_filters(dynamodb):
     (dict(TotalSegments=2), "The Segment parameter is required"),
     (dict(Segment=2, TotalSegments=2), "Segment: 2 is not less than TotalSegments: 2"),
     (dict(IndexName="nope"), "The table does not have the specified index: nope"),
-    (dict(ScanFilter={"a": {"ComparisonOperator": "NULL"}}), "ScanFilter is a legacy parameter"),
 ])
 def test_scans_that_can_not_be(dynamodb, more, text):
     code, said = refusal(dynamodb.scan, TableName="songs", **more)

@@ -4,7 +4,9 @@
  * then each simple condition's names, values and types. */
 #include "condition_tree.h"
 
-static const char *const keywords[] = {"AND", "OR", "NOT", "IN", "BETWEEN", NULL};
+/* REMOVE is a keyword of the language, if not of this part, and no reserved word. */
+static const char *const keywords[] = {"AND",     "OR",     "NOT", "IN",
+                                       "BETWEEN", "REMOVE", NULL};
 
 static const struct {
     const char *sign;

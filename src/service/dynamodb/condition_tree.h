@@ -4,6 +4,7 @@
 
 #include "condition.h"
 #include "expression_read.h"
+#include "key_condition.h"
 
 enum condition_kind {
     CONDITION_AND,
@@ -48,3 +49,7 @@ struct condition {
 /* As condition_parse(); the key condition is written in the same language. */
 int condition_tree_parse(struct expression_scope *scope, const char *parameter,
                          const char *text, struct condition **ret, struct error *err);
+
+/* What a tree says of keys; for key_condition_parse() and for legacy.c. */
+int key_condition_of(struct arena *a, const struct condition *tree,
+                     const struct key_condition **ret, struct error *err);

@@ -12,7 +12,8 @@
 #include "base64.h"
 #include "item_question.h"
 #include "item_table.h"
-#include "key_condition.h"
+#include "legacy.h"
+#include "number.h"
 
 static const struct access_rule resources[] = {
     {"table", "arn:aws:dynamodb:{region}:{account}:table/{TableName|ResourceArn}"},
@@ -82,21 +83,44 @@ static bool several(const struct string_list *l, struct policy_values *ret)
     return l->n > 0;
 }
 
+/* A number in its one form: what is the same key must be the same here. */
+static const char *number_form(struct call *c, const char *text)
+{
+    struct decimal n;
+    return number_parse(text, &n, NULL) < 0 ? text : number_text(&c->arena, &n);
+}
+
 static const char *value_text(struct call *c, const attribute_value *v)
 {
     AUTO_STR out = STR_INIT;
     if (v->s || v->n)
-        return v->s ? v->s : v->n;
+        return v->s ? v->s : number_form(c, v->n);
     if (!v->b.data)
         return "";
     base64_add(&out, v->b.data, v->b.size);
     return arena_strdup(&c->arena, str_text(&out));
 }
 
+/* The partition of a query by KeyConditions. */
+static const attribute_value *queried_by_legacy(struct call *c,
+                                                const struct item_question *q,
+                                                const struct key_schema *key)
+{
+    const struct key_condition *condition;
+    struct key_range range;
+    struct error err;
+    if (legacy_key_conditions(&c->arena, q->key_conditions, &condition, &err) < 0 ||
+        key_condition_bind(condition, key, &range, &err) < 0)
+        return NULL;
+    return range.hash;
+}
+
 /* The partition that a query reads; NULL when its condition is none. */
 static const attribute_value *queried(struct call *c, const struct item_question *q,
                                       const struct key_schema *key)
 {
+    if (!q->key_condition)
+        return q->key_conditions ? queried_by_legacy(c, q, key) : NULL;
     const struct expression_parameter parameter = {"KeyConditionExpression",
                                                    q->key_condition};
     struct expression_scope scope;
@@ -120,7 +144,7 @@ static bool leading_keys(struct call *c, const struct item_question *q,
         return false;
     const struct item_index *x = q->index ? item_schema_index(t->schema, q->index) : NULL;
     const struct key_schema *key = x ? &x->key : &t->schema->key;
-    const attribute_value *v = q->key_condition ? queried(c, q, key) : NULL;
+    const attribute_value *v = queried(c, q, key);
     if (v)
         *LIST_PUSH(&c->arena, &all) = value_text(c, v);
     for (size_t i = 0; i < q->key_count; i++) {

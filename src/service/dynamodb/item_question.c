@@ -42,6 +42,7 @@ static struct item_question of_put(struct call *c,
                                   .key_count = 1,
                                   .expressions = {in->condition_expression},
                                   .names = &in->expression_attribute_names,
+                                  .expected = &in->expected,
                                   .return_values = in->return_values,
                                   .returns = true};
 }
@@ -55,6 +56,7 @@ static struct item_question of_delete(struct call *c,
                                   .key_count = 1,
                                   .expressions = {in->condition_expression},
                                   .names = &in->expression_attribute_names,
+                                  .expected = &in->expected,
                                   .return_values = in->return_values,
                                   .returns = true};
 }
@@ -69,6 +71,8 @@ static struct item_question of_update(struct call *c,
         .key_count = 1,
         .expressions = {in->condition_expression, in->update_expression},
         .names = &in->expression_attribute_names,
+        .expected = &in->expected,
+        .updates = &in->attribute_updates,
         .return_values = in->return_values,
         .returns = true};
 }
@@ -96,6 +100,8 @@ static struct item_question of_query(const struct dynamodb_query_input *in)
         .names = &in->expression_attribute_names,
         .values = &in->expression_attribute_values,
         .attributes = &in->attributes_to_get,
+        .key_conditions = &in->key_conditions,
+        .filter = &in->query_filter,
         .select = select_text(in->select, specific, in->index_name)};
 }
 
@@ -109,6 +115,7 @@ static struct item_question of_scan(const struct dynamodb_scan_input *in)
         .expressions = {in->filter_expression, in->projection_expression},
         .names = &in->expression_attribute_names,
         .attributes = &in->attributes_to_get,
+        .filter = &in->scan_filter,
         .select = select_text(in->select, specific, in->index_name)};
 }
 
@@ -311,6 +318,19 @@ static void add_expression(struct call *c, const struct item_question *q, const 
     }
 }
 
+static void add_legacy(struct call *c, const struct item_question *q,
+                       struct string_list *ret)
+{
+    for (size_t i = 0; q->key_conditions && i < q->key_conditions->n; i++)
+        add_name(c, ret, q->key_conditions->v[i].key);
+    for (size_t i = 0; q->filter && i < q->filter->n; i++)
+        add_name(c, ret, q->filter->v[i].key);
+    for (size_t i = 0; q->expected && i < q->expected->n; i++)
+        add_name(c, ret, q->expected->v[i].key);
+    for (size_t i = 0; q->updates && i < q->updates->n; i++)
+        add_name(c, ret, q->updates->v[i].key);
+}
+
 struct string_list item_question_attributes(struct call *c, const struct item_question *q)
 {
     struct string_list ret = {0};
@@ -322,5 +342,6 @@ struct string_list item_question_attributes(struct call *c, const struct item_qu
             add_expression(c, q, q->expressions[i], &ret);
     for (size_t i = 0; q->attributes && i < q->attributes->n; i++)
         add_name(c, &ret, q->attributes->v[i]);
+    add_legacy(c, q, &ret);
     return ret;
 }

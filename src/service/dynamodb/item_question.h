@@ -20,6 +20,10 @@ struct item_question {
     const struct string_map *names;                /* ExpressionAttributeNames */
     const attribute_map *values;                   /* ExpressionAttributeValues */
     const struct string_list *attributes;          /* AttributesToGet */
+    /* Legacy parameters; NULL where the operation has none. */
+    const struct dynamodb_condition_map *key_conditions, *filter;
+    const struct dynamodb_expected_attribute_value_map *expected;
+    const struct dynamodb_attribute_value_update_map *updates;
     const char *select; /* the key dynamodb:Select; NULL: there is none */
     enum dynamodb_return_value return_values;
     bool returns; /* the operation has ReturnValues */

@@ -19,17 +19,50 @@ static int parse_condition(struct item_write *w, struct expression_scope *scope,
     return r;
 }
 
+static int check_update(const struct item_write *w, struct error *err)
+{
+    const struct key_schema *key = &w->schema->key;
+    int r = 0;
+    if (w->update)
+        r = update_check_key(w->update, key->hash.name, err);
+    if (r == 0 && w->update && key->range.name)
+        r = update_check_key(w->update, key->range.name, err);
+    return r;
+}
+
 static int parse_update(struct item_write *w, struct expression_scope *scope,
                         struct error *err)
 {
-    const struct key_schema *key = &w->schema->key;
     if (!w->update_text)
         return 0;
     int r = update_parse(scope, w->update_text, &w->update, err);
-    if (r == 0)
-        r = update_check_key(w->update, key->hash.name, err);
-    if (r == 0 && key->range.name)
-        r = update_check_key(w->update, key->range.name, err);
+    return r == 0 ? check_update(w, err) : r;
+}
+
+static int check_legacy_alone(const struct item_write *w, struct error *err)
+{
+    const struct expression_parameter legacy[] = {
+        {"AttributeUpdates", w->updates && w->updates->set ? "" : NULL},
+        {"Expected", w->expected && w->expected->set ? "" : NULL},
+        {"ConditionalOperator", w->joined ? "" : NULL},
+    };
+    const struct expression_parameter expressions[] = {
+        {"UpdateExpression", w->update_text},
+        {"ConditionExpression", w->condition_text},
+    };
+    return legacy_check_alone(legacy, 3, expressions, 2, err);
+}
+
+static int parse_legacy(struct arena *a, struct item_write *w, struct error *err)
+{
+    int r = 0;
+    if (w->updates && w->updates->set) {
+        r = legacy_updates(a, w->updates, &w->update, err);
+        if (r == 0)
+            r = check_update(w, err);
+    }
+    if (r == 0 && w->expected && !w->condition)
+        r = legacy_expected(a, w->expected, w->joined, &w->condition, err);
     return r;
 }
 
@@ -40,13 +73,17 @@ static int parse_expressions(struct arena *a, struct item_write *w, struct error
         {"UpdateExpression", w->update_text},
     };
     struct expression_scope scope;
-    int r = expression_begin(a, w->names, w->values, parameters,
+    int r = check_legacy_alone(w, err);
+    if (r == 0)
+        r = expression_begin(a, w->names, w->values, parameters,
                              w->kind == WRITE_UPDATE ? 2 : 1, &scope, err);
     if (r == 0)
         r = parse_update(w, &scope, err);
     if (r == 0)
         r = parse_condition(w, &scope, err);
-    return r == 0 ? expression_end(&scope, err) : r;
+    if (r == 0)
+        r = expression_end(&scope, err);
+    return r == 0 ? parse_legacy(a, w, err) : r;
 }
 
 int item_write_parse(struct arena *a, struct item_write *w, struct error *err)
@@ -85,7 +122,8 @@ static int update_made(struct arena *a, struct item_write *w, struct error *err)
 
 static int made(struct arena *a, struct item_write *w, struct error *err)
 {
-    w->exists = w->kind != WRITE_DELETE;
+    w->exists = w->kind != WRITE_DELETE &&
+                (w->existed || !w->update || update_creates(w->update));
     if (w->kind == WRITE_PUT)
         w->new = *w->item;
     return w->kind == WRITE_UPDATE ? update_made(a, w, err) : 0;
@@ -106,6 +144,10 @@ int item_write_run(struct arena *a, struct item_write *w, struct item_tx *tx,
         return 0;
     }
     r = made(a, w, err);
+    if (r == 0 && !w->existed && !w->exists && w->kind == WRITE_UPDATE) {
+        w->new = (attribute_map){0}; /* nothing was there, and nothing comes */
+        return 0;
+    }
     return r < 0 ? r
                  : item_row_write(tx, w->schema, key, w->existed ? &w->old : NULL,
                                   w->exists ? &w->new : NULL, &w->cost, err);

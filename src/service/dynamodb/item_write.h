@@ -10,8 +10,7 @@
 #pragma once
 
 #include "capacity.h"
-#include "condition.h"
-#include "update.h"
+#include "legacy.h"
 
 enum item_write_kind { WRITE_PUT, WRITE_UPDATE, WRITE_DELETE, WRITE_CHECK };
 
@@ -22,6 +21,10 @@ struct item_write {
     const char *condition_text, *update_text;
     const struct string_map *names;
     attribute_map *values;
+    /* In the place of texts; NULL where an operation has none. */
+    const struct dynamodb_expected_attribute_value_map *expected;
+    enum dynamodb_conditional_operator joined;
+    const struct dynamodb_attribute_value_update_map *updates;
 
     const struct condition *condition;
     const struct update *update;

@@ -121,19 +121,24 @@ static int parts_collect(struct key_condition *k, const struct condition *c,
     return r < 0 ? r : parts_collect(k, c->right, err);
 }
 
-int key_condition_parse(struct expression_scope *scope, const char *text,
-                        const struct key_condition **ret, struct error *err)
+int key_condition_of(struct arena *a, const struct condition *tree,
+                     const struct key_condition **ret, struct error *err)
 {
-    struct condition *tree = NULL;
-    struct key_condition *k = arena_new(scope->arena, struct key_condition);
-    int r = condition_tree_parse(scope, "KeyConditionExpression", text, &tree, err);
-    if (r == 0)
-        r = parts_collect(k, tree, err);
+    struct key_condition *k = arena_new(a, struct key_condition);
+    int r = parts_collect(k, tree, err);
     if (r == 0 && k->n > 2)
         r = fail(err, E_INVALID, "Conditions can be of length 1 or 2 only");
     if (r == 0)
         *ret = k;
     return r;
+}
+
+int key_condition_parse(struct expression_scope *scope, const char *text,
+                        const struct key_condition **ret, struct error *err)
+{
+    struct condition *tree = NULL;
+    int r = condition_tree_parse(scope, "KeyConditionExpression", text, &tree, err);
+    return r < 0 ? r : key_condition_of(scope->arena, tree, ret, err);
 }
 
 /* ---- binding ---- */

@@ -2,7 +2,8 @@
 
 #include "expression_read.h"
 
-static const char *const no_keywords[] = {NULL};
+/* A keyword of the language, if not of this part, and no reserved word. */
+static const char *const keywords[] = {"REMOVE", NULL};
 
 /* ---- parsing ---- */
 
@@ -36,7 +37,7 @@ int projection_parse(struct expression_scope *scope, const char *text,
 {
     struct expression e;
     struct projection *p = arena_new(scope->arena, struct projection);
-    int r = expression_open(scope, "ProjectionExpression", text, no_keywords, &e, err);
+    int r = expression_open(scope, "ProjectionExpression", text, keywords, &e, err);
     if (r == 0)
         r = paths_read(&e, p);
     if (r == 0)

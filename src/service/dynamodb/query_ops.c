@@ -1,6 +1,7 @@
 /* Query and Scan. */
 #include "data_call.h"
 #include "item_page.h"
+#include "legacy.h"
 #include "refusals.h"
 
 /* ---- what the two have in common ---- */
@@ -29,7 +30,8 @@ static void answer(struct item_page *p, enum dynamodb_return_consumed_capacity a
 }
 
 /* What is said of keys is said in the key condition. */
-static int check_filter(const struct item_page *p, struct error *err)
+static int check_filter(const struct item_page *p, const char *parameter,
+                        struct error *err)
 {
     const struct key_schema *key = item_page_key(p);
     const char *bad = NULL;
@@ -40,14 +42,30 @@ static int check_filter(const struct item_page *p, struct error *err)
     else if (key->range.name && condition_names(p->filter, key->range.name))
         bad = key->range.name;
     return bad ? fail(err, E_INVALID,
-                      "Filter Expression can only contain non-primary key attributes: "
-                      "Primary "
-                      "key attribute: %s",
-                      bad)
+                      "%s can only contain non-primary key attributes: Primary key "
+                      "attribute: %s",
+                      parameter, bad)
                : 0;
 }
 
 /* ---- Query ---- */
+
+/* KeyConditions may stand beside expressions, as long as it is not told twice. */
+static int query_check_alone(const struct dynamodb_query_input *in, struct error *err)
+{
+    const struct expression_parameter legacy[] = {
+        {"QueryFilter", in->query_filter.set ? "" : NULL},
+        {"ConditionalOperator", in->conditional_operator ? "" : NULL},
+        {"KeyConditions",
+         in->key_conditions.set && in->key_condition_expression ? "" : NULL},
+    };
+    const struct expression_parameter expressions[] = {
+        {"ProjectionExpression", in->projection_expression},
+        {"FilterExpression", in->filter_expression},
+        {"KeyConditionExpression", in->key_condition_expression},
+    };
+    return legacy_check_alone(legacy, 3, expressions, 3, err);
+}
 
 static int query_parse(struct item_page *p, const struct dynamodb_query_input *in,
                        struct key_range *ret, struct error *err)
@@ -58,12 +76,16 @@ static int query_parse(struct item_page *p, const struct dynamodb_query_input *i
         {"KeyConditionExpression", in->key_condition_expression},
     };
     struct expression_scope scope;
-    const struct key_condition *key;
+    const struct key_condition *key = NULL;
     int r = expression_begin(p->arena, &in->expression_attribute_names,
                              (attribute_map *)(uintptr_t)&in->expression_attribute_values,
                              parameters, 3, &scope, err);
     if (r == 0)
-        r = key_condition_parse(&scope, in->key_condition_expression, &key, err);
+        r = query_check_alone(in, err);
+    if (r == 0)
+        r = in->key_condition_expression
+                ? key_condition_parse(&scope, in->key_condition_expression, &key, err)
+                : legacy_key_conditions(p->arena, &in->key_conditions, &key, err);
     if (r == 0 && in->filter_expression)
         r = condition_parse(&scope, "FilterExpression", in->filter_expression, &p->filter,
                             err);
@@ -72,9 +94,15 @@ static int query_parse(struct item_page *p, const struct dynamodb_query_input *i
                                    &in->attributes_to_get, &p->view, err);
     if (r == 0)
         r = expression_end(&scope, err);
+    if (r == 0 && !p->filter)
+        r = legacy_filter(p->arena, &in->query_filter, in->conditional_operator,
+                          &p->filter, err);
     if (r == 0)
         r = key_condition_bind(key, item_page_key(p), ret, err);
-    return r == 0 ? check_filter(p, err) : r;
+    return r == 0
+               ? check_filter(
+                     p, in->filter_expression ? "Filter Expression" : "QueryFilter", err)
+               : r;
 }
 
 static int query_plan(struct item_page *p, const struct dynamodb_query_input *in,
@@ -123,11 +151,7 @@ static int query(struct data_call *d, struct item_tx *tx, struct error *err)
 int dynamodb_query(struct call *c, const struct dynamodb_query_input *in,
                    struct dynamodb_query_output *out)
 {
-    if (refuse_legacy(c, "KeyConditions", in->key_conditions.set) < 0 ||
-        refuse_legacy(c, "QueryFilter", in->query_filter.set) < 0 ||
-        refuse_legacy(c, "ConditionalOperator", in->conditional_operator != 0) < 0)
-        return -1;
-    if (!in->key_condition_expression)
+    if (!in->key_condition_expression && !in->key_conditions.set)
         return refuse(
             c, "Either the KeyConditions or KeyConditionExpression parameter must be "
                "specified in the request.");
@@ -135,6 +159,19 @@ int dynamodb_query(struct call *c, const struct dynamodb_query_input *in,
 }
 
 /* ---- Scan ---- */
+
+static int scan_check_alone(const struct dynamodb_scan_input *in, struct error *err)
+{
+    const struct expression_parameter legacy[] = {
+        {"ScanFilter", in->scan_filter.set ? "" : NULL},
+        {"ConditionalOperator", in->conditional_operator ? "" : NULL},
+    };
+    const struct expression_parameter expressions[] = {
+        {"ProjectionExpression", in->projection_expression},
+        {"FilterExpression", in->filter_expression},
+    };
+    return legacy_check_alone(legacy, 2, expressions, 2, err);
+}
 
 static int scan_parse(struct item_page *p, const struct dynamodb_scan_input *in,
                       struct error *err)
@@ -153,7 +190,14 @@ static int scan_parse(struct item_page *p, const struct dynamodb_scan_input *in,
     if (r == 0)
         r = item_view_parse_within(&scope, &p->schema->key, in->projection_expression,
                                    &in->attributes_to_get, &p->view, err);
-    return r == 0 ? expression_end(&scope, err) : r;
+    if (r == 0)
+        r = expression_end(&scope, err);
+    if (r == 0)
+        r = scan_check_alone(in, err);
+    if (r == 0 && !p->filter)
+        r = legacy_filter(p->arena, &in->scan_filter, in->conditional_operator,
+                          &p->filter, err);
+    return r;
 }
 
 static int scan_plan(struct item_page *p, const struct dynamodb_scan_input *in,
@@ -222,9 +266,7 @@ static int check_segments(struct call *c, const struct dynamodb_scan_input *in)
 int dynamodb_scan(struct call *c, const struct dynamodb_scan_input *in,
                   struct dynamodb_scan_output *out)
 {
-    if (refuse_legacy(c, "ScanFilter", in->scan_filter.set) < 0 ||
-        refuse_legacy(c, "ConditionalOperator", in->conditional_operator != 0) < 0 ||
-        check_segments(c, in) < 0)
+    if (check_segments(c, in) < 0)
         return -1;
     return data_read(c, in->table_name, scan);
 }

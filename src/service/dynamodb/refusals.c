@@ -1,14 +1,5 @@
 #include "refusals.h"
 
-int refuse_legacy(struct call *c, const char *parameter, bool given)
-{
-    return given ? refuse(c,
-                          "%s is a legacy parameter, which is not supported here: use an "
-                          "expression instead",
-                          parameter)
-                 : 0;
-}
-
 int refuse_metrics(struct data_call *d, const struct item_schema *s,
                    enum dynamodb_return_item_collection_metrics asked)
 {

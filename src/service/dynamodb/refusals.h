@@ -5,8 +5,6 @@
 
 #include "data_call.h"
 
-/* A parameter from before there were expressions. State thread. */
-int refuse_legacy(struct call *c, const char *parameter, bool given);
 /* ReturnItemCollectionMetrics: there is nothing to tell of a table without local indexes, and
  * of others it can't be. In run(). */
 int refuse_metrics(struct data_call *d, const struct item_schema *s,

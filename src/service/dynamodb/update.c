@@ -8,7 +8,8 @@
 #include "number.h"
 #include "update_tree.h"
 
-#define WRONG_TYPE "An operand in the update expression has an incorrect data type"
+#define WRONG_TYPE  "An operand in the update expression has an incorrect data type"
+#define LEGACY_TYPE "Type mismatch for attribute to update"
 #define NO_SUCH                                                                          \
     "The provided expression refers to an attribute that does not exist in the item"
 #define BAD_PATH                                                                         \
@@ -26,7 +27,8 @@ struct outcome {
 struct work {
     struct arena *arena;
     const attribute_map *old;
-    size_t size; /* of all values worked out so far */
+    const char *mismatch; /* how a wrong type is told */
+    size_t size;          /* of all values worked out so far */
     struct error *err;
 };
 
@@ -77,7 +79,7 @@ static int append(struct work *w, const struct operand *o, size_t *size,
     if (r < 0)
         return r;
     if (!part.l.set)
-        return fail(w->err, E_INVALID, WRONG_TYPE);
+        return fail(w->err, E_INVALID, "%s", w->mismatch);
     *size += attribute_size(&part);
     if (*size > ITEM_SIZE_MAX)
         return fail(w->err, E_INVALID, TOO_LARGE);
@@ -117,7 +119,7 @@ static int sum_value(struct work *w, const struct operand *o, attribute_value *r
     if (r < 0)
         return r;
     if (!a.n || !b.n)
-        return fail(w->err, E_INVALID, WRONG_TYPE);
+        return fail(w->err, E_INVALID, "%s", w->mismatch);
     return number_combine(w, a.n, b.n, *o->name == '-', ret);
 }
 
@@ -143,7 +145,7 @@ static int add_value(struct work *w, const attribute_value *old,
         return 0;
     }
     if (attribute_type(old) != attribute_type(more))
-        return fail(w->err, E_INVALID, WRONG_TYPE);
+        return fail(w->err, E_INVALID, "%s", w->mismatch);
     if (old->n)
         return number_combine(w, old->n, more->n, false, ret);
     attribute_set_add(w->arena, old, more, ret);
@@ -158,7 +160,7 @@ static int delete_value(struct work *w, const attribute_value *old,
         return 0;
     }
     if (attribute_type(old) != attribute_type(less))
-        return fail(w->err, E_INVALID, WRONG_TYPE);
+        return fail(w->err, E_INVALID, "%s", w->mismatch);
     attribute_set_remove(w->arena, old, less, &ret->value);
     return 0;
 }
@@ -318,7 +320,10 @@ static int outcomes_put(struct change *c, const struct update *u,
 int update_apply(struct arena *a, const struct update *u, const attribute_map *item,
                  attribute_map *ret, struct error *err)
 {
-    struct work w = {.arena = a, .old = item, .err = err};
+    struct work w = {.arena = a,
+                     .old = item,
+                     .mismatch = u->legacy ? LEGACY_TYPE : WRONG_TYPE,
+                     .err = err};
     struct outcome *outcomes = arena_new_array(a, struct outcome, u->paths.n);
     for (size_t i = 0; i < u->paths.n; i++) {
         int r = clause_work(&w, &u->clauses[i], &u->paths.paths[i], &outcomes[i]);
@@ -336,6 +341,15 @@ int update_apply(struct arena *a, const struct update *u, const attribute_map *i
     if (r == 0)
         *ret = changed;
     return r;
+}
+
+bool update_creates(const struct update *u)
+{
+    bool creates = !u->legacy || u->paths.n == 0;
+    for (size_t i = 0; i < u->paths.n && !creates; i++)
+        creates =
+            u->clauses[i].action == UPDATE_SET || u->clauses[i].action == UPDATE_ADD;
+    return creates;
 }
 
 int update_check_key(const struct update *u, const char *key, struct error *err)

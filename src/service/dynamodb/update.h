@@ -19,6 +19,9 @@ int update_parse(struct expression_scope *scope, const char *text,
  * part of the key". */
 int update_check_key(const struct update *u, const char *key, struct error *err);
 
+/* Does it make an item where there is none? Only a legacy update that just deletes does not. */
+bool update_creates(const struct update *u);
+
 /* The new item. `item` is the old one, or what the key has when there was none; it stays as
  * it is, and unchanged values are shared with it. *ret lies in `a`. */
 int update_apply(struct arena *a, const struct update *u, const attribute_map *item,

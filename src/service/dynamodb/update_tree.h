@@ -20,4 +20,5 @@ struct update_clause {
 struct update {
     struct update_clause *clauses;
     struct projection paths; /* of each clause */
+    bool legacy;             /* from AttributeUpdates, which has words and rules of its own */
 };

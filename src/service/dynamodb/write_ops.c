@@ -77,7 +77,9 @@ static int put(struct data_call *d, struct item_tx *tx, struct error *err)
         .item = (attribute_map *)(uintptr_t)&in->item,
         .condition_text = in->condition_expression,
         .names = &in->expression_attribute_names,
-        .values = (attribute_map *)(uintptr_t)&in->expression_attribute_values};
+        .values = (attribute_map *)(uintptr_t)&in->expression_attribute_values,
+        .expected = &in->expected,
+        .joined = in->conditional_operator};
     const struct write_asked asked = {in->return_values_on_condition_check_failure,
                                       in->return_item_collection_metrics,
                                       in->return_consumed_capacity};
@@ -92,9 +94,6 @@ int dynamodb_put_item(struct call *c, const struct dynamodb_put_item_input *in,
 {
     if (!is_plain(in->return_values))
         return refuse(c, "ReturnValues can only be ALL_OLD or NONE");
-    if (refuse_legacy(c, "Expected", in->expected.set) < 0 ||
-        refuse_legacy(c, "ConditionalOperator", in->conditional_operator != 0) < 0)
-        return -1;
     return data_write(c, in->table_name, put);
 }
 
@@ -109,7 +108,9 @@ static int delete (struct data_call *d, struct item_tx *tx, struct error *err)
         .item = (attribute_map *)(uintptr_t)&in->key,
         .condition_text = in->condition_expression,
         .names = &in->expression_attribute_names,
-        .values = (attribute_map *)(uintptr_t)&in->expression_attribute_values};
+        .values = (attribute_map *)(uintptr_t)&in->expression_attribute_values,
+        .expected = &in->expected,
+        .joined = in->conditional_operator};
     const struct write_asked asked = {in->return_values_on_condition_check_failure,
                                       in->return_item_collection_metrics,
                                       in->return_consumed_capacity};
@@ -124,9 +125,6 @@ int dynamodb_delete_item(struct call *c, const struct dynamodb_delete_item_input
 {
     if (!is_plain(in->return_values))
         return refuse(c, "ReturnValues can only be ALL_OLD or NONE");
-    if (refuse_legacy(c, "Expected", in->expected.set) < 0 ||
-        refuse_legacy(c, "ConditionalOperator", in->conditional_operator != 0) < 0)
-        return -1;
     return data_write(c, in->table_name, delete);
 }
 
@@ -169,8 +167,11 @@ static int update(struct data_call *d, struct item_tx *tx, struct error *err)
         .item = (attribute_map *)(uintptr_t)&in->key,
         .condition_text = in->condition_expression,
         .update_text = in->update_expression,
+        .updates = &in->attribute_updates,
         .names = &in->expression_attribute_names,
-        .values = (attribute_map *)(uintptr_t)&in->expression_attribute_values};
+        .values = (attribute_map *)(uintptr_t)&in->expression_attribute_values,
+        .expected = &in->expected,
+        .joined = in->conditional_operator};
     const struct write_asked asked = {in->return_values_on_condition_check_failure,
                                       in->return_item_collection_metrics,
                                       in->return_consumed_capacity};
@@ -183,9 +184,5 @@ static int update(struct data_call *d, struct item_tx *tx, struct error *err)
 int dynamodb_update_item(struct call *c, const struct dynamodb_update_item_input *in,
                          struct dynamodb_update_item_output *out)
 {
-    if (refuse_legacy(c, "AttributeUpdates", in->attribute_updates.set) < 0 ||
-        refuse_legacy(c, "Expected", in->expected.set) < 0 ||
-        refuse_legacy(c, "ConditionalOperator", in->conditional_operator != 0) < 0)
-        return -1;
     return data_write(c, in->table_name, update);
 }

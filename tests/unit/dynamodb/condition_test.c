@@ -280,6 +280,7 @@ static void mistakes_are_told_in_the_service_s_words(void **state)
         {"l[-1] = :x", "Syntax error; token: \"-\", near: \"[-1\"", ""},
         {"l[1 = :x", "Syntax error; token: \"=\", near: \"1 = :x\"", ""},
         {"and = :x", "Syntax error; token: \"and\", near: \"and =\"", ""},
+        {"remove = :x", "Syntax error; token: \"remove\", near: \"remove =\"", ""},
         {"n BETWEEN :n1 :n2", "Syntax error; token: \":n2\", near: \":n1 :n2\"", ""},
         {"n IN :n1", "Syntax error; token: \":n1\", near: \"IN :n1\"", ""},
         {"n IN ()", "Syntax error; token: \")\", near: \"()\"", ""},

@@ -215,6 +215,7 @@ static void other_projections_are_refused(void **state)
         {"(a)", "Syntax error; token: \"(\", near: \"(a\""},
         {":s", "Syntax error; token: \":s\", near: \":s\""},
         {"sort-key", "Syntax error; token: \"-\", near: \"sort-key\""},
+        {"a.remove", "Syntax error; token: \"remove\", near: \".remove\""},
         {"a, name", "Attribute name is a reserved keyword; reserved keyword: name"},
         {"#q", "An expression attribute name used in the document path is not defined; "
                "attribute "
