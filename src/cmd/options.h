@@ -78,6 +78,7 @@ struct options {
     const char *since, *event_task, *event_service, *event_instance, *event_type;
 
     const char *audit_user, *audit_call;
+    const char *s3_upstream, *s3_upstream_keys, *s3_upstream_region;
     bool audit_errors, audit_data;
     struct option_list context;
 

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "auth.h"
 #include "command.h"
 #include "layout.h"
 #include "ready.h"
@@ -65,14 +66,29 @@ static int prepare(struct options *o, struct layout *l, struct error *err)
     return r;
 }
 
+/* Before the change of user: the file is root's as a rule. */
+static int upstream_keys(const struct options *o, struct root_keys *ret,
+                         struct error *err)
+{
+    if (!o->s3_upstream)
+        return 0;
+    if (!o->s3_upstream_keys)
+        return fail(err, E_INVALID, "--s3-upstream needs --s3-upstream-keys");
+    int r = root_keys_read(o->s3_upstream_keys, ret, err);
+    return r < 0 ? wrap(err, "--s3-upstream-keys") : 0;
+}
+
 int server_command(struct options *o, struct error *err)
 {
     struct layout l;
+    struct root_keys keys = {0};
     prctl(PR_SET_NAME, "gantry-server");
     log_init("server", o->log_level);
     stop_signals(SIG_BLOCK);
     signal_action(SIGPIPE, SIG_IGN);
-    int r = prepare(o, &l, err);
+    int r = upstream_keys(o, &keys, err);
+    if (r == 0)
+        r = prepare(o, &l, err);
     umask(077);
     if (r == 0) {
         struct server_config config = {
@@ -82,6 +98,10 @@ int server_command(struct options *o, struct error *err)
             .account_id = o->account_id,
             .public_pool = o->public_pool,
             .dev = o->dev,
+            .s3_upstream = o->s3_upstream,
+            .s3_upstream_region = o->s3_upstream_region,
+            .s3_upstream_key_id = keys.access_key_id,
+            .s3_upstream_secret = keys.secret,
             .role_session_ms = o->role_session_ms,
             .stopped_task_retention_ms = o->stopped_task_retention_ms,
             .disconnect_grace_ms = o->disconnect_grace_ms,

@@ -743,16 +743,30 @@ int object_index_part_list(struct object_index *x, struct arena *a, const char *
     return r;
 }
 
-/* The upload and its parts; their files go to the trash. */
+/* Is `place` the next of the places that make up *rest ("id:size,id:size")? Parts come in the
+ * order in which they were joined. */
+static bool is_joined(const char *place, const char **rest)
+{
+    size_t n = strlen(place);
+    if (!*rest || strncmp(*rest, place, n) != 0 || (*rest)[n] != ':')
+        return false;
+    *rest += strcspn(*rest, ",");
+    *rest += **rest == ',';
+    return true;
+}
+
+/* The upload and its parts; their files go to the trash, but for those that `joined` (NULL:
+ * none) is made of. */
 static int upload_drop(struct connection *c, struct arena *a, const char *bucket,
-                       const char *key, const char *id, struct string_list *ret_trash,
-                       struct error *err)
+                       const char *key, const char *id, const char *joined,
+                       struct string_list *ret_trash, struct error *err)
 {
     struct object_part *parts;
     size_t n;
     int r = part_list_in(c, a, id, 0, SIZE_MAX / 2, &parts, &n, err);
     for (size_t i = 0; r == 0 && i < n; i++)
-        r = trash(c, a, parts[i].place, ret_trash, err);
+        if (!is_joined(parts[i].place, &joined))
+            r = trash(c, a, parts[i].place, ret_trash, err);
     if (r < 0)
         return r;
     sqlite3_stmt *q = statement(c, PARTS_REMOVE);
@@ -778,7 +792,7 @@ int object_index_upload_end(struct object_index *x, struct arena *a, const char 
         return r;
     r = upload_find_in(x->writer, a, bucket, info->key, id, &upload, err);
     if (r == 0)
-        r = upload_drop(x->writer, a, bucket, info->key, id, ret_trash, err);
+        r = upload_drop(x->writer, a, bucket, info->key, id, info->place, ret_trash, err);
     if (r == 0)
         r = put_in(x->writer, a, bucket, info, condition, ret_trash, err);
     return change_end(x, r, err);
@@ -794,7 +808,7 @@ int object_index_upload_abort(struct object_index *x, struct arena *a, const cha
         return r;
     r = upload_find_in(x->writer, a, bucket, key, id, &upload, err);
     if (r == 0)
-        r = upload_drop(x->writer, a, bucket, key, id, ret_trash, err);
+        r = upload_drop(x->writer, a, bucket, key, id, NULL, ret_trash, err);
     return change_end(x, r, err);
 }
 
@@ -901,7 +915,7 @@ static int forget_in(struct connection *c, struct arena *a, const char *bucket,
     if (r == 0)
         r = texts(c, a, UPLOADS_OF, bucket, &uploads, err);
     for (size_t i = 0; r == 0 && i < uploads.n; i++)
-        r = upload_drop(c, a, bucket, NULL, uploads.v[i], ret_trash, err);
+        r = upload_drop(c, a, bucket, NULL, uploads.v[i], NULL, ret_trash, err);
     static const enum statement last[] = {UPLOADS_FORGET, REOPEN};
     for (size_t i = 0; r == 0 && i < 2; i++) {
         sqlite3_stmt *q = statement(c, last[i]);

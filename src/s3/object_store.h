@@ -1,7 +1,7 @@
-/* object_store.h: where objects are: the interface that every driver of S3 keeps. There is one:
- * files (files_store.c), a file an object and one index beside them.
+/* object_store.h: where objects are: names in one index (object_index.h), bytes in files or with
+ * an upstream (object_bytes.h).
  *
- * A driver knows buckets by their ids and objects by bucket and key; it does not know who asks.
+ * It knows buckets by their ids and objects by bucket and key; it does not know who asks.
  *
  * Owns: what it keeps; a writer owns its unfinished bytes. Infos lie in the caller's arena.
  * Threads: workers, which may wait for disk and network; object_writer_add() also on the
@@ -161,8 +161,15 @@ struct object_store { /* every driver's struct begins like this */
     const struct object_store_ops *ops;
 };
 
-/* Files below `dir`, which is made. */
-int files_store_open(const char *dir, struct object_store **ret, struct error *err);
+/* Another service of S3, where the bytes are. Texts are copied. */
+struct object_upstream {
+    const char *url; /* http(s)://host[:port]/bucket[/prefix] */
+    const char *region, *access_key_id, *secret;
+};
+
+/* Everything below `dir`, which is made; with `upstream` the bytes are there. */
+int object_store_open(const char *dir, const struct object_upstream *upstream,
+                      struct object_store **ret, struct error *err);
 
 /* ---- writers: a file in the making, for all drivers ---- */
 

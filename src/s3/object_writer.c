@@ -1,5 +1,6 @@
 /* Files in the making. Written back in steps while they grow, so that the fsync at the end
  * finds little to do and the page cache does not fill with dirty pages. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,7 +10,7 @@
 #include <openssl/rand.h>
 
 #include "fd.h"
-#include "object_store.h"
+#include "object_bytes.h"
 
 #define WRITE_BEHIND (8 * 1024 * 1024)
 
@@ -46,6 +47,19 @@ int object_writer_add(struct object_writer *w, const void *data, size_t len,
     sync_file_range(w->fd, (off_t)w->written_behind,
                     (off_t)(w->size_bytes - w->written_behind), SYNC_FILE_RANGE_WRITE);
     w->written_behind = w->size_bytes;
+    return 0;
+}
+
+int object_writers_left(const char *dir, struct arena *a, struct string_list *ret,
+                        struct error *err)
+{
+    DIR *d = opendir(dir);
+    if (!d)
+        return fail_errno(err, errno, "listing '%s'", dir);
+    for (struct dirent *e; (e = readdir(d));)
+        if (e->d_name[0] != '.')
+            *LIST_PUSH(a, ret) = arena_strdup(a, e->d_name);
+    closedir(d);
     return 0;
 }
 

@@ -71,6 +71,11 @@ void answer_error(struct visit *v, const struct error *err,
     case E_FULL:
         answer_fault(v, &s3_slow_down, "The disk of gantry's data directory is full.");
         break;
+    case E_NETWORK:
+    case E_TIMEOUT:
+        answer_fault(v, &s3_service_unavailable,
+                     arena_printf(v->a, "The store of objects is away: %s", err->text));
+        break;
     default:
         answer_fault(
             v, &s3_internal_error,

@@ -57,14 +57,19 @@ static int keys_parse(const char *path, const char *text, struct root_keys *ret,
     return ok ? 0 : fail(err, E_CORRUPT, "'%s' holds no access key", path);
 }
 
+int root_keys_read(const char *path, struct root_keys *ret, struct error *err)
+{
+    AUTO_STR text = STR_INIT;
+    int r = file_read(AT_FDCWD, path, 4096, &text, err);
+    return r < 0 ? r : keys_parse(path, str_text(&text), ret, err);
+}
+
 int root_keys_load(const char *data_dir, struct root_keys *ret, struct error *err)
 {
-    AUTO_STR path = STR_INIT, text = STR_INIT;
+    AUTO_STR path = STR_INIT;
     str_addf(&path, "%s/" KEYS_FILE, data_dir);
-    int r = file_read(AT_FDCWD, path.data, 4096, &text, err);
-    if (r == -E_NOTFOUND)
-        return keys_make(path.data, ret, err);
-    return r < 0 ? r : keys_parse(path.data, text.data, ret, err);
+    int r = root_keys_read(path.data, ret, err);
+    return r == -E_NOTFOUND ? keys_make(path.data, ret, err) : r;
 }
 
 static bool is_account_id(const char *s)

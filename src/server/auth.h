@@ -20,6 +20,8 @@ struct root_keys {
     char secret[64];
 };
 
+/* A file of the same form: {"accessKeyId": "…", "secretAccessKey": "…"}. */
+int root_keys_read(const char *path, struct root_keys *ret, struct error *err);
 /* Reads the file, or makes it. */
 int root_keys_load(const char *data_dir, struct root_keys *ret, struct error *err);
 

@@ -98,7 +98,14 @@ int objects_open(struct server *s, const struct server_config *config, struct er
 {
     AUTO_STR dir = STR_INIT;
     str_addf(&dir, "%s/s3", config->data_dir);
-    return files_store_open(dir.data, &s->objects, err);
+    const struct object_upstream upstream = {
+        .url = config->s3_upstream,
+        .region =
+            config->s3_upstream_region ? config->s3_upstream_region : config->region,
+        .access_key_id = config->s3_upstream_key_id,
+        .secret = config->s3_upstream_secret,
+    };
+    return object_store_open(dir.data, upstream.url ? &upstream : NULL, &s->objects, err);
 }
 
 void objects_attach(struct server *s)

@@ -18,6 +18,10 @@ struct server_config {
     const char
         *public_pool; /* of EC2, "198.18.16.0/20"; NULL: the first /20 of 198.18.0.0/15 */
     bool dev;
+    /* Where objects of S3 have their bytes; s3_upstream NULL: below data_dir. */
+    const char *s3_upstream;        /* http(s)://host[:port]/bucket[/prefix] */
+    const char *s3_upstream_region; /* NULL: the server's */
+    const char *s3_upstream_key_id, *s3_upstream_secret;
     /* Clocks that a test must not wait for; 0: AWS's value. */
     int64_t role_session_ms; /* of credentials of tasks and instances; 0: 6 h */
     int64_t stopped_task_retention_ms;

@@ -81,7 +81,8 @@ struct sigv4_credentials {
 };
 
 /* Headers to add to the request, which must already hold Host: X-Amz-Date,
- * X-Amz-Security-Token if there is a token, x-amz-content-sha256 for s3, Authorization.
+ * X-Amz-Security-Token if there is a token, x-amz-content-sha256 for s3 (when the request has
+ * one, that is the body's hash, and the body need not be there), Authorization.
  * All headers of the request are signed, except those that proxies change. The array lies
  * in the arena and ends with a NULL name. */
 const struct wire_header *sigv4_sign(struct arena *a, const struct wire_http_request *req,

@@ -76,11 +76,15 @@ const struct wire_header *sigv4_sign(struct arena *a, const struct wire_http_req
          *hash = arena_alloc(a, SIGV4_HASH_SIZE);
     struct header_list added = {0}, all = {0};
     canonical_date(now_ms, date);
-    sigv4_hash(req->body, req->body_len, hash);
+    const char *given = s3 ? wire_header_find(req, "x-amz-content-sha256") : NULL;
+    if (given && strlen(given) < SIGV4_HASH_SIZE)
+        memcpy(hash, given, strlen(given) + 1);
+    else
+        sigv4_hash(req->body, req->body_len, hash);
     add(a, &added, "X-Amz-Date", date);
     if (credentials->session_token)
         add(a, &added, "X-Amz-Security-Token", credentials->session_token);
-    if (s3)
+    if (s3 && !given)
         add(a, &added, "x-amz-content-sha256", hash);
     for (size_t i = 0; i < req->header_count; i++)
         *LIST_PUSH(a, &all) = req->headers[i];

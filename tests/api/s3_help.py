@@ -2,12 +2,16 @@
 
 import http.client
 import itertools
+import json
+import pathlib
 import socket
 
 import boto3
 import botocore.config
 import botocore.exceptions
 import pytest
+
+import conftest
 
 # Names below localhost are this machine (RFC 6761 §6.3), whatever its resolver knows of them.
 _ask = socket.getaddrinfo
@@ -21,6 +25,39 @@ def _resolve(host, *rest, **more):
 socket.getaddrinfo = _resolve
 
 _names = (f"test-bucket-{n}" for n in itertools.count())
+
+
+class Upstream:
+    """Another service of S3, and how a server is told of it."""
+
+    def __init__(self):
+        self.server = conftest.Server(dev=False)
+        self.keys = next(pathlib.Path(self.server.dir).glob("data/**/root-keys.json"))
+        keys = json.loads(self.keys.read_text())
+        self.s3 = boto3.client("s3", endpoint_url=self.server.url, region_name="us-east-1",
+                               aws_access_key_id=keys["accessKeyId"],
+                               aws_secret_access_key=keys["secretAccessKey"])
+        self.s3.create_bucket(Bucket="store")
+
+    @property
+    def options(self):
+        return ("--s3-upstream", f"{self.server.url}/store/objects",
+                "--s3-upstream-keys", str(self.keys))
+
+    def objects(self):
+        return {o["Key"]: o["Size"] for page in self.s3.get_paginator("list_objects_v2")
+                .paginate(Bucket="store") for o in page.get("Contents", [])}
+
+
+@pytest.fixture(scope="module", params=["files", "upstream"])
+def server(request):
+    """One with each driver: what a test says holds for both."""
+    upstream = Upstream() if request.param == "upstream" else None
+    s = conftest.Server(*(upstream.options if upstream else ()))
+    yield s
+    s.close()
+    if upstream:
+        upstream.server.close()
 
 
 def new_bucket(s3):

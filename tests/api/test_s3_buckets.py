@@ -6,7 +6,7 @@ import json
 import botocore.handlers
 import pytest
 
-from s3_help import fault, new_bucket, send
+from s3_help import fault, new_bucket, send, server  # noqa: F401
 
 
 @pytest.fixture

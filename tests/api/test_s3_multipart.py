@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from s3_help import body, client, fault, new_bucket
+from s3_help import body, client, fault, new_bucket, server  # noqa: F401
 
 MIB = 1024 * 1024
 

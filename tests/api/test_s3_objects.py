@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from s3_help import body, client, fault, new_bucket
+from s3_help import body, client, fault, new_bucket, server  # noqa: F401
 
 
 @pytest.fixture(params=["path", "virtual"])

@@ -79,6 +79,8 @@
     X(not_modified, "NotModified", 304, "Not Modified")                                    \
     X(precondition_failed, "PreconditionFailed", 412,                                      \
       "At least one of the pre-conditions you specified did not hold")                     \
+    X(service_unavailable, "ServiceUnavailable", 503,                                       \
+      "Service is unable to handle request.")                                              \
     X(slow_down, "SlowDown", 503, "Please reduce your request rate.")                      \
     X(too_many_buckets, "TooManyBuckets", 400,                                             \
       "You have attempted to create more buckets than allowed")                            \
