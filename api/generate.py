@@ -378,7 +378,8 @@ def write_handlers_source(m):
         c, row = snake(name), m.table[name]
         text = fields(wire=f'&{m.prefix}_operation_{c}', run=f'run_{c}',
                       kind=f'OPERATION_{row["kind"].upper()}', action=quote(row['action']),
-                      resources=f'{c}_resources', condition_keys=f'{c}_condition_keys')
+                      resources=f'{c}_resources', condition_keys=f'{c}_condition_keys',
+                      is_open='true' if row.get('signature') == 'none' else 'false')
         yield f'    [{m.prefix.upper()}_OP_{c.upper()}] = {{{text}}},\n'
     yield '};\n'
 

@@ -10,6 +10,8 @@
  * Owns: nothing, rows are static. Threads: any. Fails: never. */
 #pragma once
 
+#include <stdbool.h>
+
 struct call;
 struct wire_operation;
 struct wire_service;
@@ -27,4 +29,5 @@ struct operation {
     const char *action;                /* IAM action */
     const char *const *resources;      /* ARN patterns, NULL-ended */
     const char *const *condition_keys; /* NULL-ended */
+    bool is_open; /* needs no signature: what it carries says who calls */
 };

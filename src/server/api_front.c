@@ -68,18 +68,46 @@ static int refuse_undecodable(struct api_call *ac)
     return call_fault(&ac->call, fault, "%s", text);
 }
 
-static int check_caller(struct call *c)
+/* Whatever signature there is, it says nothing. */
+static void nobody(struct api_call *ac)
+{
+    ac->call.who = (struct identity){
+        .principal = {.type = PRINCIPAL_ANONYMOUS},
+        .source_ip = ac->credentials.source_ip,
+        .user_agent = ac->credentials.user_agent,
+        .tls = ac->credentials.tls,
+    };
+}
+
+/* Known though its parameters may be wrong. */
+static bool is_open(const struct api_call *ac)
+{
+    const struct api_front *front = ac->front;
+    for (size_t i = 0; ac->target.operation && i < front->service_count; i++)
+        if (front->services[i].wire == ac->target.service)
+            return front->services[i].operations[ac->target.operation->index].is_open;
+    return false;
+}
+
+static int check_signature(struct call *c)
 {
     struct api_call *ac = list_entry(c, struct api_call, call);
     enum wire_denial denial;
-    const char *text;
-    int r = authenticate(ac->front->auth, c->core, &c->arena, &ac->credentials, &c->who,
-                         &denial, &text);
-    if (r < 0) {
-        const char *usual;
-        const struct wire_fault *fault = wire_denial_fault(&ac->target, denial, &usual);
-        return call_fault(c, fault, "%s", str_empty(text) ? usual : text);
-    }
+    const char *text, *usual;
+    if (authenticate(ac->front->auth, c->core, &c->arena, &ac->credentials, &c->who,
+                     &denial, &text) == 0)
+        return 0;
+    const struct wire_fault *fault = wire_denial_fault(&ac->target, denial, &usual);
+    return call_fault(c, fault, "%s", text ? text : usual);
+}
+
+static int check_caller(struct call *c)
+{
+    struct api_call *ac = list_entry(c, struct api_call, call);
+    if (is_open(ac))
+        nobody(ac);
+    else if (check_signature(c) < 0)
+        return -1;
     if (ac->undecodable)
         return refuse_undecodable(ac);
     struct error err;

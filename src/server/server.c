@@ -359,6 +359,8 @@ static int core_start(struct server *s, const struct server_config *config,
     s->relay = relay_new();
     s->core = core_new(&cc, &outside);
     iam_attach(s->core);
+    s->web_fetch = web_fetch_new();
+    sts_attach(s->core, web_fetch_web(s->web_fetch));
     roles_attach(s->core, &s->roles, config->role_session_ms);
     acm_attach(s->core);
     secretsmanager_attach(s->core);
@@ -424,12 +426,14 @@ static void stop(struct server *s)
     relay_stop(s->relay);
     http_server_stop(s->http, 2000);
     hook_calls_stop(s->hook_calls);
+    web_fetch_stop(s->web_fetch);
     shell_stop(s->shell);
     workers_stop(s->workers);
     objects_stop(s);
     item_store_close(s->items);
     audit_close(s->audit);
     hook_calls_free(s->hook_calls);
+    web_fetch_free(s->web_fetch);
     shell_free(s->shell);
     edge_feed_free(s->edge_feed);
     fleet_free(s->fleet);

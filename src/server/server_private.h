@@ -15,6 +15,7 @@
 #include "s3_front.h"
 #include "server.h"
 #include "shell.h"
+#include "web_fetch.h"
 
 struct server {
     const struct server_config *config;
@@ -29,6 +30,7 @@ struct server {
     struct edge_feed *edge_feed;
     struct relay *relay;
     struct hook_calls *hook_calls;
+    struct web_fetch *web_fetch;
     struct blob_store *blobs;
     struct registry *registry;
     struct item_store *items;

@@ -88,6 +88,19 @@ struct iam_role_view {
 };
 /* False: no such role. */
 bool iam_role_view(struct core *core, const char *arn, struct iam_role_view *ret);
+/* Of an account, whose tokens it believes. Texts as long as the provider is there. */
+struct iam_provider_view {
+    const char *arn, *name; /* name: its URL without the scheme */
+    bool local;             /* http on this machine, with --dev */
+    const struct string_list *client_ids;
+};
+/* What is behind "https://", or behind "http://" of this machine; NULL: neither. Any
+ * thread. */
+const char *iam_provider_name(const char *url);
+/* By the issuer that a token names. False: the account has no such provider. */
+bool iam_provider_view(struct core *core, const char *account, const char *issuer,
+                       struct iam_provider_view *ret);
+
 /* A managed policy of the account, or AWS's own. */
 bool iam_policy_exists(struct core *core, const char *account, const char *arn);
 

@@ -31,18 +31,52 @@ struct iam_provider *iam_provider_find(const struct core *core, const char *acco
     return p && streq(p->arn, text) ? p : NULL;
 }
 
+bool iam_provider_is_local(const char *name)
+{
+    static const char *const hosts[] = {"127.0.0.1", "localhost", "[::1]"};
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        size_t n = strlen(hosts[i]);
+        if (strncmp(name, hosts[i], n) == 0 && strchr(":/", name[n]))
+            return true;
+    }
+    return false;
+}
+
+const char *iam_provider_name(const char *url)
+{
+    static const char scheme[] = "https://", plain[] = "http://";
+    if (str_starts(url, scheme))
+        return url + strlen(scheme);
+    if (str_starts(url, plain) && iam_provider_is_local(url + strlen(plain)))
+        return url + strlen(plain);
+    return NULL;
+}
+
+bool iam_provider_view(struct core *core, const char *account, const char *issuer,
+                       struct iam_provider_view *ret)
+{
+    const struct iam_provider *p = iam_provider_by_issuer(core, account, issuer);
+    if (!p)
+        return false;
+    *ret = (struct iam_provider_view){
+        p->arn, p->rec->url, iam_provider_is_local(p->rec->url), &p->rec->client_ids};
+    return true;
+}
+
 struct iam_provider *iam_provider_by_issuer(const struct core *core, const char *account,
                                             const char *issuer)
 {
-    static const char scheme[] = "https://";
     AUTO_ARENA a = ARENA_INIT;
-    if (str_starts(issuer, scheme))
-        issuer += strlen(scheme);
-    size_t n = strlen(issuer);
-    while (n && issuer[n - 1] == '/')
+    if (!issuer)
+        return NULL;
+    const char *name = iam_provider_name(issuer);
+    if (!name)
+        name = issuer;
+    size_t n = strlen(name);
+    while (n && name[n - 1] == '/')
         n--;
     return table_find(iam_of(core)->providers,
-                      provider_key(&a, account, arena_strndup(&a, issuer, n)));
+                      provider_key(&a, account, arena_strndup(&a, name, n)));
 }
 
 /* With its record there. */

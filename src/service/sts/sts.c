@@ -14,9 +14,9 @@
 #include "iam_session.h"
 #include "sts_api.h"
 #include "sts_handlers.h"
+#include "sts_session.h"
 
 #define CHAINED_MAX_S    3600
-#define DEFAULT_ROLE_S   3600
 #define DEFAULT_TOKEN_S  43200
 #define ROOT_TOKEN_MAX_S 3600
 #define INLINE_MAX       2048
@@ -34,11 +34,11 @@ int sts_get_caller_identity(struct call *c,
 }
 
 /* The query protocol's own fault, which no model names. */
-static const struct wire_fault validation_fault = {.code = "ValidationError",
-                                                   .status = 400,
-                                                   .sender = true};
+const struct wire_fault sts_validation_fault = {.code = "ValidationError",
+                                                .status = 400,
+                                                .sender = true};
 
-static int refuse(struct call *c, const char *text)
+int sts_refuse(struct call *c, const char *text)
 {
     return call_fault(c, wire_denial_fault(c->target, WIRE_DENIED_BY_POLICY, NULL), "%s",
                       text);
@@ -50,7 +50,8 @@ int sts_get_access_key_info(struct call *c,
 {
     char account[IAM_ACCOUNT_SIZE];
     if (!iam_id_account(in->access_key_id, account))
-        return call_fault(c, &validation_fault, "The access key id is not a valid one.");
+        return call_fault(c, &sts_validation_fault,
+                          "The access key id is not a valid one.");
     out->account = arena_strdup(&c->arena, account);
     return 0;
 }
@@ -68,8 +69,8 @@ int sts_decode_authorization_message(
 
 /* ---- what sessions have in common ---- */
 
-static int issue(struct call *c, const struct gantry_iam_session_record *what,
-                 struct sts_credentials **ret, struct opt_int *ret_packed)
+int sts_issue(struct call *c, const struct gantry_iam_session_record *what,
+              struct sts_credentials **ret, struct opt_int *ret_packed)
 {
     struct iam_credentials made;
     struct error err;
@@ -90,23 +91,23 @@ static int issue(struct call *c, const struct gantry_iam_session_record *what,
     return 0;
 }
 
-static int take_policies(struct call *c, const char *policy,
-                         const struct sts_policy_descriptor_type_list *arns,
-                         struct gantry_iam_session_record *rec)
+int sts_take_policies(struct call *c, const char *policy,
+                      const struct sts_policy_descriptor_type_list *arns,
+                      struct gantry_iam_session_record *rec)
 {
     if (policy && strlen(policy) > INLINE_MAX)
-        return call_fault(c, &validation_fault,
+        return call_fault(c, &sts_validation_fault,
                           "1 validation error detected: Value at 'policy' failed to "
                           "satisfy constraint: Member must have length less than or "
                           "equal to 2048");
     if (arns->n > POLICY_ARNS_MAX)
-        return call_fault(c, &validation_fault,
+        return call_fault(c, &sts_validation_fault,
                           "The number of policy ARNs exceeds the limit of 10.");
     rec->policy = policy;
     for (size_t i = 0; i < arns->n; i++) {
         const char *arn = arns->v[i].arn;
         if (str_empty(arn) || !iam_policy_exists(c->core, rec->account, arn))
-            return call_fault(c, &validation_fault, "PolicyArn %s does not exist.",
+            return call_fault(c, &sts_validation_fault, "PolicyArn %s does not exist.",
                               arn ? arn : "");
         *LIST_PUSH(&c->arena, &rec->policy_arns) = arn;
     }
@@ -119,7 +120,7 @@ static int take_tags(struct call *c, const struct sts_tag_list *tags,
     for (size_t i = 0; i < tags->n; i++) {
         for (size_t k = 0; k < i; k++)
             if (strcasecmp(tags->v[k].key, tags->v[i].key) == 0)
-                return call_fault(c, &validation_fault,
+                return call_fault(c, &sts_validation_fault,
                                   "Duplicate tag keys found. Please note that Tag keys "
                                   "are case insensitive.");
         struct gantry_iam_session_tag *t = LIST_PUSH(&c->arena, &rec->tags);
@@ -139,12 +140,12 @@ static bool is_chained(const struct call *c)
 static int check_duration(struct call *c, int64_t seconds, int32_t max)
 {
     if (seconds > max)
-        return call_fault(c, &validation_fault,
+        return call_fault(c, &sts_validation_fault,
                           "The requested DurationSeconds exceeds the MaxSessionDuration "
                           "set for this role.");
     if (is_chained(c) && seconds > CHAINED_MAX_S)
         return call_fault(
-            c, &validation_fault,
+            c, &sts_validation_fault,
             "The requested DurationSeconds exceeds the 1 hour session limit "
             "for roles assumed by role chaining.");
     return 0;
@@ -167,7 +168,7 @@ static void inherit_tags(struct call *c, struct gantry_iam_session_record *rec)
 static int take_role_request(struct call *c, const struct sts_assume_role_request *in,
                              struct gantry_iam_session_record *rec)
 {
-    if (take_policies(c, in->policy, &in->policy_arns, rec) < 0)
+    if (sts_take_policies(c, in->policy, &in->policy_arns, rec) < 0)
         return -1;
     inherit_tags(c, rec);
     if (take_tags(c, &in->tags, rec) < 0)
@@ -180,13 +181,25 @@ static int take_role_request(struct call *c, const struct sts_assume_role_reques
     return 0;
 }
 
+struct sts_assumed_role_user *
+sts_assumed_role(struct call *c, const struct iam_role_view *role, const char *name)
+{
+    struct sts_assumed_role_user *ret =
+        arena_new(&c->arena, struct sts_assumed_role_user);
+    ret->arn = call_printf(c, "arn:aws:sts::%s:assumed-role/%s/%s", role->account,
+                           role->name, name);
+    ret->assumed_role_id = call_printf(c, "%s:%s", role->id, name);
+    return ret;
+}
+
 int sts_assume_role(struct call *c, const struct sts_assume_role_request *in,
                     struct sts_assume_role_response *out)
 {
     struct iam_role_view role;
     if (!iam_role_view(c->core, in->role_arn, &role))
-        return refuse(c, "The role does not exist."); /* without a judge only */
-    int64_t seconds = in->duration_seconds.set ? in->duration_seconds.v : DEFAULT_ROLE_S;
+        return sts_refuse(c, "The role does not exist."); /* without a judge only */
+    int64_t seconds =
+        in->duration_seconds.set ? in->duration_seconds.v : STS_ROLE_DEFAULT_S;
     struct gantry_iam_session_record rec = {
         .kind = SESSION_OF_ROLE,
         .account = role.account,
@@ -196,12 +209,9 @@ int sts_assume_role(struct call *c, const struct sts_assume_role_request *in,
     };
     if (check_duration(c, seconds, role.max_session_s) < 0 ||
         take_role_request(c, in, &rec) < 0 ||
-        issue(c, &rec, &out->credentials, &out->packed_policy_size) < 0)
+        sts_issue(c, &rec, &out->credentials, &out->packed_policy_size) < 0)
         return -1;
-    out->assumed_role_user = arena_new(&c->arena, struct sts_assumed_role_user);
-    out->assumed_role_user->arn = call_printf(c, "arn:aws:sts::%s:assumed-role/%s/%s",
-                                              role.account, role.name, rec.name);
-    out->assumed_role_user->assumed_role_id = call_printf(c, "%s:%s", role.id, rec.name);
+    out->assumed_role_user = sts_assumed_role(c, &role, rec.name);
     out->source_identity = rec.source_identity;
     return 0;
 }
@@ -226,17 +236,17 @@ int sts_get_session_token(struct call *c, const struct sts_get_session_token_req
                           struct sts_get_session_token_response *out)
 {
     if (c->who.session)
-        return refuse(c, "Cannot call GetSessionToken with session credentials");
+        return sts_refuse(c, "Cannot call GetSessionToken with session credentials");
     if (in->serial_number || in->token_code)
-        return refuse(c, "MultiFactorAuthentication failed with invalid MFA one time "
-                         "pass code.");
+        return sts_refuse(c, "MultiFactorAuthentication failed with invalid MFA one time "
+                             "pass code.");
     const struct gantry_iam_session_record rec = {
         .kind = SESSION_OF_USER,
         .account = c->who.account_id,
         .entity_id = c->who.principal.id,
         .expires_at = SET_TIME(token_end(c, in->duration_seconds)),
     };
-    return issue(c, &rec, &out->credentials, NULL);
+    return sts_issue(c, &rec, &out->credentials, NULL);
 }
 
 int sts_get_federation_token(struct call *c,
@@ -244,7 +254,7 @@ int sts_get_federation_token(struct call *c,
                              struct sts_get_federation_token_response *out)
 {
     if (c->who.session)
-        return refuse(c, "Cannot call GetFederationToken with session credentials");
+        return sts_refuse(c, "Cannot call GetFederationToken with session credentials");
     struct gantry_iam_session_record rec = {
         .kind = SESSION_FEDERATED,
         .account = c->who.account_id,
@@ -252,9 +262,9 @@ int sts_get_federation_token(struct call *c,
         .name = in->name,
         .expires_at = SET_TIME(token_end(c, in->duration_seconds)),
     };
-    if (take_policies(c, in->policy, &in->policy_arns, &rec) < 0 ||
+    if (sts_take_policies(c, in->policy, &in->policy_arns, &rec) < 0 ||
         take_tags(c, &in->tags, &rec) < 0 ||
-        issue(c, &rec, &out->credentials, &out->packed_policy_size) < 0)
+        sts_issue(c, &rec, &out->credentials, &out->packed_policy_size) < 0)
         return -1;
     out->federated_user = arena_new(&c->arena, struct sts_federated_user);
     out->federated_user->arn =

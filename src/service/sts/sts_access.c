@@ -46,6 +46,8 @@ static int ask(struct call *c, const void *in)
     const char *name = c->operation->wire->name;
     if (streq(name, "GetCallerIdentity") || streq(name, "GetSessionToken"))
         return 0; /* to everybody, whatever policies say */
+    if (streq(name, "AssumeRoleWithWebIdentity"))
+        return 0; /* asked when the token has told who it is: web_identity.c */
     if (streq(name, "AssumeRole"))
         return ask_assume(c, in);
     return 1;
