@@ -12,6 +12,7 @@ import urllib.parse
 SERVICES = {
     "ecs": "AmazonEC2ContainerServiceV20141113",
     "ecr": "AmazonEC2ContainerRegistry_V20150921",
+    "dynamodb": "DynamoDB_20120810",
 }
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """run.py [PART...]: gantry's figures beside their goals and beside what people use today, all
-in one run on this machine. Parts: starts service api registry balancer policy size (all when
-none is named).
+in one run on this machine. Parts: starts service api registry balancer dynamodb policy size
+(all when none is named).
 Prints Markdown for docs/benchmarks.md on standard output, progress on standard error. Root."""
 import argparse
 import os
@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import api  # noqa: E402
 import balancer  # noqa: E402
+import dynamodb  # noqa: E402
 import policy  # noqa: E402
 import registry  # noqa: E402
 import report  # noqa: E402
@@ -23,7 +24,7 @@ import size  # noqa: E402
 import starts  # noqa: E402
 
 PARTS = {"starts": starts, "service": service, "api": api, "registry": registry,
-         "balancer": balancer, "policy": policy, "size": size}
+         "balancer": balancer, "dynamodb": dynamodb, "policy": policy, "size": size}
 
 
 # Where cgroup2 with controllers lies beside v1, crun, and so Podman, refuse to start (gantry's
