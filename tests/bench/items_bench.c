@@ -31,10 +31,10 @@ static void make(struct arena *a, unsigned number, attribute_map *ret)
     *ret = (attribute_map){.set = true};
     item_set(a, ret, "k", &v);
     for (int i = 0; i < 9; i++) {
-        v = (attribute_value){.s = i % 3 ? arena_printf(a, "value %d of user %u, in text", i,
-                                                        number)
-                                         : NULL,
-                              .n = i % 3 ? NULL : arena_printf(a, "%u", number * 7u)};
+        v = (attribute_value){
+            .s =
+                i % 3 ? arena_printf(a, "value %d of user %u, in text", i, number) : NULL,
+            .n = i % 3 ? NULL : arena_printf(a, "%u", number * 7u)};
         item_set(a, ret, arena_printf(a, "attribute%d", i), &v);
     }
 }
@@ -52,7 +52,8 @@ static int run(struct item_job *job, struct item_tx *tx, struct error *err)
     int r = item_row_read(tx, schema, k, &a, &old, err);
     if (u->work == PUT)
         return r == 0 || r == -E_NOTFOUND
-                   ? item_row_write(tx, schema, k, r == 0 ? &old : NULL, &item, &cost, err)
+                   ? item_row_write(tx, schema, k, r == 0 ? &old : NULL, &item, &cost,
+                                    err)
                    : r;
     struct dynamodb_get_item_output out = {.item = old};
     AUTO_STR answer = STR_INIT;
@@ -106,8 +107,7 @@ static void measure(struct item_store *s, enum work work, unsigned depth, unsign
     while (given < count || waiting) {
         for (unsigned i = 0; i < depth && given < count; i++)
             if (!units[i].busy) {
-                hand(s, &units[i], work,
-                     in_order ? given : (unsigned)rand() % items);
+                hand(s, &units[i], work, in_order ? given : (unsigned)rand() % items);
                 given++;
             }
         if (waiting)

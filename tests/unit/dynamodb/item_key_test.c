@@ -56,10 +56,10 @@ static int compare(const struct str *x, const struct str *y)
 static const struct {
     const char *data;
     size_t size;
-} ranges[] = {{"\0", 1},       {"\0\0", 2}, {"\0\1", 2},    {"\0\377", 2}, {"\1", 1},
-              {"a", 1},        {"a\0", 2},  {"a\0\0", 3},   {"a\0\1", 3},  {"a\0\2", 3},
-              {"a\0\377", 3},  {"a\1", 2},  {"a\377", 2},   {"b", 1},      {"\377", 1},
-              {"\377\377", 2}};
+} ranges[] = {{"\0", 1},    {"\0\0", 2},  {"\0\1", 2},    {"\0\377", 2},
+              {"\1", 1},    {"a", 1},     {"a\0", 2},     {"a\0\0", 3},
+              {"a\0\1", 3}, {"a\0\2", 3}, {"a\0\377", 3}, {"a\1", 2},
+              {"a\377", 2}, {"b", 1},     {"\377", 1},    {"\377\377", 2}};
 #define RANGES (sizeof(ranges) / sizeof(ranges[0]))
 
 static struct str key_of(struct arena *a, size_t i)
@@ -163,7 +163,8 @@ static void a_page_goes_on_behind_its_last_key(void **state)
                 AUTO_STR key = key_of(&a, i);
                 assert_int_equal(within(&bounds, &key), backward ? i < last : i > last);
             }
-            assert_false(key_bounds_after(&bounds, &at, backward)); /* now it is outside */
+            assert_false(
+                key_bounds_after(&bounds, &at, backward)); /* now it is outside */
         }
 }
 
@@ -205,8 +206,8 @@ static void a_row_of_an_index_tells_its_item(void **state)
 
 static void expiry_is_in_the_order_of_time(void **state)
 {
-    static const char *const times[] = {"1", "99", "1700000000", "1700000000.9",
-                                        "1700000001", "99999999999"};
+    static const char *const times[] = {
+        "1", "99", "1700000000", "1700000000.9", "1700000001", "99999999999"};
     AUTO_ARENA a = ARENA_INIT;
     struct str before = STR_INIT;
     for (size_t i = 0; i < 6; i++) {

@@ -85,11 +85,12 @@ static int put_and_refuse(struct work *w, struct item_tx *tx, struct error *err)
     return r < 0 ? r : fail(err, E_DENIED, "not this one");
 }
 
-static int see(void *ctx, struct item_bytes key, struct item_bytes value, struct error *err)
+static int see(void *ctx, struct item_bytes key, struct item_bytes value,
+               struct error *err)
 {
     struct work *w = ctx;
-    str_addf(&w->seen, "%.*s=%.*s ", (int)key.size, (const char *)key.data, (int)value.size,
-             value.size ? (const char *)value.data : "");
+    str_addf(&w->seen, "%.*s=%.*s ", (int)key.size, (const char *)key.data,
+             (int)value.size, value.size ? (const char *)value.data : "");
     return w->value && w->seen.len >= (size_t)atoi(w->value);
 }
 
@@ -300,7 +301,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(rows_are_told_in_order, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_is_there_survives_a_restart, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_there_survives_a_restart, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_refusal_hurts_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(a_space_is_forgotten_in_steps, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_leaves_nothing_half_done, setup,
