@@ -213,17 +213,23 @@ int path_read(struct expression *e, struct path *ret)
 
 /* ---- operands ---- */
 
+/* Twice the room, with what is there. */
+static struct operand *operands_grow(struct expression *e, const struct operand *v,
+                                     size_t n)
+{
+    struct operand *more = arena_new_array(e->scope->arena, struct operand, 2 * n);
+    memcpy(more, v, n * sizeof(*v));
+    return more;
+}
+
 int operands_read(struct expression *e, struct operand **ret, size_t *ret_n)
 {
-    struct operand *v = NULL;
-    size_t n = 0, cap = 0;
+    size_t n = 0, cap = 2;
+    struct operand *v = arena_new_array(e->scope->arena, struct operand, cap);
     do {
         if (n == cap) {
-            struct operand *more =
-                arena_new_array(e->scope->arena, struct operand, cap = cap ? 2 * cap : 2);
-            if (n > 0)
-                memcpy(more, v, n * sizeof(*v));
-            v = more;
+            v = operands_grow(e, v, n);
+            cap *= 2;
         }
         int r = operand_read(e, &v[n]);
         if (r < 0)
