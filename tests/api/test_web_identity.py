@@ -210,6 +210,8 @@ def test_signatures_that_count_for_nothing(issuer, world):
     for text in ("a.b.c", "abcd", good + ".x", good[:-1] + "=", "." * 40):
         world.refused("InvalidIdentityToken", text)
     world.assume(good)
+    # A key that is not known has the provider asked again, but not at each call.
+    assert issuer.asked == ["/.well-known/openid-configuration", "/keys"]
 
 
 def test_times(issuer, world):
@@ -219,6 +221,8 @@ def test_times(issuer, world):
     world.refused("InvalidIdentityToken", token(issuer.claims(nbf=now + 900)))
     world.refused("InvalidIdentityToken", token(issuer.claims(iat=now + 900)))
     world.assume(token(issuer.claims(nbf=now + 30)))  # clocks differ a little
+    world.assume(token(issuer.claims(nbf=0, exp=now + 60.5)))  # as some providers write them
+    world.refused("InvalidIdentityToken", token(issuer.claims(nbf="soon")))
     for name in ("exp", "iat", "sub", "aud"):
         assert world.refused("InvalidIdentityToken", token(issuer.claims(**{name: None}))) == \
             f"Missing a required claim: {name}"

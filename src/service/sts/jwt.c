@@ -52,7 +52,7 @@ static bool seconds_of(const json_t *o, const char *name, int64_t *ret)
 {
     const json_t *v = json_object_get(o, name);
     double d = json_number_value(v);
-    if (!json_is_number(v) || !(d > 0 && d < 1e11))
+    if (!json_is_number(v) || !(d >= 0 && d < 1e11))
         return false;
     *ret = (int64_t)d;
     return true;

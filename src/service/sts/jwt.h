@@ -29,7 +29,7 @@ struct jwt {
     const char *issuer, *subject;
     const char *authorized_party; /* NULL: none */
     struct jwt_texts audience, amr;
-    int64_t expires_s, issued_s, not_before_s; /* not_before_s 0: none */
+    int64_t expires_s, issued_s, not_before_s; /* not_before_s 0: none, as some say */
     const char *signed_text;                   /* header and claims, as they came */
     size_t signed_len;
     const uint8_t *signature;
