@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 
 #include "fd.h"
 #include "item_tx.h"
@@ -26,6 +27,7 @@ struct queue {
 };
 
 struct worker {
+    struct item_store *store;
     struct queue *queue;
     struct item_tx *tx;
     pthread_t thread;
@@ -36,6 +38,8 @@ struct item_store {
     struct queue reads, writes;
     struct worker writer, readers[READERS_MAX];
     unsigned reader_count;
+    char *dir;
+    uint64_t reserve_bytes;
 };
 
 /* ---- queues ---- */
@@ -114,6 +118,14 @@ struct group {
     size_t n, cap;
 };
 
+/* What the file system does not tell counts as room: the writing itself will say. */
+static bool has_room(const struct item_store *s)
+{
+    struct statvfs v;
+    return statvfs(s->dir, &v) < 0 ||
+           (uint64_t)v.f_bavail * v.f_frsize >= s->reserve_bytes;
+}
+
 /* Runs it in a savepoint. Negative: the transaction itself is gone. */
 static int run_one(struct item_tx *tx, struct item_job *job, struct error *job_err,
                    struct error *err)
@@ -145,11 +157,15 @@ static struct error *group_add(struct group *g, struct item_job *job)
 static int run_group(struct worker *w, struct item_job *job, struct group *g,
                      struct error *err)
 {
+    bool room = has_room(w->store);
     int r = item_tx_begin(w->tx, err);
     bool open = r == 0;
     while (job) {
         struct error *job_err = group_add(g, job);
-        if (r == 0)
+        if (r == 0 && !room && !job->frees)
+            job->result =
+                fail(job_err, E_FULL, "no room for items in '%s'", w->store->dir);
+        else if (r == 0)
             r = run_one(w->tx, job, job_err, err);
         bool more = r == 0 && g->n < GROUP_JOBS && item_tx_written(w->tx) < GROUP_BYTES;
         job = more ? queue_take(w->queue, false) : NULL;
@@ -196,9 +212,11 @@ static void *writer_main(void *arg)
 
 /* ---- life ---- */
 
-static int worker_start(struct worker *w, struct queue *queue, const char *path,
-                        void *(*main)(void *), const char *name, struct error *err)
+static int worker_start(struct item_store *s, struct worker *w, struct queue *queue,
+                        const char *path, void *(*main)(void *), const char *name,
+                        struct error *err)
 {
+    w->store = s;
     w->queue = queue;
     int r = item_tx_open(path, main == writer_main, &w->tx, err);
     if (r < 0)
@@ -218,13 +236,15 @@ int item_store_open(const char *dir, unsigned readers, struct item_store **ret,
     struct item_store *s = xcalloc(1, sizeof(*s));
     queue_init(&s->reads);
     queue_init(&s->writes);
+    s->dir = xstrdup(dir);
+    s->reserve_bytes = ITEM_RESERVE;
     str_addf(&path, "%s/dynamodb.db", dir);
     int r = dir_make_all(dir, 0700, err);
     if (r == 0)
-        r = worker_start(&s->writer, &s->writes, path.data, writer_main, "item-writer",
+        r = worker_start(s, &s->writer, &s->writes, path.data, writer_main, "item-writer",
                          err);
     while (r == 0 && s->reader_count < readers && s->reader_count < READERS_MAX)
-        r = worker_start(&s->readers[s->reader_count++], &s->reads, path.data,
+        r = worker_start(s, &s->readers[s->reader_count++], &s->reads, path.data,
                          reader_main, "item-reader", err);
     if (r < 0) {
         item_store_close(s);
@@ -232,6 +252,11 @@ int item_store_open(const char *dir, unsigned readers, struct item_store **ret,
     }
     *ret = s;
     return 0;
+}
+
+void item_store_set_reserve(struct item_store *s, uint64_t bytes)
+{
+    s->reserve_bytes = bytes;
 }
 
 void item_store_read(struct item_store *s, struct item_job *job)
@@ -262,6 +287,7 @@ void item_store_close(struct item_store *s)
     worker_stop(&s->writer); /* last, so that its log is folded back */
     queue_fini(&s->reads);
     queue_fini(&s->writes);
+    free(s->dir);
     free(s);
 }
 

@@ -34,13 +34,20 @@ struct item_job {
     /* What it wrote is durable (0) or taken back (negative, as run() or the commit said). On
      * the store's thread, once; the job is the caller's again. */
     void (*done)(struct item_job *, int result, const struct error *err);
+    bool frees; /* it makes room: done on a full disk, too */
     int result; /* the store's own */
 };
+
+/* So much of the disk is left to others (the state of the server lies beside): work that writes
+ * is refused with E_FULL when less is free. */
+#define ITEM_RESERVE (64ULL * 1024 * 1024)
 
 int item_store_open(const char *dir, unsigned readers, struct item_store **ret,
                     struct error *err);
 void item_store_read(struct item_store *s, struct item_job *job);
 void item_store_write(struct item_store *s, struct item_job *job);
+/* Another reserve than ITEM_RESERVE, for tests. Before work is handed over. */
+void item_store_set_reserve(struct item_store *s, uint64_t bytes);
 /* What was handed over is done before. NULL allowed. */
 void item_store_close(struct item_store *s);
 

@@ -192,6 +192,9 @@ def test_a_transaction_reads_as_of_one_moment(dynamodb, k):
         "left": 2, "right": 2}
     assert refusal(dynamodb.transact_get_items, TransactItems=[
         {"Get": {"TableName": "left", "Key": item(k=k, r=1)}}])[0] == "ValidationException"
+    assert "cannot include multiple operations on one item" in refusal(
+        dynamodb.transact_get_items, TransactItems=[
+            {"Get": {"TableName": "left", "Key": item(k=k)}}] * 2)[1]
 
 
 def test_transactions_survive_a_crash_whole(own_server):

@@ -2,6 +2,7 @@
 import threading
 
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 
 from dynamodb_help import INVALID, attributes, index, item, key, make, plain_item, refusal, value
 
@@ -262,6 +263,41 @@ def test_what_was_acknowledged_survives_a_crash(own_server):
         assert dynamodb.get_item(TableName="kept", Key=item(k=str(i)))["Item"] == item(
             k=str(i), n=i)
     assert dynamodb.scan(TableName="kept")["Count"] == 5
+
+
+def test_a_crash_among_many_writers_loses_nothing(own_server):
+    """Each write that was answered is there, and its rows of the index, however the server
+    ended; nothing is half there."""
+    make(own_server.client("dynamodb"), "kept", AttributeDefinitions=attributes(k="S", a="S"),
+         GlobalSecondaryIndexes=[index("by-a", "a")])
+    acknowledged, enough = [], threading.Event()
+
+    def write(i):
+        client = own_server.client("dynamodb")
+        for n in range(10000):
+            try:
+                client.put_item(TableName="kept", Item=item(k=f"{i}-{n}", a="x"))
+            except (BotoCoreError, ClientError):
+                return
+            acknowledged.append(f"{i}-{n}")
+            if len(acknowledged) > 400:
+                enough.set()
+    threads = [threading.Thread(target=write, args=(i,)) for i in range(4)]
+    for t in threads:
+        t.start()
+    assert enough.wait(60)
+    own_server.kill()
+    for t in threads:
+        t.join()
+    own_server.start()
+    client = own_server.client("dynamodb")
+    there = {i["k"]["S"] for page in client.get_paginator("scan").paginate(TableName="kept")
+             for i in page["Items"]}
+    indexed = {i["k"]["S"] for page in client.get_paginator("scan").paginate(
+        TableName="kept", IndexName="by-a") for i in page["Items"]}
+    assert set(acknowledged) <= there == indexed
+    assert len(there) <= len(acknowledged) + 4  # those on their way
+    assert client.describe_table(TableName="kept")["Table"]["ItemCount"] == len(there)
 
 
 def together(n, work):

@@ -92,6 +92,19 @@ static void tell_spent(struct data_call *d, double *units)
     }
 }
 
+static int check_once(const struct data_call *d, size_t at, struct error *err)
+{
+    const struct dynamodb_transact_get_items_input *in = d->call->in;
+    for (size_t i = 0; i < at; i++)
+        if (d->schemas[i]->space == d->schemas[at]->space &&
+            wire_equal(&dynamodb_key_shape, &in->transact_items.v[i].get->key,
+                       &in->transact_items.v[at].get->key))
+            return fail(
+                err, E_INVALID,
+                "Transaction request cannot include multiple operations on one item");
+    return 0;
+}
+
 static int get_part(struct data_call *d, size_t i, struct item_tx *tx, size_t *size,
                     double *units, struct error *err)
 {
@@ -106,6 +119,8 @@ static int get_part(struct data_call *d, size_t i, struct item_tx *tx, size_t *s
                             &asked->expression_attribute_names, &none, &g.view, err);
     if (r == 0)
         r = read_one(a, &g, tx, err);
+    if (r == 0)
+        r = check_once(d, i, err);
     if (r < 0)
         return r;
     struct dynamodb_item_response *answer = LIST_PUSH(a, &out->responses);

@@ -67,7 +67,7 @@ static void run(struct core *core, struct wake *w)
     struct removal *m = list_entry(w, struct removal, wake);
     m->at = 0;
     m->begin.deliver = begin;
-    m->job = (struct item_job){.run = step, .done = step_done};
+    m->job = (struct item_job){.run = step, .done = step_done, .frees = true};
     m->ended = (struct core_task){.run = ended};
     core_send(core, &m->begin);
 }

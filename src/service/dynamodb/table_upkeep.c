@@ -206,7 +206,7 @@ static void work_begin(struct core *core, struct item_table *t, enum upkeep_kind
     w->now_s = core_now_ms(core) / 1000;
     w->table_key = xstrdup(t->o.key);
     w->begin.deliver = begin;
-    w->job = (struct item_job){.run = step, .done = step_done};
+    w->job = (struct item_job){.run = step, .done = step_done, .frees = kind == SWEEP};
     w->ended = (struct core_task){.run = ended};
     atomic_init(&w->cancelled, false);
     t->work = w;

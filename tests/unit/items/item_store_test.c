@@ -54,7 +54,7 @@ static void job_done(struct item_job *job, int result, const struct error *err)
 
 static void hand(struct item_store *s, struct work *w, bool writes)
 {
-    w->job = (struct item_job){.run = job_run, .done = job_done};
+    w->job = (struct item_job){.run = job_run, .done = job_done, .frees = w->job.frees};
     if (writes)
         item_store_write(s, &w->job);
     else
@@ -280,6 +280,19 @@ static void a_full_disk_leaves_nothing_half_done(void **state)
     expect(p->s, "up", "b=kept d=again ");
 }
 
+/* What others need of the disk is left to them. */
+static void the_reserve_is_left(void **state)
+{
+    struct place *p = *state;
+    item_store_set_reserve(p->s, UINT64_MAX);
+    assert_int_equal(write_one(p->s, "b", "v"), -E_FULL);
+    expect(p->s, "count", "0/0");
+    struct work w = {.run = put, .key = "c", .value = "v", .job.frees = true};
+    hand(p->s, &w, true);
+    assert_int_equal(await(&w), 0);
+    expect(p->s, "up", "c=v ");
+}
+
 static void a_file_that_is_none_is_refused(void **state)
 {
     struct place *p = *state;
@@ -307,6 +320,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_space_is_forgotten_in_steps, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_leaves_nothing_half_done, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(the_reserve_is_left, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_that_is_none_is_refused, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
