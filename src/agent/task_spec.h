@@ -7,8 +7,8 @@
  *   environment  image < injected by ECS < environment files < definition < override <
  *                secrets, merged name by name;
  *                AWS_REGION and AWS_DEFAULT_REGION are injected only when none of them is
- *                set by image or definition, AWS_ENDPOINT_URL when the image does not. The URIs of metadata.h are injected when the
- *                agent listens.
+ *                set by image or definition, AWS_ENDPOINT_URL when the image does not. The
+ *                URIs of metadata.h are injected when the agent listens.
  *   the rest     the definition's value, else the image's.
  *
  * Owns: results lie in the arena and borrow from the source. Threads: any.

@@ -83,7 +83,8 @@ def test_no_signature(strict):
 def test_old_signature(strict, keys):
     reply = call(strict, "AmazonEC2ContainerServiceV20141113.ListClusters", b"{}",
                  authorization="AWS4-HMAC-SHA256 Credential=%s/20200101/us-east-1/ecs/"
-                               "aws4_request, SignedHeaders=host;x-amz-date;x-amz-target, Signature=%s"
+                               "aws4_request, SignedHeaders=host;x-amz-date;x-amz-target, "
+                               "Signature=%s"
                                % (keys["accessKeyId"], "0" * 64), date="20200101T000000Z")
     assert reply.status == 400
     assert reply.json["__type"].endswith("InvalidSignatureException")
