@@ -1,6 +1,6 @@
 """Load balancers (src/edge/balancer/balancers.h) with a real HAProxy, without a server: a program
-is fed with the messages that an edge gets. Each balancer's namespace is made here, with a veth to this
-machine's side, so targets are servers of this process and clients are ordinary ones."""
+is fed with the messages that an edge gets. Each balancer's namespace is made here, with a veth to
+this machine's side, so targets are servers of this process and clients are ordinary ones."""
 import contextlib
 import gzip
 import http.client
