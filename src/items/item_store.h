@@ -7,6 +7,8 @@
  *
  * Owns: <dir>/dynamodb.db and its threads; jobs are the caller's, from item_store_read() or
  * item_store_write() until done().
+ * What waits is bounded by who hands it over: a job is an HTTP request, of which there are so
+ * many at most, or the one piece of background work of a table.
  * Threads: any may hand over work; the functions below take the transaction of the running job.
  * Fails: as noted; E_FULL no room, E_CORRUPT the file is damaged, E_IO else. */
 #pragma once
