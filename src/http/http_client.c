@@ -216,6 +216,21 @@ static bool is_loopback(const char *url)
            str_starts(url, "http://[::1]");
 }
 
+static void set_trust(struct transfer *t)
+{
+    const struct curl_api *curl = t->curl;
+    CURL *c = t->slot->easy;
+    bool any = t->client->insecure || t->req->show_chain;
+    if (t->req->ca_pem) {
+        struct curl_blob pem = {(void *)(uintptr_t)t->req->ca_pem, strlen(t->req->ca_pem),
+                                CURL_BLOB_COPY};
+        curl->curl_easy_setopt(c, CURLOPT_CAINFO_BLOB, &pem);
+    }
+    curl->curl_easy_setopt(c, CURLOPT_CERTINFO, t->req->show_chain ? 1L : 0L);
+    curl->curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, any ? 0L : 1L);
+    curl->curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, any ? 0L : 2L);
+}
+
 static void set_connection(struct transfer *t)
 {
     const struct curl_api *curl = t->curl;
@@ -238,8 +253,7 @@ static void set_connection(struct transfer *t)
         curl->curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, client->unix_socket);
     if (client->ca_file)
         curl->curl_easy_setopt(c, CURLOPT_CAINFO, client->ca_file);
-    curl->curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, client->insecure ? 0L : 1L);
-    curl->curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, client->insecure ? 0L : 2L);
+    set_trust(t);
     curl->curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, req->max_redirects ? 1L : 0L);
     curl->curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)req->max_redirects);
 }
@@ -376,6 +390,23 @@ static void note_url(struct transfer *t)
     resp->final_url = arena_strdup(&resp->arena, url ? url : t->req->url);
 }
 
+static void note_chain(struct transfer *t)
+{
+    static const char name[] = "Cert:";
+    struct curl_certinfo *info = NULL;
+    struct http_client_response *resp = t->answer.resp;
+    t->curl->curl_easy_getinfo(t->slot->easy, CURLINFO_CERTINFO, &info);
+    if (!info || info->num_of_certs <= 0)
+        return;
+    int n = 0;
+    resp->chain =
+        arena_new_array(&resp->arena, const char *, (size_t)info->num_of_certs + 1);
+    for (int i = 0; i < info->num_of_certs; i++)
+        for (const struct curl_slist *l = info->certinfo[i]; l; l = l->next)
+            if (str_starts(l->data, name) && n < info->num_of_certs)
+                resp->chain[n++] = arena_strdup(&resp->arena, l->data + strlen(name));
+}
+
 static int curl_do(struct http_client *c, const struct answer *answer)
 {
     struct transfer t = {.answer = *answer, .client = c, .req = answer->req};
@@ -392,6 +423,8 @@ static int curl_do(struct http_client *c, const struct answer *answer)
         t.curl->curl_multi_remove_handle(t.slot->multi, t.slot->easy);
         http_cancel_leave(t.req->cancel, &call);
         note_url(&t);
+        if (t.req->show_chain)
+            note_chain(&t);
     }
     t.curl->curl_easy_reset(t.slot->easy); /* nothing may point at this frame */
     t.curl->curl_slist_free_all(t.headers);
@@ -425,5 +458,6 @@ void http_client_response_fini(struct http_client_response *resp)
     resp->headers = NULL;
     resp->header_count = 0;
     resp->final_url = NULL;
+    resp->chain = NULL;
     resp->status = 0;
 }

@@ -61,6 +61,10 @@ struct http_client_request {
     unsigned max_redirects; /* 0: a redirect is an answer like any other. When they are
                              * followed, Authorization is not sent to another host. */
     size_t max_body_bytes;  /* for a collected body; 0: 16 MiB */
+    const char *ca_pem;     /* certificates that are trusted, too; or NULL */
+    /* Takes any certificate, and shows them in resp->chain: for who looks at them, and
+     * believes nothing else of the answer. */
+    bool show_chain;
     struct http_cancel *cancel; /* may be NULL */
 };
 
@@ -71,6 +75,7 @@ struct http_client_response {
     size_t header_count;
     struct str body;       /* empty when a sink took it */
     const char *final_url; /* after redirects */
+    const char **chain; /* PEM, the server's own first, NULL behind the last; or NULL */
 
     /* Set before the call: takes the body of a 2xx answer (others are collected, they are
      * error texts). A negative return ends the call with that code. */

@@ -1,8 +1,11 @@
 """AssumeRoleWithWebIdentity: roles for who has a token of an identity provider that the
 account believes. The provider is a small server of the test's own, with its own keys."""
 import base64
+import datetime
 import http.server
+import ipaddress
 import json
+import ssl
 import threading
 import time
 
@@ -11,9 +14,11 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from iam import own_account
 
@@ -67,7 +72,7 @@ def token(claims, key=RSA, algorithm="RS256", kid="r", **header):
 class Issuer:
     """Publishes its keys and counts who asked."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -87,7 +92,9 @@ class Issuer:
 
         self.asked = []
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.server.server_port}"
+        if tls:
+            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
         self.name = self.url.split("//")[1]
         self.answers = {}
         self.publish([rsa_jwk(RSA, "r"), ec_jwk(P256, "p256", "P-256", 32),
@@ -123,13 +130,14 @@ def issuer():
 class World:
     """An account that believes the issuer, with a role for its subjects."""
 
-    def __init__(self, server, issuer, clients=(CLIENT,), condition=None, register=True):
+    def __init__(self, server, issuer, clients=(CLIENT,), condition=None, register=True,
+                 thumbprints=()):
         self.server, self.issuer = server, issuer
         self.iam, self.account = own_account(server)
         self.provider = f"arn:aws:iam::{self.account}:oidc-provider/{issuer.name}"
         if register:
             made = self.iam.create_open_id_connect_provider(
-                Url=issuer.url, ClientIDList=list(clients), ThumbprintList=[])
+                Url=issuer.url, ClientIDList=list(clients), ThumbprintList=list(thumbprints))
             assert made["OpenIDConnectProviderArn"] == self.provider
         self.role = self.iam.create_role(RoleName="web", Path="/p/", AssumeRolePolicyDocument=(
             self.trust(condition)))["Role"]["Arn"]
@@ -321,6 +329,68 @@ def test_sessions_are_bounded(issuer, world):
 def test_calls_that_say_too_little(issuer, world):
     world.refused("ValidationError", "abc")  # not even four letters
     world.refused("ValidationError", DurationSeconds=1)
+
+
+# ---- certificates that the system does not trust ----
+
+def certificate(name, key, issuer=None, address="127.0.0.1"):
+    """Of a server; signed by `issuer` (certificate, key), or by itself."""
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.utcnow()
+    authority = address is None
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(
+        issuer[0].subject if issuer else subject).public_key(key.public_key()).serial_number(
+        x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1)
+        ).not_valid_after(now + datetime.timedelta(days=1)).add_extension(
+        x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+    if address:
+        builder = builder.add_extension(x509.SubjectAlternativeName(
+            [x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+    return builder.sign(issuer[1] if issuer else key, hashes.SHA256())
+
+
+def tls_of(folder, key, *chain):
+    pem = folder / "server.pem"
+    pem.write_bytes(key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + b"".join(
+        c.public_bytes(Encoding.PEM) for c in chain))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context
+
+
+def thumbprint(c):
+    return c.fingerprint(hashes.SHA1()).hex()
+
+
+OWN = certificate("own", P256)
+AUTHORITY = certificate("authority", RSA, address=None)
+LEAF = certificate("leaf", P256, (AUTHORITY, RSA))
+# Says that the authority signed it; another key did.
+FORGED = certificate("leaf", P256, (AUTHORITY, OTHER))
+ELSEWHERE = certificate("elsewhere", P256, (AUTHORITY, RSA), address="192.0.2.1")
+
+
+@pytest.mark.parametrize("chain, pins, good", [
+    ([OWN], [OWN], True), ([LEAF, AUTHORITY], [AUTHORITY], True),
+    ([LEAF, AUTHORITY], [OWN, LEAF], True), ([OWN], [], False), ([OWN], [LEAF], False),
+    ([FORGED, AUTHORITY], [AUTHORITY], False), ([OWN, AUTHORITY], [AUTHORITY], False),
+    ([ELSEWHERE, AUTHORITY], [AUTHORITY], False)])
+def test_thumbprints(server, tmp_path, chain, pins, good):
+    issuer = Issuer(tls_of(tmp_path, P256, *chain))
+    try:
+        world = World(server, issuer, thumbprints=[thumbprint(c) for c in pins])
+        if good:
+            world.assume()
+        else:
+            world.refused("IDPCommunicationError")
+        if chain[0] is OWN:  # thumbprints can be set right later
+            world.iam.update_open_id_connect_provider_thumbprint(
+                OpenIDConnectProviderArn=world.provider,
+                ThumbprintList=[thumbprint(OWN).upper()])
+            world.assume()
+    finally:
+        issuer.close()
 
 
 def test_plain_http_is_for_this_machine(server):

@@ -92,7 +92,7 @@ bool iam_role_view(struct core *core, const char *arn, struct iam_role_view *ret
 struct iam_provider_view {
     const char *arn, *name; /* name: its URL without the scheme */
     bool local;             /* http on this machine, with --dev */
-    const struct string_list *client_ids;
+    const struct string_list *client_ids, *thumbprints;
 };
 /* What is behind "https://", or behind "http://" of this machine; NULL: neither. Any
  * thread. */

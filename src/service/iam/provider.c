@@ -58,8 +58,8 @@ bool iam_provider_view(struct core *core, const char *account, const char *issue
     const struct iam_provider *p = iam_provider_by_issuer(core, account, issuer);
     if (!p)
         return false;
-    *ret = (struct iam_provider_view){
-        p->arn, p->rec->url, iam_provider_is_local(p->rec->url), &p->rec->client_ids};
+    *ret = (struct iam_provider_view){p->arn, p->rec->url, p->rec->plain.v,
+                                      &p->rec->client_ids, &p->rec->thumbprints};
     return true;
 }
 

@@ -45,7 +45,7 @@ static int thumbprints_check(struct call *c, const struct string_list *l)
 static const char *name_of(struct call *c, const char *url)
 {
     const char *given = iam_provider_name(url);
-    bool allowed = given && (core_config(c->core)->dev || !iam_provider_is_local(given));
+    bool allowed = given && (core_config(c->core)->dev || str_starts(url, "https://"));
     char *name = allowed ? arena_strdup(&c->arena, given) : NULL;
     size_t n = name ? strlen(name) : 0;
     while (n && name[n - 1] == '/')
@@ -80,6 +80,8 @@ int iam_create_open_id_connect_provider(
                           "Cannot exceed quota for ClientIdsPerOpenIdConnectProvider: %d",
                           CLIENT_IDS_MAX);
     struct iam_provider *p = iam_provider_new(c->core, account, name);
+    if (!str_starts(in->url, "https://"))
+        p->rec->plain = SET_BOOL(true);
     list_copy(&p->o.arena, &in->client_id_list, &p->rec->client_ids);
     list_copy(&p->o.arena, &in->thumbprint_list, &p->rec->thumbprints);
     iam_tags_set(&p->o.arena, &p->rec->tags, &in->tags);

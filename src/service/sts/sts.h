@@ -10,13 +10,17 @@
 #include "operation.h"
 #include "str.h"
 #include "sts_api.h"
+#include "wire.h"
 
 /* How providers of web identities are reached: the server's. */
 struct sts_web {
     void *ctx;
     /* GET of one answer with status 200, bounded in size and time, without redirects.
-     * Worker threads. E_LIMIT, E_NETWORK, E_TIMEOUT, E_PROTOCOL. */
-    int (*fetch)(void *ctx, const char *url, struct str *ret, struct error *err);
+     * The certificate is one that the system trusts, or is that of a thumbprint (SHA-1 in
+     * hexadecimal, of the server's own or of one that signed it). Worker threads. E_LIMIT,
+     * E_NETWORK, E_TIMEOUT, E_PROTOCOL. */
+    int (*fetch)(void *ctx, const char *url, const struct string_list *thumbprints,
+                 struct str *ret, struct error *err);
 };
 /* `web` outlives the core. */
 void sts_attach(struct core *core, const struct sts_web *web);

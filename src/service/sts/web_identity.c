@@ -61,6 +61,9 @@ static int question_begin(struct call *c, const struct iam_role_view *role,
     q->provider_arn = arena_strdup(&c->arena, provider.arn);
     q->name = arena_strdup(&c->arena, provider.name);
     q->local = provider.local;
+    for (size_t i = 0; i < provider.thumbprints->n; i++)
+        *LIST_PUSH(&c->arena, &q->thumbprints) =
+            arena_strdup(&c->arena, provider.thumbprints->v[i]);
     web_question_begin(c, q);
     c->prepared = q;
     c->prepare = prepare;

@@ -110,8 +110,8 @@ static int ask(struct arena *a, struct web_question *q)
     const char *url = NULL;
     int r = web->fetch(
         web->ctx,
-        arena_printf(a, "%s://%s" DISCOVERY, q->local ? "http" : "https", q->name), &text,
-        &q->why);
+        arena_printf(a, "%s://%s" DISCOVERY, q->local ? "http" : "https", q->name),
+        &q->thumbprints, &text, &q->why);
     if (r < 0)
         return r;
     json_t *root = json_loadb(str_text(&text), text.len, JSON_REJECT_DUPLICATES, NULL);
@@ -120,7 +120,7 @@ static int ask(struct arena *a, struct web_question *q)
     if (r < 0)
         return r;
     str_clear(&text);
-    r = web->fetch(web->ctx, url, &text, &q->why);
+    r = web->fetch(web->ctx, url, &q->thumbprints, &text, &q->why);
     if (r == 0)
         q->fetched = arena_strndup(a, str_text(&text), text.len);
     return r;

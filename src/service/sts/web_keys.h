@@ -30,6 +30,7 @@ struct web_question {
     struct jwt token;
     const char *provider_arn, *name; /* as in struct iam_provider_view */
     bool local;
+    struct string_list thumbprints;
     const char *kept; /* keys as they were; NULL: none */
     bool may_fetch;
 
