@@ -95,6 +95,13 @@ def test_the_largest_item_fits(dynamodb, k):
         "ValidationException"
 
 
+@pytest.mark.parametrize("count", [1000, 15000])
+def test_many_small_numbers_fit(dynamodb, k, count):
+    given = {"k": {"S": k}, "l": {"L": [{"N": "1"}] * count}}
+    dynamodb.put_item(TableName="plain", Item=given)
+    assert get(dynamodb, k) == given
+
+
 def test_thirty_two_levels_are_allowed(dynamodb, k):
     deep = {"S": "x"}
     for _ in range(32):
