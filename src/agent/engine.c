@@ -217,10 +217,19 @@ static void watch_supervisor(struct container *c, int fd)
     uv_poll_start(&c->supervisor, UV_READABLE, on_supervisor);
 }
 
+/* An agent that is killed between the start of a container and the note of it leaves none: what
+ * ended by itself did begin, and not before it was made. */
+static int64_t life_began_ms(const struct container_state *s)
+{
+    bool began = s->status == CONTAINER_STOPPED && !s->exit.abandoned;
+    return s->started_ms || !began ? s->started_ms : s->created_ms;
+}
+
 static void container_up(struct container *c, const struct container_state *s)
 {
-    if (c->life_started_ms == 0 || s->started_ms > c->life_started_ms)
-        c->life_started_ms = s->started_ms ? s->started_ms : clock_wall_ms();
+    int64_t began = life_began_ms(s);
+    if (c->life_started_ms == 0 || began > c->life_started_ms)
+        c->life_started_ms = began ? began : clock_wall_ms();
     if (c->started_at_ms == 0)
         c->started_at_ms = c->life_started_ms;
     if (c->created_at_ms == 0)
@@ -320,7 +329,7 @@ void engine_container_state(struct container *c, const struct container_state *s
             engine_changed(t->engine, t, t->ever_running && !c->restart_count);
         break;
     case CONTAINER_STOPPED:
-        if (c->step == CSTEP_RESTARTING && s->started_ms <= c->life_started_ms)
+        if (c->step == CSTEP_RESTARTING && life_began_ms(s) <= c->life_started_ms)
             break; /* the life before: the restart takes it away */
         container_up(c, s);
         container_ended(c, &s->exit);
