@@ -17,7 +17,16 @@ struct agent {
     UT_hash_handle hh;
 };
 
+/* A session that an agent was asked for. Its stream may be one that nobody reads any more, so
+ * the agent's next stream asks again. */
+struct asked {
+    struct list link; /* fleet.asked */
+    char *instance_arn, *session_id;
+    struct str line;
+};
+
 struct fleet {
+    struct list asked;
     struct core *core;
     struct fleet_config config;
     struct connection_ops ops;
@@ -119,6 +128,50 @@ static void images(void *ctx, struct core *core, const char *instance_arn,
         send_message(core, a, &m);
 }
 
+/* ---- sessions ---- */
+
+static void asked_free(struct asked *q)
+{
+    list_remove(&q->link);
+    str_free(&q->line);
+    free(q->instance_arn);
+    free(q->session_id);
+    free(q);
+}
+
+static void asked_sweep(struct fleet *f)
+{
+    list_for_each_safe (it, &f->asked) {
+        struct asked *q = list_entry(it, struct asked, link);
+        if (!f->config.session_waits(f->config.ctx, q->session_id))
+            asked_free(q);
+    }
+}
+
+static void asked_add(struct fleet *f, const char *instance_arn, const char *session_id,
+                      const struct gantry_host_message *m)
+{
+    struct asked *q = xcalloc(1, sizeof(*q));
+    asked_sweep(f);
+    q->instance_arn = xstrdup(instance_arn);
+    q->session_id = xstrdup(session_id);
+    encode(&q->line, m);
+    list_append(&f->asked, &q->link);
+}
+
+static void ask_again(struct core *core, struct agent *a)
+{
+    asked_sweep(a->fleet);
+    list_for_each (it, &a->fleet->asked) {
+        const struct asked *q = list_entry(it, struct asked, link);
+        struct str line = STR_INIT;
+        if (!streq(q->instance_arn, a->instance_arn))
+            continue;
+        str_addn(&line, q->line.data, q->line.len);
+        connection_send(core, &a->conn, &line);
+    }
+}
+
 static int session_open(void *ctx, struct core *core, const char *instance_arn,
                         const struct gantry_host_session *session, const char *token,
                         struct error *err)
@@ -132,9 +185,11 @@ static int session_open(void *ctx, struct core *core, const char *instance_arn,
     if (!a || !f->config.session)
         return fail(err, E_NETWORK, "the instance's agent is not connected");
     int r = f->config.session(f->config.ctx, session, token, err);
-    if (r == 0)
-        send_message(core, a, &m);
-    return r;
+    if (r < 0)
+        return r;
+    asked_add(f, instance_arn, session->session_id, &m);
+    send_message(core, a, &m);
+    return 0;
 }
 
 static void agent_update(void *ctx, struct core *core, const char *instance_arn)
@@ -169,6 +224,7 @@ struct fleet *fleet_new(struct core *core, const struct fleet_config *config)
     struct fleet *f = xcalloc(1, sizeof(*f));
     f->core = core;
     f->config = *config;
+    list_init(&f->asked);
     f->ops = (struct connection_ops){
         .submit = config->submit,
         .ctx = config->ctx,
@@ -191,6 +247,8 @@ void fleet_free(struct fleet *f)
         HASH_DELETE(hh, f->agents, a);
         connection_end(f->core, &a->conn);
     }
+    list_for_each_safe (it, &f->asked)
+        asked_free(list_entry(it, struct asked, link));
     free(f);
 }
 
@@ -212,6 +270,7 @@ int fleet_connect(struct fleet *f, struct core *core, struct http_request *req,
     struct str line = STR_INIT;
     encode(&line, &m);
     connection_open(core, &a->conn, &f->ops, req, &line);
+    ask_again(core, a);
     return 0;
 }
 

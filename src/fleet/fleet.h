@@ -13,6 +13,8 @@
  * thread. Fails: as noted. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "core.h"
 #include "error.h"
 #include "gantry_api.h"
@@ -30,6 +32,8 @@ struct fleet_config {
     /* A session will be asked for; E_FULL. NULL: sessions are not offered. */
     int (*session)(void *ctx, const struct gantry_host_session *session,
                    const char *token, struct error *err);
+    /* Has no agent come for it yet, and may one still? */
+    bool (*session_waits)(void *ctx, const char *session_id);
 };
 
 /* Registers itself with ecs: after ecs_attach(). */

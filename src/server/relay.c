@@ -90,6 +90,15 @@ static struct relay_session *find(struct relay *r, const char *id)
     return NULL;
 }
 
+bool relay_waits(struct relay *r, const char *id)
+{
+    pthread_mutex_lock(&r->lock);
+    const struct relay_session *s = find(r, id);
+    bool waits = s && !s->came[RELAY_AGENT];
+    pthread_mutex_unlock(&r->lock);
+    return waits;
+}
+
 /* ---- a session's thread ---- */
 
 static void *session_main(void *arg)

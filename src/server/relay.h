@@ -11,6 +11,7 @@
  * Fails: as noted. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "error.h"
@@ -29,6 +30,9 @@ void relay_free(struct relay *r); /* after the HTTP server stopped; NULL allowed
 /* Texts are copied. E_FULL: too many sessions. */
 int relay_expect(struct relay *r, const char *id, const char *token, const char *command,
                  struct error *err);
+
+/* Is the agent's end of it still to come, and in time? */
+bool relay_waits(struct relay *r, const char *id);
 
 #define RELAY_CLIENT_PATH "/v1/data-channel/"
 #define RELAY_AGENT_PATH  "/gantry/v1/agent/session/"

@@ -226,6 +226,12 @@ static int expect_session(void *ctx, const struct gantry_host_session *session,
     return relay_expect(s->relay, session->session_id, token, session->command, err);
 }
 
+static bool session_waits(void *ctx, const char *session_id)
+{
+    struct server *s = ctx;
+    return relay_waits(s->relay, session_id);
+}
+
 /* Layers come by the hundred: data events, all of them. */
 static void registry_record(const struct server *s, const struct identity *who,
                             const struct access *asked, const char *refusal)
@@ -355,7 +361,10 @@ static int core_start(struct server *s, const struct server_config *config,
         .blob_unused = registry_blob_unused,
         .ctx = s->registry,
     };
-    struct fleet_config fc = {.submit = submit, .ctx = s, .session = expect_session};
+    struct fleet_config fc = {.submit = submit,
+                              .ctx = s,
+                              .session = expect_session,
+                              .session_waits = session_waits};
     s->relay = relay_new();
     s->core = core_new(&cc, &outside);
     iam_attach(s->core);

@@ -135,3 +135,33 @@ def test_strangers_at_the_channel(host):
     signed = {"Authorization": SIGNED.format(account="000000000000"),
               "X-Amz-Date": "20260101T000000Z"}
     assert ask(host.server, agent, **upgrade, **signed)[0] == 404
+
+
+def test_an_agent_that_comes_back_is_asked_again(ecs, cluster, host, taskdef):
+    """Its stream may have been dead when it was asked. Once it has come, it is not."""
+    arn = run(ecs, cluster, host, taskdef())
+    wait_for(ecs, cluster, arn, "RUNNING")
+    asked = lambda: [m["session"]["sessionId"] for m in host.messages  # noqa: E731
+                     if m["kind"] == "EXEC"]
+
+    def reconnect():
+        host.close()
+        host.messages.clear()
+        host.connect()
+
+    session = execute(ecs, cluster, arn)["session"]["sessionId"]
+    host.wait(lambda: session in asked())
+    reconnect()
+    host.wait(lambda: asked() == [session])
+    address = urllib.parse.urlsplit(host.server.url)
+    agent = http.client.HTTPConnection(address.hostname, address.port, timeout=20)
+    agent.request("GET", f"/gantry/v1/agent/session/{session}", headers={
+        "Authorization": SIGNED.format(account=host.account), "X-Amz-Date": "20260101T000000Z",
+        "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="})
+    assert agent.getresponse().status == 101
+    reconnect()
+    another = execute(ecs, cluster, arn)["session"]["sessionId"]
+    host.wait(lambda: another in asked())
+    assert asked() == [another]
+    agent.close()
