@@ -240,8 +240,8 @@ static int forget(struct work *w, struct item_tx *tx, struct error *err)
 static void a_space_is_forgotten_in_steps(void **state)
 {
     struct place *p = *state;
-    for (char c = 'b'; c < 'i'; c++)
-        assert_int_equal(write_one(p->s, (char[]){c, 0}, "v"), 0);
+    for (int c = 'b'; c < 'i'; c++)
+        assert_int_equal(write_one(p->s, (char[]){(char)c, 0}, "v"), 0);
     int steps = 0, r;
     do {
         struct work w = {.run = forget};
