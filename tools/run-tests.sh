@@ -4,8 +4,8 @@
 #   BUILD=dir      build folder (build)          PYTHON=path   python with pytest and boto3
 #   RESULTS=file   where one line a suite is kept (BUILD/results/tests.txt)
 #   PYTEST_ARGS    more arguments for pytest, such as "-k registry -x"
-#   PYTEST_JOBS    files that pytest runs at a time (processors + 1: tests wait more than they
-#                  work); 0: one after the other, in this process
+#   PYTEST_JOBS    files that pytest runs at a time (as many as there are processors); 0: one
+#                  after the other, in this process
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 . tools/lib.sh
@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}
 PYTHON=${PYTHON:-/usr/bin/python3}
 JOBS=${JOBS:-$(nproc)}
-PYTEST_JOBS=${PYTEST_JOBS:-$((JOBS + 1))}
+PYTEST_JOBS=${PYTEST_JOBS:-$JOBS}
 RESULTS=${RESULTS:-$BUILD/results/tests.txt}
 mkdir -p "$BUILD/results" "$(dirname "$RESULTS")" || exit 1
 : >"$RESULTS"

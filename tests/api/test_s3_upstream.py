@@ -106,7 +106,7 @@ def test_kill_while_objects_are_put(upstream, front):
             data = f"{n};".encode() * 1000
             try:
                 own.put_object(Bucket=bucket, Key=str(thread), Body=data)
-            except (botocore.exceptions.ClientError, botocore.exceptions.HTTPClientError):
+            except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError):
                 return
             known[str(thread)] = data
             n += 1
