@@ -3,8 +3,7 @@
  * The shell embeds `struct call` in its own request, fills the first half, and hands
  * call.task to core_execute(). call_run() authenticates (through the shell's hook),
  * asks whether the caller may (access.h), runs the handler and leaves either `out` or a
- * fault; the shell's deliver callback
- * encodes it.
+ * fault; the shell's deliver callback encodes it.
  *
  * Owns: its arena, released by the shell after delivery.
  * Threads: shell, then state thread, then commit thread; never two at once.

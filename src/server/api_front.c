@@ -98,7 +98,7 @@ static int check_signature(struct call *c)
                      &denial, &text) == 0)
         return 0;
     const struct wire_fault *fault = wire_denial_fault(&ac->target, denial, &usual);
-    return call_fault(c, fault, "%s", text ? text : usual);
+    return call_fault(c, fault, "%s", str_empty(text) ? usual : text);
 }
 
 static int check_caller(struct call *c)

@@ -78,6 +78,7 @@ def test_no_signature(strict):
     reply = call(strict, "AmazonEC2ContainerServiceV20141113.ListClusters", b"{}", signed=False)
     assert reply.status == 400
     assert reply.json["__type"].endswith("MissingAuthenticationTokenException")
+    assert reply.json["message"] == "Missing Authentication Token"
 
 
 def test_old_signature(strict, keys):
